@@ -1,0 +1,1 @@
+"""From state to people: GraphQL, exports, statements and the explorer page."""

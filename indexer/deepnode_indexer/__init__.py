@@ -1,0 +1,1 @@
+"""From Base logs and signed task events to the log."""

@@ -1,0 +1,1 @@
+"""The log: events and their positions, sealing, the Merkle tree, money and accounts."""

@@ -1,0 +1,1 @@
+"""From the log to state: pure folds, their tables, rebuild and audit."""
