@@ -1,0 +1,82 @@
+# `make demo` and `make test` start from a bare clone: they need Python 3.11 or newer, and set up .venv by themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+CONTRACTS := indexer/contracts
+
+.DEFAULT_GOAL := help
+.PHONY: help demo setup test check format contracts lock build soak clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runtime ## a chain, an indexer, the books and the API, all on this machine, in one command
+	$(BIN)/deepnode demo
+
+setup: $(VENV)/.dev ## .venv with what the tests and checks need
+
+test: $(VENV)/.dev ## every test but the soak tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## style, types, arrows between the rooms, tidiness
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -q tests/tidy
+
+format: $(VENV)/.dev ## lay the code out as `make check` wants it
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+soak: $(VENV)/.dev ## the tests that run for minutes
+	$(BIN)/python -m pytest -m soak $(ARGS)
+
+# --- Set-up -----------------------------------------------------------------------------------------------------------
+
+# A stamp is newer than what it was made from, so that a second `make demo` starts at once.
+$(VENV)/.runtime: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@if [ -x $(BIN)/python ] && ! $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+	  echo "$(VENV) was made with a Python older than 3.11, or with one that is gone. Remove it: make clean" >&2; exit 1; fi
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "No virtual environment could be made. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(PIP) install --quiet --require-hashes -r requirements.lock
+	$(PIP) install --quiet --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# --- Made files -------------------------------------------------------------------------------------------------------
+
+# Node and npm come from PATH, or else from the Python package that brings them.
+contracts: $(VENV)/.runtime ## compile the reference contracts
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+	  cd $(CONTRACTS) && npm ci && node compile.js; \
+	else \
+	  bin="$$(cd $(BIN) && pwd)"; cd $(CONTRACTS) && PATH="$$bin:$$PATH" npm ci && PATH="$$bin:$$PATH" node compile.js; \
+	fi
+
+# One resolution for every Python and system that we support. The pins stay as they are unless UPGRADE=--upgrade.
+COMPILE = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --custom-compile-command "make lock" $(UPGRADE) pyproject.toml
+
+lock: ## pin the dependencies (UPGRADE=--upgrade for newer ones)
+	@[ -x build/lock/bin/uv ] || { $(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet uv; }
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+build: $(VENV)/.runtime ## the wheel and the source archive, in dist/
+	@[ -x build/tools/bin/pyproject-build ] || { \
+	  $(PYTHON) -m venv build/tools && build/tools/bin/python -m pip install --quiet build; }
+	build/tools/bin/pyproject-build --outdir dist .
+
+clean: ## remove what was made, but no ledger's data
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -path ./.git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
