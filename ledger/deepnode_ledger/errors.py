@@ -1,0 +1,22 @@
+"""The three families of errors, by what the caller does next.
+
+``TryAgain``: nothing is wrong with the request; the same call may succeed later (a provider or a database is away).
+``BadInput``: the same call will fail for ever; the message names the value and the rule that it breaks.
+A bug of ours is an ``AssertionError``: nobody outside can mend it, so it has no family of its own.
+"""
+
+
+class DeepNodeError(Exception):
+    """Every error that this project raises on purpose, other than an assertion."""
+
+
+class TryAgain(DeepNodeError):  # noqa: N818 (it says what to do, not that something is wrong)
+    """A passing fault: the caller waits and makes the same call again. Nothing was changed."""
+
+
+class BadInput(DeepNodeError):  # noqa: N818 (it names the family; its subclasses name the rule)
+    """The input breaks a rule: the caller mends it. The message names the value and the rule. Nothing was changed."""
+
+
+class Conflict(BadInput):
+    """The key is known and its bytes are others: what is stored stays, what came is refused."""

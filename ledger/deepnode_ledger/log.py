@@ -1,0 +1,237 @@
+"""The log: one total order over Base's contract logs and signed task events.
+
+It has two parts. *Sealed* entries belong to finalized blocks and never change; they lie in batches. *Pending* entries
+are newer: durable and visible at once, but a reorg can take them back. Every change below is one transaction under one
+lock, so a crash leaves the log as it was before or as it is after, and positions have no gap at any moment that a
+reader can see.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from eventsourcing.persistence import InterfaceError, OperationalError
+from eventsourcing.postgres import PostgresDatastore
+from psycopg import Cursor
+from psycopg.rows import DictRow
+
+from deepnode_ledger import chain as chains
+from deepnode_ledger import tables, tail
+from deepnode_ledger.batch import row_of
+from deepnode_ledger.chain import Chain
+from deepnode_ledger.errors import Conflict, TryAgain
+from deepnode_ledger.hexadecimal import to_hex
+from deepnode_ledger.record import Block, BlockRef, ChainLog, Header, TaskEvent
+from deepnode_ledger.recorder import LogRecorder
+from deepnode_ledger.sealing import Sealed, cover, insert_sealed, seal_up_to
+from deepnode_ledger.snapshot import load_head
+from deepnode_ledger.tail import Accepted, NotContiguous
+
+CHANNEL: Final = "deepnode_log"
+"""NOTIFY goes out here with every change. It is a hint: a follower polls all the same."""
+
+ACCEPT_MAX: Final = 1_000
+"""Task events in one call."""
+
+
+class Log:
+    """The log of one chain, open for writing.
+
+    Any number of processes may hold one: the database's lock makes them take turns.
+    """
+
+    def __init__(self, datastore: PostgresDatastore, chain_id: int) -> None:
+        self.chain_id = chain_id
+        self.datastore = datastore
+        self._recorder = LogRecorder(datastore)
+
+    def create(self, genesis_hash: bytes, first_block: int) -> Chain:
+        """Make the log's tables if they are missing, and check that this is the log of this chain.
+
+        Raises:
+            chain.WrongChain: the database holds the log of another chain.
+            BadInput: the tables are newer than this program.
+            TryAgain: the database is away.
+        """
+        create_log(self.datastore)
+        with self._writing() as cursor:
+            return chains.enrol(cursor, self.chain_id, genesis_hash, first_block)
+
+    def chain(self) -> Chain:
+        """Say how far the chain is covered and finalized."""
+        with reading(self.datastore) as cursor:
+            chain = chains.load(cursor, self.chain_id)
+        assert chain is not None, "create() comes first"
+        return chain
+
+    def headers(self) -> list[Header]:
+        """Return the headers by which a reorg is recognised, newest first; the last is of a sealed block."""
+        with reading(self.datastore) as cursor:
+            return chains.headers(cursor, self.chain_id)
+
+    def extend(self, kept: BlockRef | None, blocks: Sequence[Block]) -> None:
+        """Put the blocks that follow ``kept`` behind it; whatever stood behind ``kept`` until now is a reorg.
+
+        A reorg drops the logs of the orphaned blocks. Task events that were accepted since ``kept`` are kept, in their
+        old order, behind the new blocks: a producer was told that they are durable.
+
+        Args:
+            kept: the block to build on, None before the first block is covered.
+            blocks: each the child of the one before it; empty if the chain only became shorter.
+
+        Raises:
+            NotContiguous: ``kept`` is not covered, or a block is not the child of the one before it.
+            ReorgBelowSealed: ``kept`` is older than the sealed part.
+            TryAgain: the database is away.
+        """
+        _check_continuity(kept, blocks)
+        with self._writing() as cursor:
+            chain = chains.load(cursor, self.chain_id)
+            assert chain is not None
+            moved: list[TaskEvent] = []
+            if kept != chain.tip:
+                moved = tail.drop_behind(cursor, chain, kept, blocks)
+            elif kept is None and blocks and blocks[0].header.block.number != chain.first_block:
+                raise NotContiguous(f"the first block must be {chain.first_block}, not {blocks[0].header.block.number}")
+            tip = blocks[-1].header.block if blocks else kept
+            if tip is None:
+                return
+            chains.add_headers(cursor, self.chain_id, [block.header for block in blocks])
+            chains.set_tip(cursor, self.chain_id, tip)
+            placed = [(block.header.block, log) for block in blocks for log in block.logs]
+            tail.append(cursor, self.chain_id, [*placed, *((tip, event) for event in moved)])
+
+    def append_finalized(self, first: int, last: Header, logs: Sequence[tuple[BlockRef, ChainLog]], why: str) -> None:
+        """Put the logs of a finalized range straight into the sealed part.
+
+        Everything pending is sealed first: it belongs to older blocks, which are final too.
+
+        Args:
+            first: number of the range's first block; it must follow on the covered ones.
+            last: header of the range's last block.
+            logs: in the order of the chain.
+            why: the evidence that the range is complete, for the coverage table.
+
+        Raises:
+            NotContiguous: the range does not follow on what is covered.
+            TryAgain: the database is away.
+        """
+        assert first <= last.block.number, (first, last)
+        with self._writing() as cursor:
+            chain = chains.load(cursor, self.chain_id)
+            assert chain is not None
+            expected = chain.first_block if chain.tip is None else chain.tip.number + 1
+            if first != expected:
+                raise NotContiguous(f"the next block to cover is {expected}, not {first}")
+            chains.set_finalized(cursor, self.chain_id, last.block)
+            if chain.tip is not None:
+                seal_up_to(cursor, self._recorder, self.chain_id, chain.tip)
+            chains.add_headers(cursor, self.chain_id, [last])
+            chains.set_tip(cursor, self.chain_id, last.block)
+            head = load_head(cursor)
+            rows = [
+                row_of(head.last_position + n, self.chain_id, block, log)
+                for n, (block, log) in enumerate(logs, start=1)
+            ]
+            insert_sealed(cursor, self._recorder, rows)
+            cover(cursor, self.chain_id, first, last.block, why)
+
+    def accept(self, events: Sequence[TaskEvent]) -> list[Accepted | Conflict]:
+        """Make task events durable; return for each where it is, or why it is refused.
+
+        The caller has checked signatures and schema. An event that is known with the same payload is accepted again and
+        adds nothing; the same key or sequence number with another payload is refused and changes nothing.
+
+        Raises:
+            TryAgain: the database is away, or no block is covered yet to place the events under.
+        """
+        assert len(events) <= ACCEPT_MAX, len(events)
+        with self._writing() as cursor:
+            chain = chains.load(cursor, self.chain_id)
+            assert chain is not None
+            if chain.tip is None:
+                raise TryAgain("no block is covered yet: task events are placed under the head block")
+            answers: list[Accepted | Conflict] = []
+            for event in events:
+                known = tail.find_task(cursor, event)
+                if known is None:
+                    [position] = tail.append(cursor, self.chain_id, [(chain.tip, event)])
+                    known = Accepted(position, duplicate=False)
+                answers.append(known)
+            return answers
+
+    def seal(self, finalized: BlockRef, *, entries_min: int = 1) -> Sealed | None:
+        """Make the pending entries of blocks up to ``finalized`` immutable, keeping positions and bytes.
+
+        Args:
+            finalized: the chain's newest final block.
+            entries_min: wait while fewer entries than this could be sealed, so that batches do not become tiny.
+
+        Raises:
+            ReorgBelowSealed: the covered block at that height has another hash.
+            TryAgain: the database is away.
+        """
+        with self._writing() as cursor:
+            chain = chains.load(cursor, self.chain_id)
+            assert chain is not None
+            if chain.tip is None:
+                return None
+            final = finalized if finalized.number <= chain.tip.number else chain.tip
+            if finalized.number <= chain.tip.number:
+                tail.check_final(cursor, self.chain_id, finalized)
+                chains.set_finalized(cursor, self.chain_id, finalized)
+            cursor.execute("SELECT count(*) AS ready FROM log.pending WHERE block_number <= %s", (final.number,))
+            row = cursor.fetchone()
+            assert row is not None
+            if 0 < row["ready"] < entries_min:
+                return None
+            return seal_up_to(cursor, self._recorder, self.chain_id, final)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Cursor[DictRow]]:
+        with database_errors(), self.datastore.transaction(commit=True) as cursor:
+            self._recorder.lock(cursor)
+            yield cursor
+            cursor.execute(f"NOTIFY {CHANNEL}")
+
+
+def create_log(datastore: PostgresDatastore) -> None:
+    """Make the log's tables in a database where they are missing; several processes may call this at once."""
+    with database_errors(), datastore.get_connection() as connection:
+        # CREATE … IF NOT EXISTS still fails when two sessions do it at the same moment.
+        connection.execute("SELECT pg_advisory_lock(hashtext('deepnode log tables'))")
+        try:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {tables.SCHEMA}")
+            LogRecorder(datastore).create_table()
+            with connection.transaction():
+                tables.create_tables(connection.cursor())
+        finally:
+            connection.execute("SELECT pg_advisory_unlock(hashtext('deepnode log tables'))")
+
+
+@contextmanager
+def reading(datastore: PostgresDatastore) -> Iterator[Cursor[DictRow]]:
+    """Open a cursor for a single look; for more than one statement use ``snapshot``."""
+    with database_errors(), datastore.cursor() as cursor:
+        yield cursor
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turn the loss of the database into ``TryAgain``: whoever waits and calls again loses nothing."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise TryAgain(f"the database is away: {error}") from error
+
+
+def _check_continuity(kept: BlockRef | None, blocks: Sequence[Block]) -> None:
+    parent = kept
+    for block in blocks:
+        header = block.header
+        if parent is not None and (header.parent_hash != parent.hash or header.block.number != parent.number + 1):
+            raise NotContiguous(
+                f"block {header.block.number} {to_hex(header.block.hash)} has the parent {to_hex(header.parent_hash)}, "
+                f"the block before it is {parent.number} {to_hex(parent.hash)}"
+            )
+        parent = header.block

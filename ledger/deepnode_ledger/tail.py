@@ -1,0 +1,149 @@
+"""The tail: entries of blocks that are not final yet, and how a reorg takes them back.
+
+The functions run in the caller's transaction, which holds the log's lock.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg import Cursor
+from psycopg.rows import DictRow, tuple_row
+
+from deepnode_ledger import batch as batches
+from deepnode_ledger import tables
+from deepnode_ledger.batch import row_of
+from deepnode_ledger.chain import Chain
+from deepnode_ledger.errors import BadInput, Conflict
+from deepnode_ledger.hexadecimal import to_hex
+from deepnode_ledger.record import Block, BlockRef, ChainLog, Finality, TaskEvent
+from deepnode_ledger.snapshot import load_head
+
+
+class NotContiguous(BadInput):
+    """The blocks do not follow on what the log covers. Nothing was changed."""
+
+
+class ReorgBelowSealed(BadInput):
+    """The chain replaced a block that was final: the provider or the chain broke its word. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A task event is durable at ``position`` (which a reorg may move); ``duplicate`` if it was so before the call."""
+
+    position: int
+    duplicate: bool
+
+
+def append(
+    cursor: Cursor[DictRow], chain_id: int, placed: Sequence[tuple[BlockRef, ChainLog | TaskEvent]]
+) -> list[int]:
+    """Write records behind the last position, each under its block; return their positions."""
+    if not placed:
+        return []
+    head = load_head(cursor)
+    positions = list(range(head.last_position + 1, head.last_position + 1 + len(placed)))
+    with cursor.copy(f"COPY log.pending ({tables.PENDING_COLUMNS}) FROM STDIN".encode()) as copy:
+        for position, (block, record) in zip(positions, placed, strict=True):
+            copy.write_row(row_of(position, chain_id, block, record))
+    cursor.execute("UPDATE log.head SET last_position = %s", (positions[-1],))
+    keys = [
+        (record.producer, record.event_id, record.sequence, position, payload_sha256(record))
+        for position, (_, record) in zip(positions, placed, strict=True)
+        if isinstance(record, TaskEvent)
+    ]
+    if keys:
+        # An event that a reorg moved has its key already: only its position is new.
+        cursor.executemany(
+            "INSERT INTO log.task_key VALUES (%s, %s, %s, %s, %s)"
+            " ON CONFLICT (producer, event_id) DO UPDATE SET position = excluded.position",
+            keys,
+        )
+    return positions
+
+
+def drop_behind(
+    cursor: Cursor[DictRow], chain: Chain, kept: BlockRef | None, blocks: Sequence[Block]
+) -> list[TaskEvent]:
+    """Drop what stands behind ``kept``, note the reorg, and return the task events among it, in their order."""
+    if kept is None or chain.tip is None:
+        raise NotContiguous(f"the log covers up to {chain.tip}; the blocks must follow on a covered block")
+    _check_kept(cursor, chain.chain_id, kept)
+    head = load_head(cursor)
+    cursor.execute("SELECT max(position) AS last FROM log.pending WHERE block_number <= %s", (kept.number,))
+    row = cursor.fetchone()
+    assert row is not None
+    kept_position = head.sealed_position if row["last"] is None else int(row["last"])
+    rows = cursor.connection.cursor(row_factory=tuple_row, binary=True)
+    rows.execute(
+        f"DELETE FROM log.pending WHERE position > %s RETURNING {tables.PENDING_COLUMNS}".encode(),  # noqa: S608 (constant)
+        (kept_position,),
+    )
+    dropped = [batches.entry_of(row, Finality.PENDING) for row in sorted(rows.fetchall())]
+    cursor.execute("DELETE FROM log.header WHERE chain_id = %s AND number > %s", (chain.chain_id, kept.number))
+    new_tip = blocks[-1].header.block if blocks else kept
+    cursor.execute(
+        "INSERT INTO log.reorg SELECT coalesce(max(number), 0) + 1, %s, %s, %s, %s, %s, %s, %s FROM log.reorg",
+        (chain.chain_id, kept_position, kept.number, chain.tip.number, chain.tip.hash, new_tip.number, new_tip.hash),
+    )
+    cursor.execute("UPDATE log.head SET last_position = %s", (kept_position,))
+    return [entry.record for entry in dropped if isinstance(entry.record, TaskEvent)]
+
+
+def check_final(cursor: Cursor[DictRow], chain_id: int, finalized: BlockRef) -> None:
+    """Check that the covered block at the height of ``finalized`` is that block.
+
+    Raises:
+        ReorgBelowSealed: it is another one.
+    """
+    cursor.execute("SELECT hash FROM log.header WHERE chain_id = %s AND number = %s", (chain_id, finalized.number))
+    row = cursor.fetchone()
+    if row is not None and row["hash"] != finalized.hash:
+        raise ReorgBelowSealed(
+            f"block {finalized.number} is final as {to_hex(finalized.hash)}, covered as {to_hex(row['hash'])}"
+        )
+
+
+def find_task(cursor: Cursor[DictRow], event: TaskEvent) -> Accepted | Conflict | None:
+    """Say whether a task event is in the log already, stands against one that is, or is new (None)."""
+    cursor.execute(
+        "SELECT event_id, position, payload_sha256 FROM log.task_key"
+        " WHERE producer = %s AND (event_id = %s OR sequence = %s)",
+        (event.producer, event.event_id, event.sequence),
+    )
+    for row in cursor.fetchall():
+        if row["event_id"] == event.event_id and row["payload_sha256"] == payload_sha256(event):
+            return Accepted(row["position"], duplicate=True)
+        if row["event_id"] == event.event_id:
+            return Conflict(
+                f"event {event.event_id!r} of {event.producer} is in the log with other bytes "
+                f"(sha256 {row['payload_sha256'].hex()}): an accepted event cannot be changed, send a Correction"
+            )
+        return Conflict(
+            f"sequence {event.sequence} of {event.producer} belongs to event {row['event_id']!r}, "
+            f"not to {event.event_id!r}: each event has a sequence number of its own"
+        )
+    return None
+
+
+def payload_sha256(event: TaskEvent) -> bytes:
+    """Hash the signed bytes: two deliveries are the same event when this is equal, however often it was signed."""
+    return hashlib.sha256(event.payload).digest()
+
+
+def _check_kept(cursor: Cursor[DictRow], chain_id: int, kept: BlockRef) -> None:
+    cursor.execute(
+        "SELECT min(number) AS oldest, bool_or(number = %s AND hash = %s) AS covered"
+        " FROM log.header WHERE chain_id = %s",
+        (kept.number, kept.hash, chain_id),
+    )
+    row = cursor.fetchone()
+    assert row is not None
+    if row["covered"]:
+        return
+    if row["oldest"] is not None and kept.number < row["oldest"]:
+        raise ReorgBelowSealed(
+            f"block {kept.number} is older than the sealed block {row['oldest']}: what is sealed stays"
+        )
+    raise NotContiguous(f"block {kept.number} {to_hex(kept.hash)} is not covered by the log")
