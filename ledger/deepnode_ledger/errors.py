@@ -10,11 +10,11 @@ class DeepNodeError(Exception):
     """Every error that this project raises on purpose, other than an assertion."""
 
 
-class TryAgain(DeepNodeError):  # noqa: N818 (it says what to do, not that something is wrong)
+class TryAgain(DeepNodeError):
     """A passing fault: the caller waits and makes the same call again. Nothing was changed."""
 
 
-class BadInput(DeepNodeError):  # noqa: N818 (it names the family; its subclasses name the rule)
+class BadInput(DeepNodeError):
     """The input breaks a rule: the caller mends it. The message names the value and the rule. Nothing was changed."""
 
 

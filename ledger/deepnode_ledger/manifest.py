@@ -4,6 +4,7 @@ No address of DeepNode has been published, so everything that the log must know 
 ABIs beside it, and nothing of it is in code. Its format is in docs/manifest.md.
 """
 
+import hashlib
 import json
 import tomllib
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import msgspec
 from deepnode_ledger import vocabulary
 from deepnode_ledger.abi import EventAbi, events_of
 from deepnode_ledger.errors import BadInput
-from deepnode_ledger.hexadecimal import ADDRESS_BYTES, WORD_BYTES, from_hex
+from deepnode_ledger.hexadecimal import ADDRESS_BYTES, WORD_BYTES, from_hex, to_hex
 
 FORMAT: Final = 1
 """Version of the manifest's own format."""
@@ -69,6 +70,18 @@ class Manifest:
     def tokens(self) -> list[Contract]:
         """The contracts of kind Token, in the file's order."""
         return [contract for contract in self.contracts.values() if contract.kind == "Token"]
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 over everything in the manifest that decides what the books make of a log (32 bytes).
+
+        Producers are left out: they decide what comes into the log, not what it means.
+        """
+        lines = [f"deepnode manifest 1 {self.chain_id} {to_hex(self.genesis_hash)}"]
+        for c in self.contracts.values():
+            lines.append(f"{c.name} {c.kind} {to_hex(c.address)} {c.start_block} {c.symbol} {c.decimals} {c.asset}")
+            lines += sorted(vocabulary.describe(event) for event in c.events.values())
+        return hashlib.sha256("\n".join(lines).encode()).digest()
 
     def by_name(self, name: str) -> Contract:
         """Find a contract by its name, which is known to exist."""

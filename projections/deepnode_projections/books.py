@@ -1,0 +1,192 @@
+"""The books' rows: written, rolled back and read within the caller's transaction.
+
+Unqualified table names are meant: the connection's ``search_path`` says which books (see ``tables``).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import Cursor
+from psycopg.rows import DictRow
+
+from deepnode_ledger.account import Account
+from deepnode_ledger.manifest import Manifest
+from deepnode_ledger.posting import Entry
+from deepnode_ledger.record import BlockRef, ChainLog, LogEntry
+from deepnode_projections.folds.journal import FactKey, Facts, Refusal
+
+BalanceKey = tuple[int, int]
+"""(account id, asset id)."""
+
+
+@dataclass(slots=True)
+class Page:
+    """What a run of log entries did to the books, before it is written. Lists are in the order of positions."""
+
+    blocks: dict[int, tuple[BlockRef, int]] = field(default_factory=dict)
+    entries: list[tuple[LogEntry, Entry]] = field(default_factory=list)
+    facts: dict[FactKey, tuple[int, bytes]] = field(default_factory=dict)
+    refusals: list[tuple[LogEntry, str, str, Refusal]] = field(default_factory=list)
+    quarantined: list[tuple[LogEntry, str]] = field(default_factory=list)
+
+
+def assets(cursor: Cursor[DictRow], manifest: Manifest) -> dict[bytes, int]:
+    """Return the id of each token by address, enrolling those that are new in the manifest."""
+    cursor.execute("SELECT asset_id, address FROM asset ORDER BY asset_id")
+    known = {bytes(row["address"]): int(row["asset_id"]) for row in cursor.fetchall()}
+    for token in manifest.tokens:
+        if token.address not in known:
+            known[token.address] = len(known) + 1
+            cursor.execute(
+                "INSERT INTO asset VALUES (%s, %s, %s, %s)",
+                (known[token.address], token.address, token.symbol, token.decimals),
+            )
+    return known
+
+
+def load_facts(cursor: Cursor[DictRow], keys: Iterable[FactKey]) -> dict[FactKey, bytes]:
+    """Fetch the newest value of each fact that is known."""
+    wanted = sorted(set(keys))
+    if not wanted:
+        return {}
+    cursor.execute(
+        "SELECT DISTINCT ON (f.sort, f.key) f.sort, f.key, f.value"
+        " FROM unnest(%s::text[], %s::bytea[]) AS w(sort, key) JOIN fact f USING (sort, key)"
+        " ORDER BY f.sort, f.key, f.position DESC",
+        ([sort for sort, _ in wanted], [key for _, key in wanted]),
+    )
+    return {(row["sort"], bytes(row["key"])): bytes(row["value"]) for row in cursor.fetchall()}
+
+
+def write(cursor: Cursor[DictRow], page: Page, asset_ids: Mapping[bytes, int]) -> None:
+    """Write a page of results. Running balances continue from those in the table of the present."""
+    for block, last_position in page.blocks.values():
+        cursor.execute(
+            "INSERT INTO block VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT (number) DO UPDATE SET last_position = excluded.last_position",
+            (block.number, block.hash, block.time, last_position),
+        )
+    _copy(cursor, "fact (sort, key, position, value)", [(s, k, p, v) for (s, k), (p, v) in page.facts.items()])
+    _copy(
+        cursor,
+        "refusal (position, kind, contract, reason)",
+        [(logged.position, kind, contract, refusal.reason) for logged, kind, contract, refusal in page.refusals],
+    )
+    _copy(cursor, "quarantine (position, address, topic0, reason)", [_quarantined(*each) for each in page.quarantined])
+    _write_entries(cursor, page.entries, asset_ids)
+
+
+def _write_entries(
+    cursor: Cursor[DictRow], entries: Sequence[tuple[LogEntry, Entry]], asset_ids: Mapping[bytes, int]
+) -> None:
+    if not entries:
+        return
+    account_ids = _account_ids(cursor, entries)
+    touched = {(account_ids[p.account.name], asset_ids[p.asset]) for _, entry in entries for p in entry.postings}
+    balances = _balances(cursor, touched)
+    changed: dict[BalanceKey, tuple[int, int]] = {}
+    rows: list[tuple[int, int, int, int, int, int]] = []
+    for _, entry in entries:
+        for leg, posting in enumerate(entry.postings):
+            key = (account_ids[posting.account.name], asset_ids[posting.asset])
+            after = balances.get(key, 0) + posting.amount
+            balances[key] = after
+            changed[key] = (after, entry.position)
+            rows.append((entry.position, leg, *key, posting.amount, after))
+    _copy(
+        cursor,
+        "entry (position, kind, contract, block_number, block_time, transaction_hash, log_index)",
+        [_entry_row(logged, entry) for logged, entry in entries],
+    )
+    _copy(cursor, "posting (position, leg, account_id, asset_id, amount, balance)", rows)
+    cursor.executemany(
+        "INSERT INTO balance VALUES (%s, %s, %s, %s) ON CONFLICT (account_id, asset_id)"
+        " DO UPDATE SET balance = excluded.balance, position = excluded.position",
+        [(*key, after, position) for key, (after, position) in changed.items()],
+    )
+
+
+def roll_back(cursor: Cursor[DictRow], kept_position: int) -> None:
+    """Take back everything above a position, so that the books are as they were there."""
+    cursor.execute(
+        "DELETE FROM balance b USING (SELECT DISTINCT account_id, asset_id FROM posting WHERE position > %s) gone"
+        " WHERE b.account_id = gone.account_id AND b.asset_id = gone.asset_id RETURNING b.account_id, b.asset_id",
+        (kept_position,),
+    )
+    touched = [(row["account_id"], row["asset_id"]) for row in cursor.fetchall()]
+    for statement in (
+        "DELETE FROM posting WHERE position > %s",
+        "DELETE FROM entry WHERE position > %s",
+        "DELETE FROM account WHERE first_position > %s",
+        "DELETE FROM fact WHERE position > %s",
+        "DELETE FROM refusal WHERE position > %s",
+        "DELETE FROM quarantine WHERE position > %s",
+        "DELETE FROM block WHERE last_position > %s",
+    ):
+        cursor.execute(statement.encode(), (kept_position,))
+    cursor.execute(
+        "INSERT INTO balance"
+        " SELECT t.account_id, t.asset_id, p.balance, p.position"
+        " FROM unnest(%s::bigint[], %s::smallint[]) AS t(account_id, asset_id)"
+        " CROSS JOIN LATERAL (SELECT balance, position FROM posting"
+        "   WHERE account_id = t.account_id AND asset_id = t.asset_id ORDER BY position DESC, leg DESC LIMIT 1) p",
+        ([account for account, _ in touched], [asset for _, asset in touched]),
+    )
+
+
+def overlay(known: dict[FactKey, bytes], page: Page) -> Facts:
+    """Return what is known, newest first: the page's own facts before those of the table."""
+    return known | {key: value for key, (_, value) in page.facts.items()}
+
+
+def _account_ids(cursor: Cursor[DictRow], entries: Sequence[tuple[LogEntry, Entry]]) -> dict[str, int]:
+    """Return the id of each account by name; new ones are numbered in the order of their first posting."""
+    first_seen: dict[str, tuple[Account, int]] = {}
+    for _, entry in entries:
+        for posting in entry.postings:
+            first_seen.setdefault(posting.account.name, (posting.account, entry.position))
+    cursor.execute("SELECT account_id, name FROM account WHERE name = ANY(%s)", (list(first_seen),))
+    ids = {row["name"]: int(row["account_id"]) for row in cursor.fetchall()}
+    cursor.execute("SELECT coalesce(max(account_id), 0) AS last FROM account")
+    row = cursor.fetchone()
+    assert row is not None
+    new = [(name, *seen) for name, seen in first_seen.items() if name not in ids]
+    for account_id, (name, _, _) in enumerate(new, start=row["last"] + 1):
+        ids[name] = account_id
+    _copy(
+        cursor,
+        "account (account_id, name, owner, pocket, key, holder, first_position)",
+        [(ids[name], name, a.owner, a.pocket, a.key, a.holder, position) for name, a, position in new],
+    )
+    return ids
+
+
+def _balances(cursor: Cursor[DictRow], keys: set[BalanceKey]) -> dict[BalanceKey, int]:
+    wanted = sorted(keys)
+    cursor.execute(
+        "SELECT b.account_id, b.asset_id, b.balance"
+        " FROM unnest(%s::bigint[], %s::smallint[]) AS w(account_id, asset_id) JOIN balance b USING (account_id, asset_id)",
+        ([account for account, _ in wanted], [asset for _, asset in wanted]),
+    )
+    # NUMERIC without a fraction comes as a Decimal; int() of it is exact at any size.
+    return {(row["account_id"], row["asset_id"]): int(row["balance"]) for row in cursor.fetchall()}
+
+
+def _entry_row(logged: LogEntry, entry: Entry) -> tuple[Any, ...]:
+    assert isinstance(logged.record, ChainLog), logged.position
+    where = (logged.block.number, logged.block.time, logged.record.transaction_hash, logged.record.log_index)
+    return (entry.position, entry.kind, entry.contract, *where)
+
+
+def _quarantined(logged: LogEntry, reason: str) -> tuple[Any, ...]:
+    assert isinstance(logged.record, ChainLog), logged.position
+    topics = logged.record.topics
+    return (logged.position, logged.record.address, topics[0] if topics else None, reason)
+
+
+def _copy(cursor: Cursor[DictRow], target: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        with cursor.copy(f"COPY {target} FROM STDIN".encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
