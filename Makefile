@@ -36,21 +36,30 @@ soak: $(VENV)/.dev ## the tests that run for minutes
 
 # --- Set-up -----------------------------------------------------------------------------------------------------------
 
-# A stamp is newer than what it was made from, so that a second `make demo` starts at once.
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+
+# A stamp is newer than what it was made from, so that a second `make demo` starts at once. An environment that is there
+# is kept, whatever PYTHON is: it was chosen once.
 $(VENV)/.runtime: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Python 3.11 or newer is needed, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
-	  echo "Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
-	@if [ -x $(BIN)/python ] && ! $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
-	  echo "$(VENV) was made with a Python older than 3.11, or with one that is gone. Remove it: make clean" >&2; exit 1; fi
-	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
-	  echo "No virtual environment could be made. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	$(PIP) install --quiet --require-hashes -r requirements.lock
-	$(PIP) install --quiet --no-deps -e .
+	@if [ -e $(BIN)/python ]; then \
+	  $(BIN)/python $(NEW_ENOUGH) || { \
+	    echo "$(VENV) was made with a Python older than 3.11. Remove it: make clean" >&2; exit 1; }; \
+	else \
+	  $(PYTHON) $(NEW_ENOUGH) || { \
+	    echo "Python 3.11 or newer is needed, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
+	    echo "Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }; \
+	  $(PYTHON) -m venv --clear $(VENV) || { \
+	    rm -rf $(VENV); \
+	    echo "No virtual environment could be made. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
+	fi
+	@echo "Setting up $(VENV): this takes about half a minute, once."
+	@$(PIP) install --quiet --require-hashes -r requirements.lock
+	@$(PIP) install --quiet --no-deps -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
-	$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	@echo "Adding what the tests and checks need."
+	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
 
 # --- Made files -------------------------------------------------------------------------------------------------------
