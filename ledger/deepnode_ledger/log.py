@@ -76,7 +76,7 @@ class Log:
         old order, behind the new blocks: a producer was told that they are durable.
 
         Args:
-            kept: the block to build on, None before the first block is covered.
+            kept: the block to build on; None before the first block is covered, or if not even that one stayed.
             blocks: each the child of the one before it; empty if the chain only became shorter.
 
         Raises:
@@ -89,13 +89,12 @@ class Log:
             chain = chains.load(cursor, self.chain_id)
             assert chain is not None
             moved: list[TaskEvent] = []
+            if kept is None and (not blocks or blocks[0].header.block.number != chain.first_block):
+                raise NotContiguous(f"without a block to build on, the first must be {chain.first_block}")
             if kept != chain.tip:
                 moved = tail.drop_behind(cursor, chain, kept, blocks)
-            elif kept is None and blocks and blocks[0].header.block.number != chain.first_block:
-                raise NotContiguous(f"the first block must be {chain.first_block}, not {blocks[0].header.block.number}")
             tip = blocks[-1].header.block if blocks else kept
-            if tip is None:
-                return
+            assert tip is not None
             chains.add_headers(cursor, self.chain_id, [block.header for block in blocks])
             chains.set_tip(cursor, self.chain_id, tip)
             placed = [(block.header.block, log) for block in blocks for log in block.logs]

@@ -67,11 +67,11 @@ def drop_behind(
     cursor: Cursor[DictRow], chain: Chain, kept: BlockRef | None, blocks: Sequence[Block]
 ) -> list[TaskEvent]:
     """Drop what stands behind ``kept``, note the reorg, and return the task events among it, in their order."""
-    if kept is None or chain.tip is None:
-        raise NotContiguous(f"the log covers up to {chain.tip}; the blocks must follow on a covered block")
-    _check_kept(cursor, chain.chain_id, kept)
+    assert chain.tip is not None, "nothing is covered, so nothing can be dropped"
+    _check_kept(cursor, chain, kept)
+    kept_number = chain.first_block - 1 if kept is None else kept.number
     head = load_head(cursor)
-    cursor.execute("SELECT max(position) AS last FROM log.pending WHERE block_number <= %s", (kept.number,))
+    cursor.execute("SELECT max(position) AS last FROM log.pending WHERE block_number <= %s", (kept_number,))
     row = cursor.fetchone()
     assert row is not None
     kept_position = head.sealed_position if row["last"] is None else int(row["last"])
@@ -81,11 +81,12 @@ def drop_behind(
         (kept_position,),
     )
     dropped = [batches.entry_of(row, Finality.PENDING) for row in sorted(rows.fetchall())]
-    cursor.execute("DELETE FROM log.header WHERE chain_id = %s AND number > %s", (chain.chain_id, kept.number))
+    cursor.execute("DELETE FROM log.header WHERE chain_id = %s AND number > %s", (chain.chain_id, kept_number))
     new_tip = blocks[-1].header.block if blocks else kept
+    assert new_tip is not None
     cursor.execute(
         "INSERT INTO log.reorg SELECT coalesce(max(number), 0) + 1, %s, %s, %s, %s, %s, %s, %s FROM log.reorg",
-        (chain.chain_id, kept_position, kept.number, chain.tip.number, chain.tip.hash, new_tip.number, new_tip.hash),
+        (chain.chain_id, kept_position, kept_number, chain.tip.number, chain.tip.hash, new_tip.number, new_tip.hash),
     )
     cursor.execute("UPDATE log.head SET last_position = %s", (kept_position,))
     return [entry.record for entry in dropped if isinstance(entry.record, TaskEvent)]
@@ -132,11 +133,18 @@ def payload_sha256(event: TaskEvent) -> bytes:
     return hashlib.sha256(event.payload).digest()
 
 
-def _check_kept(cursor: Cursor[DictRow], chain_id: int, kept: BlockRef) -> None:
+def _check_kept(cursor: Cursor[DictRow], chain: Chain, kept: BlockRef | None) -> None:
+    if kept is None:
+        cursor.execute("SELECT max(last_block) AS last FROM log.coverage WHERE chain_id = %s", (chain.chain_id,))
+        row = cursor.fetchone()
+        assert row is not None
+        if row["last"] is not None:
+            raise ReorgBelowSealed(f"every block was replaced, but those up to {row['last']} are sealed and stay")
+        return
     cursor.execute(
         "SELECT min(number) AS oldest, bool_or(number = %s AND hash = %s) AS covered"
         " FROM log.header WHERE chain_id = %s",
-        (kept.number, kept.hash, chain_id),
+        (kept.number, kept.hash, chain.chain_id),
     )
     row = cursor.fetchone()
     assert row is not None

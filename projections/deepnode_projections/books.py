@@ -166,7 +166,8 @@ def _balances(cursor: Cursor[DictRow], keys: set[BalanceKey]) -> dict[BalanceKey
     wanted = sorted(keys)
     cursor.execute(
         "SELECT b.account_id, b.asset_id, b.balance"
-        " FROM unnest(%s::bigint[], %s::smallint[]) AS w(account_id, asset_id) JOIN balance b USING (account_id, asset_id)",
+        " FROM unnest(%s::bigint[], %s::smallint[]) AS w(account_id, asset_id)"
+        " JOIN balance b USING (account_id, asset_id)",
         ([account for account, _ in wanted], [asset for _, asset in wanted]),
     )
     # NUMERIC without a fraction comes as a Decimal; int() of it is exact at any size.
