@@ -175,7 +175,8 @@ contract Collateral is AccessControl {
             decision.reasonHash,
             decision.uri
         );
-        if (decision.deregister) nodes.deregisterByReview(node);
+        // A node that has left by itself meanwhile must not be able to block the decision about its collateral.
+        if (decision.deregister && nodes.nodeOf(node).active) nodes.deregisterByReview(node);
         if (decision.burned > 0) dn.burn(decision.burned);
         if (decision.compensated > 0) dn.safeTransfer(compensationVault, decision.compensated);
         if (decision.returned > 0) dn.safeTransfer(nodes.nodeOf(node).operator, decision.returned);

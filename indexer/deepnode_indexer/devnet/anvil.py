@@ -142,7 +142,7 @@ class Anvil:
 
 
 def _launch(port: int, flags: list[str]) -> Anvil:
-    # Anvil keeps old states in a folder of the user's home and leaves it behind. This one is ours and goes with the node.
+    # By itself anvil keeps old states in a folder of the user's home and leaves them there. Ours goes with the node.
     scratch = tempfile.TemporaryDirectory(prefix="deepnode-anvil-", ignore_cleanup_errors=True)
     log = Path(scratch.name) / "anvil.log"
     with log.open("wb") as output:

@@ -1,0 +1,94 @@
+"""A marketplace that lives: one block a step, with its transactions and its signed task events.
+
+Everything random comes from one generator with a seed, and everything that looks like time comes from the chain: the
+same seed on a fresh node gives the same blocks and the same envelopes, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+from random import Random
+
+from deepnode_indexer.devnet.cases import Cases
+from deepnode_indexer.devnet.deployment import Deployment
+from deepnode_indexer.devnet.incidents import Incidents
+from deepnode_indexer.devnet.inference import Inference
+from deepnode_indexer.devnet.mempool import Call, Mempool
+from deepnode_indexer.devnet.population import Population, Turn
+from deepnode_indexer.devnet.task_events import Producer
+
+# What somebody would try again if it failed: a settlement that came before its payment, a withdrawal before its time.
+_TRIED_AGAIN = frozenset(
+    {"settle", "refund", "flag", "openReview", "decideReview", "withdraw", "register", "deposit", "setStatus"}
+)
+_TRIES_MAX = 3
+# More than the withdrawal delay in blocks, so that a withdrawal that came too early is in time.
+_RETRY_STEPS = 12
+
+
+class Economy:
+    """The economy on one deployment. Nothing happens, not even a connection, before the first step."""
+
+    def __init__(self, anvil_url: str, deployment: Deployment, seed: int) -> None:
+        self._rng = Random(seed)  # noqa: S311 - nothing here is secret, and the seed is what makes the chain repeatable
+        self._mempool = Mempool(anvil_url, deployment)
+        self._producer = Producer()
+        self._population = Population(seed, deployment)
+        self._cases = Cases(self._population, self._rng, self._mempool)
+        self._incidents = Incidents(self._population, self._rng, self._mempool, self._producer)
+        self._inference = Inference(self._population, self._rng, self._cases.accuse)
+        self._founding = deque(self._population.founding())
+        self._retries: list[tuple[int, Call]] = []
+        self._steps = 0
+
+    @property
+    def block_number(self) -> int:
+        """The number of the chain's newest block."""
+        return self._mempool.head()
+
+    def step(self) -> list[bytes]:
+        """Play one block and return the envelopes of the task events that belong to it.
+
+        The first steps found the economy. After a reorg, steps bring back dropped transactions until none is left; then
+        life goes on where it was.
+
+        Raises:
+            TransactionError: a transaction that had to succeed was reverted.
+        """
+        self._steps += 1
+        turn = Turn()
+        if self._mempool.replaying:
+            self._incidents.observe(turn)
+            played = self._mempool.replay()
+        elif self._founding:
+            played = self._mempool.play(self._founding.popleft(), founding=True)
+        else:
+            self._incidents.take_turn(turn, self._steps)
+            self._cases.take_turn(turn, self._steps)
+            self._inference.take_turn(turn)
+            played = self._mempool.play(self._due_retries() + turn.calls)
+        self._try_again(played.failed)
+        return [self._producer.say(statement, played.time) for statement in turn.statements]
+
+    def reorg(self, depth: int) -> None:
+        """Replace the newest `depth` blocks by empty ones.
+
+        The following steps mine the dropped transactions again, in another order; those that have become invalid are
+        reverted, and so leave no log. Task events stay said: the producer knows nothing of blocks.
+
+        Raises:
+            ReorgTooDeepError: the depth reaches behind the economy's first block.
+        """
+        self._mempool.reorg(depth, self._rng)
+
+    def _due_retries(self) -> list[Call]:
+        due = [call for step, call in self._retries if step <= self._steps]
+        self._retries = [(step, call) for step, call in self._retries if step > self._steps]
+        return due
+
+    def _try_again(self, failed: Iterable[Call]) -> None:
+        for call in failed:
+            if call.function in _TRIED_AGAIN and call.tries < _TRIES_MAX:
+                self._retries.append((self._steps + _RETRY_STEPS, replace(call, tries=call.tries + 1)))

@@ -1,0 +1,42 @@
+"""Devnets for the tests beside this file: one that has lived through two reorgs, and fresh ones."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from deepnode_indexer.devnet.anvil import Anvil
+from deepnode_indexer.devnet.deployment import deploy
+from deepnode_indexer.devnet.economy import Economy
+from tests.indexer.devnet.reading import Devnet
+
+MakeDevnet = Callable[[int], Devnet]
+
+
+@pytest.fixture(scope="module")
+def make_devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeDevnet]:
+    """A function that gives a fresh devnet for a seed."""
+    with ExitStack() as stack:
+
+        def make(seed: int) -> Devnet:
+            node = stack.enter_context(Anvil.start())
+            out: Path = tmp_path_factory.mktemp("manifest")
+            deployment = deploy(node.url, out)
+            devnet = Devnet(node.url, deployment, Economy(node.url, deployment, seed))
+            stack.callback(devnet.rpc.close)
+            return devnet
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def old_devnet(make_devnet: MakeDevnet) -> Devnet:
+    """A devnet with some hundred blocks of history and two reorgs in it."""
+    devnet = make_devnet(11)
+    devnet.play(120)
+    devnet.economy.reorg(5)
+    devnet.play(40)
+    devnet.economy.reorg(40)
+    devnet.play(80)
+    return devnet
