@@ -63,10 +63,13 @@ def test_the_node_ends_when_it_is_stopped() -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the parent's death is signalled on Linux only")
-def test_the_node_dies_with_its_parent() -> None:
+def test_the_node_dies_with_its_parent(tmp_path: Path) -> None:
     """Killing the parent, which leaves it no time to clean up, ends the node."""
     code = "from deepnode_indexer.devnet.anvil import Anvil; print(Anvil.start().pid, flush=True); input()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+    # A killed parent cannot remove the node's scratch folder, so it is made where the test's own folder goes.
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.send_signal(signal.SIGKILL)
