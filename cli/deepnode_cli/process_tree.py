@@ -151,6 +151,11 @@ class ProcessTree:
         """The children in order of start."""
         return tuple(self._children.values())
 
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called: the tree is over, and that is no failure."""
+        return self._stopping
+
     def start(
         self,
         name: str,

@@ -12,7 +12,7 @@ from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg import Cursor
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import DictRow
+from psycopg.rows import DictRow, dict_row
 from psycopg.sql import SQL, Identifier, Literal
 from typing_extensions import override
 
@@ -37,7 +37,7 @@ def open_datastore(url: str, *, pool_size: int = 2) -> PostgresDatastore:
         settings: dict[str, Any] = conninfo_to_dict(url)
     except Exception as error:  # psycopg raises its own ProgrammingError, without a word of what was expected
         raise BadInput(f"the database URL must be like postgresql://user@host:5432/name: {error}") from error
-    return PostgresDatastore(
+    datastore = PostgresDatastore(
         dbname=str(settings.get("dbname", "postgres")),
         host=str(settings.get("host", "127.0.0.1")),
         port=str(settings.get("port", "5432")),
@@ -50,6 +50,11 @@ def open_datastore(url: str, *, pool_size: int = 2) -> PostgresDatastore:
         schema=tables.SCHEMA,
         originator_id_type="text",
     )
+    # The library passes on five settings and drops the rest. libpq is given the text as it came, so that sslmode,
+    # options, a password file and PGPASSWORD mean here what they mean everywhere.
+    datastore.pool.conninfo = url
+    datastore.pool.kwargs = {"row_factory": dict_row}
+    return datastore
 
 
 class LogRecorder(PostgresApplicationRecorder):

@@ -170,14 +170,12 @@ class Projector:
             page.entries.append((logged, Entry(logged.position, event.name, event.contract.name, effect.postings)))
 
     def _take_lock(self, connection: Connection[DictRow]) -> None:
-        row = connection.execute("SELECT pg_try_advisory_lock(hashtext(%s)) AS got", (self._lock_name,)).fetchone()
+        name = _lock_name(self._schema)
+        row = connection.execute("SELECT pg_try_advisory_lock(hashtext(%s)) AS got", (name,)).fetchone()
         assert row is not None
         if not row["got"]:
             raise TryAgain(f"another projector keeps the books in schema {self._schema!r}: only one may run")
 
-    @property
-    def _lock_name(self) -> str:
-        return f"{LOCK_NAME} {self._schema}"
 
     def _check_manifest(self, connection: Connection[DictRow]) -> None:
         row = connection.execute("SELECT manifest_digest FROM checkpoint").fetchone()
@@ -200,6 +198,18 @@ def connect(url: str, schema: str) -> Connection[DictRow]:
     return connection
 
 
+def is_kept(url: str, schema: str = tables.SCHEMA) -> bool:
+    """Say whether a projector is at work on the books in ``schema``.
+
+    Raises:
+        TryAgain: the database is away.
+    """
+    with psycopg_errors(), psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
+        row = connection.execute("SELECT pg_try_advisory_lock(hashtext(%s)) AS got", (_lock_name(schema),)).fetchone()
+    assert row is not None
+    return not row["got"]
+
+
 def create_books(url: str, schema: str) -> None:
     """Make the books' tables where they are missing; several processes may call this at once."""
     with psycopg_errors(), psycopg.connect(url, autocommit=True, options=f"-c search_path={schema}") as connection:
@@ -219,6 +229,10 @@ def psycopg_errors() -> Iterator[None]:
             yield
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise TryAgain(f"the database is away: {error}") from error
+
+
+def _lock_name(schema: str) -> str:
+    return f"{LOCK_NAME} {schema}"
 
 
 def _last_whole_block(page: Page, before: Checkpoint, kept: int) -> BlockRef | None:

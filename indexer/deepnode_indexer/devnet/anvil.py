@@ -26,6 +26,7 @@ from typing import Any, Self
 
 from deepnode_indexer.devnet.json_rpc import JsonRpc, NodeUnreachableError
 from deepnode_indexer.devnet.toolchain import anvil_binary
+from deepnode_ledger.errors import BadInput, TryAgain
 
 BLOCK_SECONDS = 2
 _HOST = "127.0.0.1"
@@ -34,11 +35,11 @@ _STOP_SECONDS_MAX = 5
 _START_TRIES = 5
 
 
-class AnvilError(Exception):
+class AnvilError(TryAgain):
     """The node did not start."""
 
 
-class PortTakenError(AnvilError):
+class PortTakenError(AnvilError, BadInput):
     """Another program listens where the node should."""
 
     def __init__(self, port: int) -> None:

@@ -19,6 +19,7 @@ from deepnode_indexer.devnet import cast_of_accounts as cast
 from deepnode_indexer.devnet.artifacts import Interface, load_artifact
 from deepnode_indexer.devnet.json_rpc import JsonRpc
 from deepnode_indexer.devnet.task_signing import DEVNET_PRODUCER_ID, devnet_producer_address
+from deepnode_ledger.errors import BadInput
 
 REGISTRATION_FEE = 25 * 10**18
 REGISTRATION_BURN_PPM = 200_000
@@ -35,7 +36,7 @@ _KINDS = {
 }
 
 
-class DeploymentError(Exception):
+class DeploymentError(BadInput):
     """A transaction of the deployment was reverted, or the chain is not one that it can start on."""
 
 

@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 import msgspec
 import urllib3
 
+from deepnode_ledger.errors import TryAgain
 
-class NodeError(Exception):
+
+class NodeError(TryAgain):
     """The node answered a call with an error."""
 
     def __init__(self, method: str, code: int, message: str) -> None:
@@ -24,7 +26,7 @@ class NodeError(Exception):
         self.message = message
 
 
-class NodeUnreachableError(Exception):
+class NodeUnreachableError(TryAgain):
     """Nobody answers at the node's address."""
 
 

@@ -21,6 +21,7 @@ from deepnode_indexer.devnet.anvil import BLOCK_SECONDS
 from deepnode_indexer.devnet.artifacts import Interface
 from deepnode_indexer.devnet.deployment import Deployment
 from deepnode_indexer.devnet.json_rpc import JsonRpc
+from deepnode_ledger.errors import BadInput
 
 _GAS = hex(1_000_000)
 # How far a dropped transaction may move, counted in transactions, and how many of them fit into a block afterwards.
@@ -30,11 +31,11 @@ _REPLAYED_PER_BLOCK = 40
 _LENIENT_BLOCKS = 40
 
 
-class TransactionError(Exception):
+class TransactionError(BadInput):
     """A transaction that had to succeed was reverted or did not get into its block."""
 
 
-class ReorgTooDeepError(Exception):
+class ReorgTooDeepError(BadInput):
     """A reorg would drop blocks that are not the economy's."""
 
     def __init__(self, depth: int, possible: int) -> None:

@@ -16,15 +16,17 @@ import sys
 import tempfile
 from pathlib import Path
 
+from deepnode_ledger.errors import BadInput, TryAgain
+
 _ANVIL = "@foundry-rs/anvil"
 _INSTALL_SECONDS_MAX = 600
 
 
-class ToolchainError(Exception):
+class ToolchainError(TryAgain):
     """The EVM node cannot be had; the message says what to do."""
 
 
-class UnsupportedPlatformError(ToolchainError):
+class UnsupportedPlatformError(ToolchainError, BadInput):
     """No binary of the node is published for this machine."""
 
     def __init__(self, system: str, machine: str) -> None:

@@ -1,0 +1,87 @@
+"""``deepnode project`` and ``deepnode root``: the books, and their hash."""
+
+import json
+import threading
+import time
+from typing import Annotated
+
+import typer
+
+from deepnode_cli import settings
+from deepnode_cli.interruption import on_interrupt
+from deepnode_ledger.errors import BadInput, TryAgain
+from deepnode_ledger.hexadecimal import to_hex
+from deepnode_ledger.manifest import load_manifest
+from deepnode_projections.checkpoint import load_checkpoint
+from deepnode_projections.projector import Projector, Step, connect
+from deepnode_projections.state_root import state_root
+from deepnode_projections.tables import SCHEMA
+
+RETRY_SECONDS = 1.0
+
+
+def project(
+    database: settings.Database,
+    manifest: settings.ManifestPath,
+    once: Annotated[bool, typer.Option("--once", help="Stop at the log's end instead of following it.")] = False,
+    as_json: settings.AsJson = False,
+) -> None:
+    """Keep the books up to the log until told to stop."""
+    projector = Projector(database, load_manifest(manifest))
+    stopped = threading.Event()
+    projector.open()
+    with on_interrupt(stopped.set):
+        try:
+            if once:
+                _say(projector.catch_up(), as_json)
+            while not once and not stopped.is_set():
+                _follow(projector, stopped, as_json)
+        finally:
+            projector.close()
+
+
+def root(
+    database: settings.Database,
+    manifest: settings.ManifestPath,
+    position: Annotated[int | None, typer.Option("--at", help="A log position; the newest if left out.", min=0)] = None,
+    as_json: settings.AsJson = False,
+) -> None:
+    """Print the state root of the books at a position: equal books have equal roots, however they came about."""
+    described = load_manifest(manifest)
+    connection = connect(database, SCHEMA)
+    try:
+        with connection.transaction():
+            checkpoint = load_checkpoint(connection.cursor(), described)
+            at = checkpoint.position if position is None else position
+            if at > checkpoint.position:
+                raise BadInput(f"position {at} is ahead of the books, which are at {checkpoint.position}")
+            value = to_hex(state_root(connection, at))
+    finally:
+        connection.close()
+    typer.echo(json.dumps({"position": at, "stateRoot": value}) if as_json else f"{value} at position {at}")
+
+
+def _follow(projector: Projector, stopped: threading.Event, as_json: bool) -> None:
+    """Follow until told to stop, or until the database goes away: then come back to it."""
+    try:
+        for step in projector.follow(stopped):
+            _say(step, as_json)
+    except TryAgain as error:
+        typer.echo(f"waiting: {error}", err=True)
+        projector.close()
+        while not stopped.wait(RETRY_SECONDS):
+            try:
+                projector.open()
+            except TryAgain:
+                continue
+            return
+
+
+def _say(step: Step, as_json: bool) -> None:
+    if as_json:
+        fields = {"position": step.position, "entries": step.entries, "behind": step.behind}
+        typer.echo(json.dumps({"event": "step", **fields, "rolledBackTo": step.rolled_back_to}))
+        return
+    if step.rolled_back_to is not None:
+        typer.echo(f"rolled back to position {step.rolled_back_to}", err=True)
+    typer.echo(f"position {step.position}, {step.behind} behind  ({time.strftime('%H:%M:%S')})", err=True)

@@ -1,0 +1,80 @@
+"""``deepnode devnet``: a chain of one's own with the reference contracts and people who use them."""
+
+import threading
+from pathlib import Path
+from random import Random
+from typing import Annotated, Final
+
+import typer
+
+from deepnode_cli import settings
+from deepnode_cli.interruption import on_interrupt
+from deepnode_indexer.devnet.anvil import Anvil
+from deepnode_indexer.devnet.delivery import Sink, open_sink
+from deepnode_indexer.devnet.deployment import deploy
+from deepnode_indexer.devnet.economy import Economy
+
+REORG_DEPTH_MAX: Final = 8
+"""Reorgs of the devnet's own accord are as deep as a bad day's, far from the final blocks."""
+
+
+def devnet(
+    port: Annotated[
+        int, typer.Option("--port", help="The EVM node's port.", min=1)
+    ] = settings.NODE_PORT,
+    out: Annotated[
+        Path, typer.Option("--out", help="Where manifest.toml and the ABIs are written.", metavar="DIRECTORY")
+    ] = Path("devnet"),
+    seed: Annotated[int, typer.Option("--seed", help="Everything random comes from it: same seed, same chain.")] = 1,
+    pace: Annotated[float, typer.Option("--pace", help="Seconds between two blocks.", min=0)] = 1.0,
+    warm_up: Annotated[int, typer.Option("--warm-up", help="Blocks played at once at the start.", min=0)] = 0,
+    blocks: Annotated[
+        int | None, typer.Option("--blocks", help="Stop playing after so many blocks.")
+    ] = None,
+    reorg_every: Annotated[
+        int, typer.Option("--reorg-every", help="Blocks between two reorgs of 1 to 8 blocks; 0 for none.", min=0)
+    ] = 60,
+    task_events: Annotated[
+        str | None,
+        typer.Option("--task-events", help="Where signed task events go: an intake's URL or a JSON Lines file."),
+    ] = None,
+) -> None:
+    """Start an EVM node, deploy the contracts, and play a seeded economy on it until told to stop.
+
+    Registrations, collateral, models, paid inference with signed task events, splits, slashes and reorgs. The manifest
+    in the output directory is all that an indexer needs.
+    """
+    stopped = threading.Event()
+    sink = open_sink(task_events) if task_events is not None else None
+    with on_interrupt(stopped.set), Anvil.start(port) as node:
+        deployment = deploy(node.url, out)
+        typer.echo(f"node {node.url}, manifest {deployment.manifest}", err=True)
+        economy = Economy(node.url, deployment, seed)
+                rng = Random(seed)  # noqa: S311 (nothing is secret here, and the seed is what makes the chain repeatable)
+        _play(economy, sink, stopped, rng, warm_up, pace, blocks, reorg_every)
+        stopped.wait()
+
+
+def _play(
+    economy: Economy,
+    sink: Sink | None,
+    stopped: threading.Event,
+    rng: Random,
+    warm_up: int,
+    pace: float,
+    blocks: int | None,
+    reorg_every: int,
+) -> None:
+    played = 0
+    while not stopped.is_set() and (blocks is None or played < blocks):
+        # Not during the warm-up: a reorg needs blocks to replace, and the first ones found the economy.
+        if reorg_every and played > warm_up and played % reorg_every == 0:
+            economy.reorg(rng.randint(1, REORG_DEPTH_MAX))
+        envelopes = economy.step()
+        if sink is not None:
+            sink.deliver(envelopes)
+        played += 1
+        if played > warm_up:
+            stopped.wait(pace)
+        if played % 100 == 0:
+            typer.echo(f"block {economy.block_number}", err=True)

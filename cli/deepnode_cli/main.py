@@ -1,0 +1,53 @@
+"""``deepnode``: the command line, and the only place that reads settings and wires the rooms together.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a verification failed. A failure is one message on stderr that says what
+to do: try again, or mend a value that it names. Anything else is a bug of ours and shows its trace.
+"""
+
+import sys
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+
+from deepnode_cli import books, demo, devnet, embedded, health, index, serve, up
+from deepnode_cli.process_tree import ProcessTreeError, die_with_parent
+from deepnode_ledger.errors import DeepNodeError, TryAgain
+
+EXIT_FAILED = 1
+
+app = typer.Typer(
+    name="deepnode",
+    help="DeepNode's book of record: an immutable log of Base and of signed task events, the books, and their API.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(demo.demo)
+app.command()(up.up)
+app.command()(index.index)
+app.command()(books.project)
+app.command()(books.root)
+app.command()(serve.serve)
+app.command()(devnet.devnet)
+app.command()(health.health)
+app.command(name="embedded-postgres", hidden=True)(embedded.embedded_postgres)
+
+
+def app_main() -> NoReturn:
+    """Run the command line and exit with its code."""
+    die_with_parent()
+    error_console = Console(stderr=True, soft_wrap=True)
+    try:
+        app()
+    except TryAgain as error:
+        error_console.print(f"deepnode: {error}", style="red", markup=False, highlight=False)
+        error_console.print("Nothing was lost; the same command can be tried again.", markup=False, highlight=False)
+    except (DeepNodeError, ProcessTreeError) as error:
+        error_console.print(f"deepnode: {error}", style="red", markup=False, highlight=False)
+    sys.exit(EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    app_main()

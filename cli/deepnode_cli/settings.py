@@ -1,0 +1,92 @@
+"""The settings: one place that says their names on the command line and in the environment, and their defaults."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import platformdirs
+import typer
+
+EMBEDDED: Final = "embedded"
+"""In place of a database URL: the PostgreSQL that comes with the program, kept in the data directory."""
+
+Rpc = Annotated[
+    str,
+    typer.Option("--rpc", envvar="DEEPNODE_RPC_URL", help="JSON-RPC URL of a node of the chain.", metavar="URL"),
+]
+Database = Annotated[
+    str,
+    typer.Option(
+        "--database",
+        envvar="DEEPNODE_DATABASE_URL",
+        help="PostgreSQL URL, such as postgresql://user@host:5432/name.",
+        metavar="URL",
+    ),
+]
+DatabaseOrEmbedded = Annotated[
+    str,
+    typer.Option(
+        "--database",
+        envvar="DEEPNODE_DATABASE_URL",
+        help=f"PostgreSQL URL, or '{EMBEDDED}' for the server that comes with the program.",
+        metavar="URL",
+    ),
+]
+ManifestPath = Annotated[
+    Path,
+    typer.Option("--manifest", envvar="DEEPNODE_MANIFEST", help="The deployment's manifest (TOML).", metavar="FILE"),
+]
+Host = Annotated[str, typer.Option("--host", envvar="DEEPNODE_HOST", help="Where the API listens.")]
+Port = Annotated[int, typer.Option("--port", envvar="DEEPNODE_PORT", help="The API's port.", min=1, max=65535)]
+IntakeHost = Annotated[
+    str, typer.Option("--intake-host", envvar="DEEPNODE_INTAKE_HOST", help="Where the task intake listens.")
+]
+IntakePort = Annotated[
+    int,
+    typer.Option("--intake-port", envvar="DEEPNODE_INTAKE_PORT", help="The task intake's port.", min=1, max=65535),
+]
+DataDirectory = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        envvar="DEEPNODE_DATA",
+        help="Where the embedded PostgreSQL keeps its data.",
+        metavar="DIRECTORY",
+    ),
+]
+PollSeconds = Annotated[
+    float,
+    typer.Option(
+        "--poll",
+        envvar="DEEPNODE_POLL_SECONDS",
+        help="Seconds between two looks at the head.",
+        min=0.05,
+        max=60,
+    ),
+]
+SealEntries = Annotated[
+    int,
+    typer.Option(
+        "--seal-entries",
+        envvar="DEEPNODE_SEAL_ENTRIES",
+        help="Final entries that wait to be sealed together, for 150 blocks at most.",
+        min=1,
+        max=65_536,
+    ),
+]
+TaskFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--task-events", help="A JSON Lines file of task events to follow.", metavar="FILE"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write what happens to stdout, one JSON object a line.")]
+
+LOOPBACK: Final = "127.0.0.1"
+API_PORT: Final = 8000
+INTAKE_PORT: Final = 8001
+NODE_PORT: Final = 8545
+POLL_SECONDS: Final = 0.5
+"""A quarter of Base's block time."""
+
+
+def data_directory() -> Path:
+    """Where this user's data belongs on this system."""
+    return Path(platformdirs.user_data_dir("deepnode", appauthor=False))

@@ -1,0 +1,222 @@
+"""``deepnode up``: the whole ledger on this machine, against a chain, a database and a manifest of one's own."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+import urllib3
+
+from deepnode_cli import settings
+from deepnode_cli.embedded import url_file
+from deepnode_cli.interruption import on_interrupt
+from deepnode_cli.process_tree import ProcessTree, Stopping
+from deepnode_ledger.errors import BadInput
+from deepnode_ledger.manifest import load_manifest
+
+START_SECONDS: Final = 60.0
+SHOW_SECONDS: Final = 5.0
+
+EXAMPLE_QUERY: Final = """\
+{
+  _meta { position block { number hash } finality stateRoot }
+  balances(first: 5, where: { asset: "DN", nonZero: true }, orderBy: BALANCE_DESC) {
+    edges { node { account { name } asset { symbol } amount amountFormatted } }
+  }
+  postings(first: 3, orderBy: POSITION_DESC) {
+    edges { node { position kind amountFormatted account { name } balance transactionHash finality } }
+  }
+}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Where one ledger's parts are. ``database`` is a URL or ``embedded``."""
+
+    rpc: str
+    database: str
+    manifest: Path
+    data: Path
+    host: str
+    port: int
+    intake_host: str
+    intake_port: int
+    poll: float
+    seal_entries: int
+    task_events: tuple[Path, ...] = ()
+
+    @property
+    def api(self) -> str:
+        """The API's URL, as seen from this machine."""
+        return f"http://{_reachable(self.host)}:{self.port}"
+
+    @property
+    def intake(self) -> str:
+        """The task intake's URL, as seen from this machine."""
+        return f"http://{_reachable(self.intake_host)}:{self.intake_port}/task-events"
+
+
+def up(
+    rpc: settings.Rpc,
+    manifest: settings.ManifestPath,
+    database: settings.DatabaseOrEmbedded = settings.EMBEDDED,
+    data: settings.DataDirectory = settings.data_directory(),  # noqa: B008 (typer reads the default once)
+    host: settings.Host = settings.LOOPBACK,
+    port: settings.Port = settings.API_PORT,
+    intake_host: settings.IntakeHost = settings.LOOPBACK,
+    intake_port: settings.IntakePort = settings.INTAKE_PORT,
+    poll: settings.PollSeconds = settings.POLL_SECONDS,
+    seal_entries: settings.SealEntries = 1_000,
+    task_events: settings.TaskFiles = None,
+    seconds: Annotated[float | None, typer.Option("--for", help="Stop after so many seconds.", min=1)] = None,
+) -> None:
+    """Run the indexer, the projections and the API as one, until Ctrl-C.
+
+    Each runs in a process of its own; their output goes to files in the data directory.
+    """
+    load_manifest(manifest)
+    ledger = Ledger(
+        rpc,
+        database,
+        manifest,
+        data,
+        host,
+        port,
+        intake_host,
+        intake_port,
+        poll,
+        seal_entries,
+        tuple(task_events or ()),
+    )
+    with ProcessTree(data / "logs") as tree:
+        run(tree, lambda: start_ledger(tree, ledger, say), ledger, seconds)
+
+
+def run(tree: ProcessTree, start: Callable[[], None], ledger: Ledger, seconds: float | None) -> None:
+    """Start everything, say where it is, and watch it until it is told to stop."""
+    with on_interrupt(tree.stop):
+        try:
+            start()
+            _introduce(ledger)
+            _watch(tree, ledger, seconds)
+        except Stopping:
+            pass
+        finally:
+            tree.stop()
+    say("stopped")
+
+
+def start_ledger(tree: ProcessTree, ledger: Ledger, progress: Callable[[str], None]) -> None:
+    """Start the database if it is the embedded one, then the indexer, the projections and the API.
+
+    Each is started when what it needs is ready.
+
+    Raises:
+        ProcessTreeError: a part ended or did not become ready; its last lines are in the message.
+    """
+    database = start_database(tree, ledger.data) if ledger.database == settings.EMBEDDED else ledger.database
+    if ledger.database == settings.EMBEDDED:
+        progress("PostgreSQL 18 runs")
+    # Settings that may hold a password travel in the environment: anyone may read a process's arguments.
+    environment = {
+        "DEEPNODE_RPC_URL": ledger.rpc,
+        "DEEPNODE_DATABASE_URL": database,
+        "DEEPNODE_MANIFEST": str(ledger.manifest.absolute()),
+        "DEEPNODE_HOST": ledger.host,
+        "DEEPNODE_PORT": str(ledger.port),
+        "DEEPNODE_INTAKE_HOST": ledger.intake_host,
+        "DEEPNODE_INTAKE_PORT": str(ledger.intake_port),
+        "DEEPNODE_POLL_SECONDS": str(ledger.poll),
+        "DEEPNODE_SEAL_ENTRIES": str(ledger.seal_entries),
+    }
+    files = [argument for path in ledger.task_events for argument in ("--task-events", str(path))]
+    tree.start("indexer", [*command("index"), *files], environment=environment)
+    intake_health = ledger.intake.replace("/task-events", "/health")
+    tree.wait_ready("indexer", lambda: answers(intake_health), START_SECONDS)
+    progress(f"the indexer follows the chain and takes in task events at {ledger.intake}")
+    tree.start("projections", command("project"), environment=environment)
+    tree.start("api", command("serve"), environment=environment)
+    tree.wait_ready("api", lambda: answers(f"{ledger.api}/ready"), START_SECONDS)
+    progress("the books and the API are up")
+
+
+def start_database(tree: ProcessTree, data: Path) -> str:
+    """Start the embedded PostgreSQL and return its URL."""
+    directory = data / "postgres"
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"the data directory {data} cannot be made: {error.strerror}") from error
+    written = url_file(directory.expanduser().resolve())
+    written.unlink(missing_ok=True)
+    tree.start("database", [*command("embedded-postgres"), "--data", str(directory)])
+    tree.wait_ready("database", written.exists, START_SECONDS)
+    return written.read_text(encoding="utf-8")
+
+
+def command(name: str) -> list[str]:
+    """Say how to run one of our own commands in a process of its own."""
+    return [sys.executable, "-m", "deepnode_cli.main", name]
+
+
+def answers(url: str) -> bool:
+    """Say whether something answers 200 at a URL."""
+    try:
+        return bool(urllib3.request("GET", url, timeout=2.0, retries=False).status == 200)
+    except urllib3.exceptions.HTTPError:
+        return False
+
+
+def say(message: str) -> None:
+    """Show progress on stderr."""
+    typer.echo(message, err=True)
+
+
+def _introduce(ledger: Ledger) -> None:
+    say(f"""
+  page      {ledger.api}/
+  GraphQL   {ledger.api}/graphql
+  export    {ledger.api}/export/postings.arrow
+  intake    {ledger.intake}
+
+Try this query:
+
+{EXAMPLE_QUERY}
+
+Ctrl-C stops everything that this command started.
+""")
+
+
+def _watch(tree: ProcessTree, ledger: Ledger, seconds: float | None) -> None:
+    """Show where the ledger stands, until it is told to stop, a part fails, or the time is up."""
+    began = time.monotonic()
+    shown_at = 0.0
+    while seconds is None or time.monotonic() - began < seconds:
+        tree.check()
+        if tree.stopping:
+            return
+        if time.monotonic() - shown_at >= SHOW_SECONDS:
+            say(_standing(ledger))
+            shown_at = time.monotonic()
+        time.sleep(0.2)
+
+
+def _standing(ledger: Ledger) -> str:
+    query = {"query": "{ _meta { position sealedPosition block { number } } reorgs(first: 1000) { edges { cursor } } }"}
+    try:
+        answer = urllib3.request("POST", f"{ledger.api}/graphql", json=query, timeout=2.0, retries=False).json()
+        meta = answer["data"]["_meta"]
+        reorgs = len(answer["data"]["reorgs"]["edges"])
+    except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError) as error:
+        return f"the API gave no answer ({type(error).__name__})"
+    return (
+        f"block {(meta['block'] or {}).get('number')}, {meta['position']} log entries, "
+        f"{meta['sealedPosition']} of them sealed, {reorgs} reorgs"
+    )
+
+
+def _reachable(host: str) -> str:
+    return settings.LOOPBACK if host in ("0.0.0.0", "::") else host  # noqa: S104 (compared, not listened on)
