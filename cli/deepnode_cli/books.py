@@ -18,6 +18,7 @@ from deepnode_projections.state_root import state_root
 from deepnode_projections.tables import SCHEMA
 
 RETRY_SECONDS = 1.0
+LINE_SECONDS = 1.0
 
 
 def project(
@@ -33,9 +34,9 @@ def project(
     with on_interrupt(stopped.set):
         try:
             if once:
-                _say(projector.catch_up(), as_json)
+                _Sayer(as_json)(projector.catch_up())
             while not once and not stopped.is_set():
-                _follow(projector, stopped, as_json)
+                _follow(projector, stopped, _Sayer(as_json))
         finally:
             projector.close()
 
@@ -61,11 +62,11 @@ def root(
     typer.echo(json.dumps({"position": at, "stateRoot": value}) if as_json else f"{value} at position {at}")
 
 
-def _follow(projector: Projector, stopped: threading.Event, as_json: bool) -> None:
+def _follow(projector: Projector, stopped: threading.Event, say: "_Sayer") -> None:
     """Follow until told to stop, or until the database goes away: then come back to it."""
     try:
         for step in projector.follow(stopped):
-            _say(step, as_json)
+            say(step)
     except TryAgain as error:
         typer.echo(f"waiting: {error}", err=True)
         projector.close()
@@ -77,11 +78,21 @@ def _follow(projector: Projector, stopped: threading.Event, as_json: bool) -> No
             return
 
 
-def _say(step: Step, as_json: bool) -> None:
-    if as_json:
-        fields = {"position": step.position, "entries": step.entries, "behind": step.behind}
-        typer.echo(json.dumps({"event": "step", **fields, "rolledBackTo": step.rolled_back_to}))
-        return
-    if step.rolled_back_to is not None:
-        typer.echo(f"rolled back to position {step.rolled_back_to}", err=True)
-    typer.echo(f"position {step.position}, {step.behind} behind  ({time.strftime('%H:%M:%S')})", err=True)
+class _Sayer:
+    """Writes the steps: as JSON every one, for people the rollbacks and once a second where the books are."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._shown_at = 0.0
+
+    def __call__(self, step: Step) -> None:
+        """Write one step."""
+        if self._as_json:
+            fields = {"position": step.position, "entries": step.entries, "behind": step.behind}
+            typer.echo(json.dumps({"event": "step", **fields, "rolledBackTo": step.rolled_back_to}))
+            return
+        if step.rolled_back_to is not None:
+            typer.echo(f"rolled back to position {step.rolled_back_to}", err=True)
+        if time.monotonic() - self._shown_at >= LINE_SECONDS:
+            typer.echo(f"position {step.position}, {step.behind} behind", err=True)
+            self._shown_at = time.monotonic()

