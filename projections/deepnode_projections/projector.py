@@ -69,7 +69,11 @@ class Projector:
             TryAgain: the database is away, or another projector runs.
             BadInput: the books were made with another manifest.
         """
-        create_log(open_datastore(self._url, pool_size=1))
+        datastore = open_datastore(self._url, pool_size=1)
+        try:
+            create_log(datastore)
+        finally:
+            datastore.close()
         create_books(self._url, self._schema)
         connection = connect(self._url, self._schema)
         try:

@@ -106,8 +106,8 @@ class Anvil:
         for _ in range(_START_TRIES - 1):
             # Between choosing a free port and listening on it, another program can take it.
             with contextlib.suppress(AnvilError):
-                return _launch(_free_port(), flags)
-        return _launch(_free_port(), flags)
+                return _launch(free_port(), flags)
+        return _launch(free_port(), flags)
 
     def rpc(self, method: str, *params: object) -> Any:
         """The result of one JSON-RPC call."""
@@ -197,7 +197,9 @@ def _die_with_parent() -> Callable[[], None] | None:
     return arrange
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listened on a moment ago."""
+    """Return a port of 127.0.0.1 that nobody listened on a moment ago."""
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         return int(probe.getsockname()[1])
