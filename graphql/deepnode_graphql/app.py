@@ -1,0 +1,55 @@
+"""The API as an ASGI application: its routes, and nothing else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from deepnode_graphql.export.http import ExportEndpoint
+from deepnode_graphql.graphql_http import GraphQLEndpoint
+from deepnode_graphql.operations import OperationsEndpoint
+from deepnode_graphql.pages import PageEndpoint
+from deepnode_graphql.service import make_service
+from deepnode_ledger.manifest import Manifest
+from deepnode_projections.tables import SCHEMA
+
+
+def make_app(database_url: str, manifest: Manifest, *, schema: str = SCHEMA) -> Starlette:
+    """Wire the API. Nothing connects yet: the first request does, and a database that is away is answered with 503.
+
+    Args:
+        database_url: what libpq takes, such as ``postgresql://user@host:5432/name``.
+        manifest: the one that the books were made with.
+        schema: the PostgreSQL schema that holds the books.
+
+    Raises:
+        BadInput: ``database_url`` is not a connection string.
+    """
+    service = make_service(database_url, manifest, schema)
+    graphql = GraphQLEndpoint(service)
+    export = ExportEndpoint(service)
+    operations = OperationsEndpoint(service)
+    page = PageEndpoint()
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            service.engine.dispose()
+
+    return Starlette(
+        routes=[
+            Route("/", page.page),
+            Route("/page.js", page.script),
+            Route("/page.css", page.style),
+            Route("/schema.graphql", page.schema),
+            Route("/graphql", graphql.answer, methods=["GET", "POST"]),
+            Route("/export/postings.arrow", export.postings_arrow, methods=["GET"]),
+            Route("/health", operations.health),
+            Route("/ready", operations.ready),
+            Route("/metrics", operations.metrics),
+        ],
+        lifespan=lifespan,
+    )

@@ -1,0 +1,128 @@
+"""Executing a GraphQL request: parse, limits, validation, one reading of the books, answer."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    OperationType,
+    get_operation_ast,
+    parse,
+    validate,
+)
+from strawberry.extensions import SchemaExtension
+from typing_extensions import override
+
+from deepnode_graphql import limits
+from deepnode_graphql.answers import Answer, executed, refused, refused_with, try_again
+from deepnode_graphql.database import TookTooLong
+from deepnode_graphql.reading import Reading
+from deepnode_graphql.schema import LedgerSchema, make_schema
+from deepnode_ledger.errors import BadInput, TryAgain
+
+DOCUMENTS_KEPT: Final = 256
+KEPT_CHARACTERS_MAX: Final = 16_384
+"""Longer queries are parsed each time, so that the kept ones stay small."""
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """A request as GraphQL over HTTP has it, with the types of its parts checked."""
+
+    query: str
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request whose document is parsed. ``operation`` is the one that the request is about."""
+
+    request: GraphQLRequest
+    document: DocumentNode
+    operation: OperationDefinitionNode
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether it may be asked by GET."""
+        return self.operation.operation is OperationType.QUERY
+
+
+class _ParsedAlready(SchemaExtension):
+    """Gives the library the document that was parsed and validated before."""
+
+    @override
+    def on_operation(self) -> Iterator[None]:
+        context = self.execution_context
+        assert context.operation_extensions is not None
+        context.graphql_document = context.operation_extensions["document"]
+        context.validation_rules = ()
+        yield
+
+
+class Executor:
+    """Executes requests against one schema. Any number of threads may use it."""
+
+    def __init__(self, read: Callable[[], AbstractContextManager[Reading]]) -> None:
+        """Make an executor; ``read`` opens the reading of one request."""
+        self._read = read
+        self.schema: LedgerSchema = make_schema(_ParsedAlready)
+        self._parsed = lru_cache(DOCUMENTS_KEPT)(_parse)
+        self._validated = lru_cache(DOCUMENTS_KEPT)(self._validate)
+
+    def prepare(self, request: GraphQLRequest) -> Prepared | Answer:
+        """Parse a request and find its operation; answer at once if that fails."""
+        short = len(request.query) <= KEPT_CHARACTERS_MAX
+        try:
+            document = self._parsed(request.query) if short else _parse(request.query)
+        except GraphQLError as error:
+            too_long = not isinstance(error, GraphQLSyntaxError) or "Parsing aborted" in error.message
+            return refused_with([error], "LIMIT_EXCEEDED" if too_long else "GRAPHQL_PARSE_FAILED")
+        operation = get_operation_ast(document, request.operation_name)
+        if operation is None:
+            named = request.operation_name
+            rule = "give operationName: the document has several operations or none"
+            return refused(rule if named is None else f"the document has no operation {named!r:.80}", "BAD_INPUT")
+        return Prepared(request, document, operation)
+
+    def execute(self, prepared: Prepared) -> Answer:
+        """Check and execute a request in one reading of the books."""
+        request = prepared.request
+        try:
+            limits.check(self.schema.core, prepared.document, prepared.operation, request.variables)
+        except limits.LimitExceeded as error:
+            return refused(str(error), "LIMIT_EXCEEDED")
+        short = len(request.query) <= KEPT_CHARACTERS_MAX
+        mistakes = self._validated(request.query) if short else self._validate(request.query)
+        if mistakes:
+            return refused_with(mistakes, "GRAPHQL_VALIDATION_FAILED")
+        try:
+            with self._read() as reading:
+                result = self.schema.execute_sync(
+                    request.query,
+                    variable_values=request.variables,
+                    operation_name=request.operation_name,
+                    context_value=reading,
+                    operation_extensions={"document": prepared.document},
+                )
+                return executed(result.data, result.errors)
+        except TryAgain as error:
+            return try_again(error)
+        except TookTooLong as error:
+            return refused(str(error), "LIMIT_EXCEEDED")
+        except BadInput as error:
+            return refused(str(error), "BAD_INPUT")
+
+    def _validate(self, query: str) -> list[GraphQLError]:
+        short = len(query) <= KEPT_CHARACTERS_MAX
+        return validate(self.schema.core, self._parsed(query) if short else _parse(query))
+
+
+def _parse(query: str) -> DocumentNode:
+    return parse(query, max_lexical_tokens=limits.TOKENS_MAX, max_comments=limits.COMMENTS_MAX)

@@ -1,0 +1,52 @@
+"""What every list's filters share: a condition that is null or left out is no condition, and lists have a limit."""
+
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+import strawberry
+
+from deepnode_ledger.errors import BadInput
+from deepnode_ledger.hexadecimal import WORD_BYTES, to_hex
+
+VALUES_MAX: Final = 1_000
+"""Values in one ``_in`` filter."""
+
+T = TypeVar("T")
+
+
+def given(value: T | None) -> T | None:
+    """Return what a client gave, or None if it gave nothing."""
+    return None if value is strawberry.UNSET else value
+
+
+def at_most(values: Sequence[str], name: str) -> Sequence[str]:
+    """Check the length of an ``_in`` filter.
+
+    Raises:
+        BadInput: more than ``VALUES_MAX`` values.
+    """
+    if len(values) > VALUES_MAX:
+        raise BadInput(f"{name} takes at most {VALUES_MAX} values, not {len(values)}")
+    return values
+
+
+def text(value: str, name: str) -> str:
+    """Check a text that goes to the database.
+
+    Raises:
+        BadInput: it holds the character 0, which PostgreSQL's text cannot.
+    """
+    if "\0" in value:
+        raise BadInput(f"{name} must not hold the character 0: {value!r:.80}")
+    return value
+
+
+def word(value: bytes, name: str) -> bytes:
+    """Check the length of a hash or an id.
+
+    Raises:
+        BadInput: not 32 bytes.
+    """
+    if len(value) != WORD_BYTES:
+        raise BadInput(f"{name} must have {WORD_BYTES} bytes, not {len(value)}: {to_hex(value):.80}")
+    return value

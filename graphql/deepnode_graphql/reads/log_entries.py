@@ -1,0 +1,243 @@
+"""Reading the log itself: the bytes as they came in, and what the manifest makes of them."""
+
+import json
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any, Final
+
+import pyarrow.compute as pc
+import strawberry
+from sqlalchemy import ColumnElement
+from strawberry.scalars import JSON
+
+from deepnode_graphql.connections import Connection, check_first, connection_of
+from deepnode_graphql.cursors import Order
+from deepnode_graphql.filters import given
+from deepnode_graphql.moments import Moment
+from deepnode_graphql.nodes import Block, Finality
+from deepnode_graphql.reading import Reading
+from deepnode_graphql.scalars import Address, Hex, Long
+from deepnode_ledger import batch as batches
+from deepnode_ledger import record
+from deepnode_ledger.decoding import Unknown, decode_log
+from deepnode_ledger.hexadecimal import to_hex
+from deepnode_ledger.manifest import Manifest
+from deepnode_ledger.record import ChainLog, Kind, TaskEvent
+from deepnode_projections.tables import posting as posting_table
+
+SCANNED_MAX: Final = 4 * 65_536
+"""Log entries that one page may look through for its filter; the page ends there, and its cursor goes on from there."""
+
+
+@strawberry.enum
+class LogEntryKind(Enum):
+    """Which door a log entry came in by.
+
+    Attributes:
+        CHAIN_LOG: a log of a contract.
+        TASK_EVENT: a signed task event.
+    """
+
+    CHAIN_LOG = "CHAIN_LOG"
+    TASK_EVENT = "TASK_EVENT"
+
+
+@strawberry.input
+class LogEntryWhere:
+    """Which log entries; all conditions that are given must hold.
+
+    Attributes:
+        kind: only contract logs, or only task events.
+        position_gt: behind this position.
+        position_gte: at or behind this position.
+        position_lt: before this position.
+        position_lte: at or before this position.
+    """
+
+    kind: LogEntryKind | None = strawberry.UNSET
+    position_gt: Long | None = strawberry.UNSET
+    position_gte: Long | None = strawberry.UNSET
+    position_lt: Long | None = strawberry.UNSET
+    position_lte: Long | None = strawberry.UNSET
+
+
+@strawberry.type
+class LogEntry:
+    """One entry of the log: the bytes as they came in, and what the manifest makes of them.
+
+    Attributes:
+        position: its place in the log, from 1 without a gap.
+        kind: which door it came in by.
+        finality: whether it can still be taken back.
+        block: the block of the log; for a task event, the head block when it was accepted.
+        transaction_hash: of a contract log, its transaction (32 bytes).
+        transaction_index: of a contract log, the number of its transaction in the block.
+        log_index: of a contract log, its number in the block.
+        address: of a contract log, the contract.
+        topics: of a contract log, its topics (32 bytes each).
+        data: of a contract log, its data.
+        producer: of a task event, who sent it.
+        event_id: of a task event, the producer's id for it.
+        sequence: of a task event, its number among the producer's.
+        payload: of a task event, the exact text that was signed.
+        signature: of a task event, the producer's signature (65 bytes).
+        contract: the manifest's name of the contract that emitted it.
+        event: the name of the event or the type of the task event; null if it cannot be read.
+        args: what it says, by argument. Whole numbers are strings of digits, bytes are 0x and hexadecimal digits.
+        undecoded: why it cannot be read, if so.
+    """
+
+    position: Long
+    kind: LogEntryKind
+    finality: Finality
+    block: Block
+    transaction_hash: Hex | None = None
+    transaction_index: int | None = None
+    log_index: int | None = None
+    address: Address | None = None
+    topics: list[Hex] | None = None
+    data: Hex | None = None
+    producer: str | None = None
+    event_id: str | None = None
+    sequence: Long | None = None
+    payload: str | None = None
+    signature: Hex | None = None
+    contract: str | None = None
+    event: str | None = None
+    args: JSON | None = None
+    undecoded: str | None = None
+
+
+def find_log_entry(reading: Reading, position: int, moment: Moment) -> LogEntry | None:
+    """Return the log entry at a position, or None if it came later than the moment or never."""
+    if not 1 <= position <= min(moment.position, reading.snapshot.head.last_position):
+        return None
+    [entry] = reading.snapshot.entries(position, position)
+    return _log_entry(entry, reading.manifest)
+
+
+def list_log_entries(
+    reading: Reading, where: LogEntryWhere | None, moment: Moment, first: int, after: str | None
+) -> Connection[LogEntry]:
+    """Return a page of the log up to a moment, oldest first.
+
+    A page may be shorter than ``first`` and still have a next one: see ``SCANNED_MAX``.
+
+    Raises:
+        BadInput: ``first`` or ``after`` breaks a rule.
+    """
+    check_first(first)
+    where = given(where) or LogEntryWhere()
+    start, stop = _bounds(where, min(moment.position, reading.snapshot.head.last_position))
+    if after is not None:
+        start = max(start, _BY_POSITION.decode(after)[0] + 1)
+    kind = given(where.kind)
+    # Without a filter the page is a run of positions.
+    reach = min(stop, start + (first if kind is None else SCANNED_MAX) - 1)
+    page: list[record.LogEntry] = []
+    looked_through = start - 1
+    for position, entry in _scan(reading, start, reach, kind):
+        looked_through = position
+        if entry is not None:
+            page.append(entry)
+            if len(page) == first:
+                break
+    cursors = [_BY_POSITION.encode([entry.position]) for entry in page]
+    nodes = [_log_entry(entry, reading.manifest) for entry in page]
+    made = connection_of(nodes, cursors, more=looked_through < stop, continued=after is not None)
+    if looked_through >= start:
+        made.page_info.end_cursor = _BY_POSITION.encode([looked_through])
+    return made
+
+
+_POSITION: ColumnElement[Any] = posting_table.c.position
+_BY_POSITION: Final = Order("logEntries", (_POSITION,))
+
+
+def _bounds(where: LogEntryWhere, last: int) -> tuple[int, int]:
+    start, stop = 1, last
+    if (gt := given(where.position_gt)) is not None:
+        start = max(start, gt + 1)
+    if (gte := given(where.position_gte)) is not None:
+        start = max(start, gte)
+    if (lt := given(where.position_lt)) is not None:
+        stop = min(stop, lt - 1)
+    if (lte := given(where.position_lte)) is not None:
+        stop = min(stop, lte)
+    return start, stop
+
+
+def _scan(
+    reading: Reading, start: int, stop: int, kind: LogEntryKind | None
+) -> Iterator[tuple[int, record.LogEntry | None]]:
+    """Yield each entry of that kind and its position, and the last position of each run without one."""
+    if start > stop:
+        return
+    for batch in reading.snapshot.read(start, stop):
+        last = batch.column("position")[batch.num_rows - 1].as_py()
+        sealed = last <= reading.snapshot.head.sealed_position
+        chosen = batch if kind is None else batch.filter(pc.equal(batch.column("kind"), int(Kind[kind.value])))
+        for entry in batches.entries(chosen, record.Finality.SEALED if sealed else record.Finality.PENDING):
+            yield entry.position, entry
+        yield last, None
+
+
+def _log_entry(entry: record.LogEntry, manifest: Manifest) -> LogEntry:
+    block = Block(number=Long(entry.block.number), hash=Hex(entry.block.hash), time=Long(entry.block.time))
+    node = LogEntry(
+        position=Long(entry.position),
+        kind=LogEntryKind[("CHAIN_LOG" if isinstance(entry.record, ChainLog) else "TASK_EVENT")],
+        finality=Finality[entry.finality.value],
+        block=block,
+    )
+    if isinstance(entry.record, ChainLog):
+        _fill_chain_log(node, entry.record, manifest)
+    else:
+        _fill_task_event(node, entry.record)
+    return node
+
+
+def _fill_chain_log(node: LogEntry, log: ChainLog, manifest: Manifest) -> None:
+    node.transaction_hash = Hex(log.transaction_hash)
+    node.transaction_index = log.transaction_index
+    node.log_index = log.log_index
+    node.address = Address(log.address)
+    node.topics = [Hex(topic) for topic in log.topics]
+    node.data = Hex(log.data)
+    contract = manifest.contracts.get(log.address)
+    node.contract = None if contract is None else contract.name
+    event = decode_log(log, manifest)
+    if isinstance(event, Unknown):
+        node.undecoded = event.reason
+    else:
+        node.event = event.name
+        node.args = _plain(dict(event.args))
+
+
+def _fill_task_event(node: LogEntry, task: TaskEvent) -> None:
+    node.producer = task.producer
+    node.event_id = task.event_id
+    node.sequence = Long(task.sequence)
+    node.payload = task.payload.decode("utf-8", errors="replace")
+    node.signature = Hex(task.signature)
+    try:
+        node.args = _plain(json.loads(task.payload)["data"])
+        node.event = task.type
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        node.undecoded = f"the payload is no CloudEvents JSON object with data: {error!r:.200}"
+
+
+def _plain(value: Any) -> Any:
+    """Write a decoded value so that no JSON reader rounds it."""
+    match value:
+        case bool() | str() | None:
+            return value
+        case int():
+            return str(value)
+        case bytes():
+            return to_hex(value)
+        case dict():
+            return {str(name): _plain(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+    return str(value)

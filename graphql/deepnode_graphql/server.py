@@ -1,0 +1,57 @@
+"""Running the API as a server of its own."""
+
+import socket
+from typing import Final
+
+import uvicorn
+
+from deepnode_graphql.app import make_app
+from deepnode_ledger.errors import BadInput
+from deepnode_ledger.manifest import Manifest
+from deepnode_projections.tables import SCHEMA
+
+HOST: Final = "127.0.0.1"
+PORT: Final = 8000
+SHUTDOWN_SECONDS_MAX: Final = 10
+
+
+def serve(
+    database_url: str,
+    manifest: Manifest,
+    host: str = HOST,
+    port: int = PORT,
+    *,
+    schema: str = SCHEMA,
+    log_level: str = "info",
+) -> None:
+    """Serve the API until the process is told to stop (SIGINT or SIGTERM); requests under way are finished.
+
+    Args:
+        database_url: what libpq takes, such as ``postgresql://user@host:5432/name``.
+        manifest: the one that the books were made with.
+        host: the address to listen on.
+        port: the port to listen on; 0 takes a free one, which the log names.
+        schema: the PostgreSQL schema that holds the books.
+        log_level: uvicorn's name of what is logged at least.
+
+    Raises:
+        BadInput: the address cannot be listened on, or ``database_url`` is not a connection string.
+    """
+    app = make_app(database_url, manifest, schema=schema)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise BadInput(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level=log_level,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS_MAX,
+        server_header=False,
+    )
+    with listener:
+        uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,60 @@
+"""The service: what all routes share, and how work that waits for the database is kept off the event loop."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import anyio
+from anyio import to_thread
+from sqlalchemy import Engine
+
+from deepnode_graphql.database import make_engine, reading_transaction
+from deepnode_graphql.execution import Executor
+from deepnode_graphql.reading import Reading, StateRoots, begin_reading
+from deepnode_ledger.manifest import Manifest
+
+REQUESTS_AT_ONCE: Final = 8
+EXPORTS_AT_ONCE: Final = 4
+
+T = TypeVar("T")
+
+
+@dataclass
+class Service:
+    """One API over one set of books. ``answered`` counts requests by (route, outcome) for the metrics."""
+
+    engine: Engine
+    manifest: Manifest
+    roots: StateRoots = field(default_factory=StateRoots)
+    answered: Counter[tuple[str, str]] = field(default_factory=Counter)
+    requests: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(REQUESTS_AT_ONCE))
+    exports: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(EXPORTS_AT_ONCE))
+    executor: Executor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.executor = Executor(self.reading)
+
+    @contextmanager
+    def reading(self) -> Iterator[Reading]:
+        """Open one consistent view of the books.
+
+        Raises:
+            TryAgain: the database is away, or it holds no books of this manifest.
+        """
+        with reading_transaction(self.engine) as database:
+            yield begin_reading(database, self.manifest, self.roots)
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Run what waits for the database in a worker thread, as many at once as there are connections."""
+        return await to_thread.run_sync(work, limiter=self.requests)
+
+
+def make_service(database_url: str, manifest: Manifest, schema: str) -> Service:
+    """Wire the service; nothing connects yet.
+
+    Raises:
+        BadInput: ``database_url`` is not a connection string.
+    """
+    return Service(make_engine(database_url, schema, connections=REQUESTS_AT_ONCE + EXPORTS_AT_ONCE), manifest)
