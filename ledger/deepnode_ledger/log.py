@@ -150,13 +150,18 @@ class Log:
             assert chain is not None
             if chain.tip is None:
                 raise TryAgain("no block is covered yet: task events are placed under the head block")
+            known = tail.KnownTasks(cursor, events)
             answers: list[Accepted | Conflict] = []
+            new: list[tuple[BlockRef, TaskEvent]] = []
+            first = load_head(cursor).last_position + 1
             for event in events:
-                known = tail.find_task(cursor, event)
-                if known is None:
-                    [position] = tail.append(cursor, self.chain_id, [(chain.tip, event)])
-                    known = Accepted(position, duplicate=False)
-                answers.append(known)
+                answer = known.find(event)
+                if answer is None:
+                    answer = Accepted(first + len(new), duplicate=False)
+                    known.add(event, answer.position)
+                    new.append((chain.tip, event))
+                answers.append(answer)
+            tail.append(cursor, self.chain_id, new)
             return answers
 
     def seal(self, finalized: BlockRef, *, entries_min: int = 1) -> Sealed | None:

@@ -106,26 +106,50 @@ def check_final(cursor: Cursor[DictRow], chain_id: int, finalized: BlockRef) -> 
         )
 
 
-def find_task(cursor: Cursor[DictRow], event: TaskEvent) -> Accepted | Conflict | None:
-    """Say whether a task event is in the log already, stands against one that is, or is new (None)."""
-    cursor.execute(
-        "SELECT event_id, position, payload_sha256 FROM log.task_key"
-        " WHERE producer = %s AND (event_id = %s OR sequence = %s)",
-        (event.producer, event.event_id, event.sequence),
-    )
-    for row in cursor.fetchall():
-        if row["event_id"] == event.event_id and row["payload_sha256"] == payload_sha256(event):
-            return Accepted(row["position"], duplicate=True)
-        if row["event_id"] == event.event_id:
+class KnownTasks:
+    """The task events of one call that are in the log already, by id and by sequence number."""
+
+    def __init__(self, cursor: Cursor[DictRow], events: Sequence[TaskEvent]) -> None:
+        self._by_id: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self._by_sequence: dict[tuple[str, int], str] = {}
+        cursor.execute(
+            "SELECT k.* FROM log.task_key k JOIN unnest(%s::text[], %s::text[]) AS w(producer, event_id)"
+            " USING (producer, event_id)"
+            " UNION SELECT k.* FROM log.task_key k JOIN unnest(%s::text[], %s::bigint[]) AS w(producer, sequence)"
+            " USING (producer, sequence)",
+            (
+                [event.producer for event in events],
+                [event.event_id for event in events],
+                [event.producer for event in events],
+                [event.sequence for event in events],
+            ),
+        )
+        for row in cursor.fetchall():
+            self._by_id[(row["producer"], row["event_id"])] = (row["position"], row["payload_sha256"])
+            self._by_sequence[(row["producer"], row["sequence"])] = row["event_id"]
+
+    def find(self, event: TaskEvent) -> Accepted | Conflict | None:
+        """Say whether an event is in the log, stands against one that is, or is new (None)."""
+        known = self._by_id.get((event.producer, event.event_id))
+        if known is not None and known[1] == payload_sha256(event):
+            return Accepted(known[0], duplicate=True)
+        if known is not None:
             return Conflict(
                 f"event {event.event_id!r} of {event.producer} is in the log with other bytes "
-                f"(sha256 {row['payload_sha256'].hex()}): an accepted event cannot be changed, send a Correction"
+                f"(sha256 {known[1].hex()}): an accepted event cannot be changed, send a Correction"
             )
-        return Conflict(
-            f"sequence {event.sequence} of {event.producer} belongs to event {row['event_id']!r}, "
-            f"not to {event.event_id!r}: each event has a sequence number of its own"
-        )
-    return None
+        owner = self._by_sequence.get((event.producer, event.sequence))
+        if owner is not None:
+            return Conflict(
+                f"sequence {event.sequence} of {event.producer} belongs to event {owner!r}, "
+                f"not to {event.event_id!r}: each event has a sequence number of its own"
+            )
+        return None
+
+    def add(self, event: TaskEvent, position: int) -> None:
+        """Note an event of the same call: a later line may be the same one again, or stand against it."""
+        self._by_id[(event.producer, event.event_id)] = (position, payload_sha256(event))
+        self._by_sequence[(event.producer, event.sequence)] = event.event_id
 
 
 def payload_sha256(event: TaskEvent) -> bytes:
