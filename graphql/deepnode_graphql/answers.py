@@ -35,15 +35,17 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The body of a response, and what kind of answer it is."""
+    """The body of a response, and what kind of answer it is. ``by_post`` if HTTP's answer is: ask by POST."""
 
     outcome: Outcome
     body: dict[str, Any]
+    by_post: bool = False
 
 
-def refused(message: str, code: str) -> Answer:
+def refused(message: str, code: str, *, by_post: bool = False) -> Answer:
     """Answer a request that is not executed."""
-    return Answer(Outcome.REFUSED, {"errors": [{"message": message, "extensions": {"code": code}}]})
+    body = {"errors": [{"message": message, "extensions": {"code": code}}]}
+    return Answer(Outcome.REFUSED, body, by_post)
 
 
 def refused_with(errors: Sequence[GraphQLError], code: str) -> Answer:

@@ -39,7 +39,7 @@ def make_app(database_url: str, manifest: Manifest, *, schema: str = SCHEMA) -> 
         finally:
             service.engine.dispose()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", page.page),
             Route("/page.js", page.script),
@@ -53,3 +53,5 @@ def make_app(database_url: str, manifest: Manifest, *, schema: str = SCHEMA) -> 
         ],
         lifespan=lifespan,
     )
+    app.state.service = service
+    return app

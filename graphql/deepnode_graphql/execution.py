@@ -1,4 +1,7 @@
-"""Executing a GraphQL request: parse, limits, validation, one reading of the books, answer."""
+"""Executing a GraphQL request: parse, limits, validation, one reading of the books, answer.
+
+All of it waits or computes, so it belongs in a worker thread.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -9,8 +12,6 @@ from typing import Any, Final
 from graphql import (
     DocumentNode,
     GraphQLError,
-    GraphQLSyntaxError,
-    OperationDefinitionNode,
     OperationType,
     get_operation_ast,
     parse,
@@ -40,20 +41,6 @@ class GraphQLRequest:
     operation_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A request whose document is parsed. ``operation`` is the one that the request is about."""
-
-    request: GraphQLRequest
-    document: DocumentNode
-    operation: OperationDefinitionNode
-
-    @property
-    def reads_only(self) -> bool:
-        """Whether it may be asked by GET."""
-        return self.operation.operation is OperationType.QUERY
-
-
 class _ParsedAlready(SchemaExtension):
     """Gives the library the document that was parsed and validated before."""
 
@@ -76,32 +63,36 @@ class Executor:
         self._parsed = lru_cache(DOCUMENTS_KEPT)(_parse)
         self._validated = lru_cache(DOCUMENTS_KEPT)(self._validate)
 
-    def prepare(self, request: GraphQLRequest) -> Prepared | Answer:
-        """Parse a request and find its operation; answer at once if that fails."""
+    def run(self, request: GraphQLRequest, *, queries_only: bool = False) -> Answer:
+        """Parse, check and execute a request in one reading of the books.
+
+        Args:
+            request: what is asked.
+            queries_only: refuse anything that would change something, as a GET must.
+        """
         short = len(request.query) <= KEPT_CHARACTERS_MAX
         try:
             document = self._parsed(request.query) if short else _parse(request.query)
         except GraphQLError as error:
-            too_long = not isinstance(error, GraphQLSyntaxError) or "Parsing aborted" in error.message
-            return refused_with([error], "LIMIT_EXCEEDED" if too_long else "GRAPHQL_PARSE_FAILED")
+            over = "Parsing aborted" in error.message
+            return refused_with([error], "LIMIT_EXCEEDED" if over else "GRAPHQL_PARSE_FAILED")
         operation = get_operation_ast(document, request.operation_name)
         if operation is None:
             named = request.operation_name
             rule = "give operationName: the document has several operations or none"
             return refused(rule if named is None else f"the document has no operation {named!r:.80}", "BAD_INPUT")
-        return Prepared(request, document, operation)
-
-    def execute(self, prepared: Prepared) -> Answer:
-        """Check and execute a request in one reading of the books."""
-        request = prepared.request
+        if queries_only and operation.operation is not OperationType.QUERY:
+            return refused("only a query may be asked by GET: use POST", "BAD_INPUT", by_post=True)
         try:
-            limits.check(self.schema.core, prepared.document, prepared.operation, request.variables)
+            limits.check(self.schema.core, document, operation, request.variables)
         except limits.LimitExceeded as error:
             return refused(str(error), "LIMIT_EXCEEDED")
-        short = len(request.query) <= KEPT_CHARACTERS_MAX
-        mistakes = self._validated(request.query) if short else self._validate(request.query)
+        mistakes = self._validated(document) if short else self._validate(document)
         if mistakes:
             return refused_with(mistakes, "GRAPHQL_VALIDATION_FAILED")
+        return self._execute(request, document)
+
+    def _execute(self, request: GraphQLRequest, document: DocumentNode) -> Answer:
         try:
             with self._read() as reading:
                 result = self.schema.execute_sync(
@@ -109,7 +100,7 @@ class Executor:
                     variable_values=request.variables,
                     operation_name=request.operation_name,
                     context_value=reading,
-                    operation_extensions={"document": prepared.document},
+                    operation_extensions={"document": document},
                 )
                 return executed(result.data, result.errors)
         except TryAgain as error:
@@ -119,10 +110,14 @@ class Executor:
         except BadInput as error:
             return refused(str(error), "BAD_INPUT")
 
-    def _validate(self, query: str) -> list[GraphQLError]:
-        short = len(query) <= KEPT_CHARACTERS_MAX
-        return validate(self.schema.core, self._parsed(query) if short else _parse(query))
+    def _validate(self, document: DocumentNode) -> list[GraphQLError]:
+        return validate(self.schema.core, document)
 
 
 def _parse(query: str) -> DocumentNode:
-    return parse(query, max_lexical_tokens=limits.TOKENS_MAX, max_comments=limits.COMMENTS_MAX)
+    return parse(
+        query,
+        max_lexical_tokens=limits.TOKENS_MAX,
+        max_comments=limits.COMMENTS_MAX,
+        max_source_length=limits.CHARACTERS_MAX,
+    )

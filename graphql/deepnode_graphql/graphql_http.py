@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from deepnode_graphql.answers import Answer, Outcome, refused
-from deepnode_graphql.execution import GraphQLRequest, Prepared
+from deepnode_graphql.execution import GraphQLRequest
 from deepnode_graphql.service import Service
 from deepnode_ledger.errors import BadInput
 
@@ -49,18 +49,12 @@ class GraphQLEndpoint:
         except Malformed as error:
             self._count(Outcome.REFUSED)
             return _respond(refused(str(error), "BAD_INPUT"), media, error.status)
-        executor = self._service.executor
-        prepared = executor.prepare(asked)
-        if isinstance(prepared, Prepared):
-            if request.method != "POST" and not prepared.reads_only:
-                self._count(Outcome.REFUSED)
-                answer = refused("only a query may be asked by GET: use POST", "BAD_INPUT")
-                return _respond(answer, media, 405, {"Allow": "POST"})
-            ready = prepared
-            answer = await self._service.in_thread(lambda: executor.execute(ready))
-        else:
-            answer = prepared
+        run = self._service.executor.run
+        queries_only = request.method != "POST"
+        answer = await self._service.in_thread(lambda: run(asked, queries_only=queries_only))
         self._count(answer.outcome)
+        if answer.by_post:
+            return _respond(answer, media, 405, {"Allow": "POST"})
         return _respond(answer, media, _status(answer, media))
 
     def _count(self, outcome: Outcome) -> None:

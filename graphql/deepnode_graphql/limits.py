@@ -33,11 +33,13 @@ from deepnode_ledger.errors import BadInput
 
 TOKENS_MAX: Final = 2_000
 COMMENTS_MAX: Final = 500
+CHARACTERS_MAX: Final = 100_000
 DEPTH_MAX: Final = 20
 COST_MAX: Final = 100_000
 ALIASES_MAX: Final = 60
-SELECTIONS_MAX: Final = 150
-"""Fields in one selection set: validation compares each with each."""
+SELECTIONS_MAX: Final = 60
+FRAGMENTS_MAX: Final = 20
+"""Validation compares selections that stand side by side, and fragments, each with each."""
 
 ROWS_OF_A_PLAIN_LIST: Final = 4
 """Rows that a list without ``first`` counts for, such as the postings of an entry."""
@@ -77,6 +79,8 @@ def check(schema: GraphQLSchema, document: DocumentNode, operation: OperationDef
         LimitExceeded: too deep, too costly, or too many aliases; the message names the figure and the limit.
     """
     fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
+    if len(fragments) > FRAGMENTS_MAX:
+        raise LimitExceeded(f"the query has {len(fragments)} fragments, {FRAGMENTS_MAX} are allowed")
     given = variables if isinstance(variables, Mapping) else {}
     weigher = _Weigher(schema, fragments, given, _defaults(operation))
     weight = weigher.selections(operation.selection_set, schema.get_root_type(operation.operation), 0)

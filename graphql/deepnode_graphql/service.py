@@ -23,14 +23,17 @@ T = TypeVar("T")
 
 @dataclass
 class Service:
-    """One API over one set of books. ``answered`` counts requests by (route, outcome) for the metrics."""
+    """One API over one set of books. ``answered`` counts requests by (route, outcome) for the metrics.
+
+    Its figures are changed on the event loop alone.
+    """
 
     engine: Engine
     manifest: Manifest
     roots: StateRoots = field(default_factory=StateRoots)
     answered: Counter[tuple[str, str]] = field(default_factory=Counter)
     requests: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(REQUESTS_AT_ONCE))
-    exports: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(EXPORTS_AT_ONCE))
+    exports_running: int = 0
     executor: Executor = field(init=False)
 
     def __post_init__(self) -> None:

@@ -53,22 +53,20 @@ class ExportEndpoint:
 
     async def postings_arrow(self, request: Request) -> Response:
         """Stream the lines of the books as an Arrow IPC stream."""
-        token = object()
-        try:
-            self._service.exports.acquire_on_behalf_of_nowait(token)
-        except anyio.WouldBlock:
+        if self._service.exports_running >= EXPORTS_AT_ONCE:
             return self._error("try_again", 503, f"{EXPORTS_AT_ONCE} exports are running: try again when one ends")
+        self._service.exports_running += 1
         try:
             export = await to_thread.run_sync(lambda: open_export(self._service, request.query_params))
         except BaseException as error:
-            self._service.exports.release_on_behalf_of(token)
+            self._service.exports_running -= 1
             if isinstance(error, BadInput):
                 return self._error("refused", 400, str(error))
             if isinstance(error, TryAgain):
                 return self._error("try_again", 503, str(error))
             raise
         self._service.answered["export", "answered"] += 1
-        return _ExportResponse(self._service, token, export, head=request.method == "HEAD")
+        return _ExportResponse(self._service, export, head=request.method == "HEAD")
 
     def _error(self, outcome: str, status: int, message: str) -> Response:
         self._service.answered["export", outcome] += 1
@@ -114,10 +112,10 @@ def describe(reading: Reading, selection: PostingSelection, query: str) -> dict[
 
 
 class _ExportResponse(StreamingResponse):
-    def __init__(self, service: Service, token: object, export: Export, *, head: bool) -> None:
+    def __init__(self, service: Service, export: Export, *, head: bool) -> None:
         headers = {"Content-Disposition": f'attachment; filename="{export.name}"', "Cache-Control": "no-store"}
         super().__init__(_nothing() if head else _chunks(export), 200, headers, MEDIA_TYPE)
-        self._service, self._token, self._export = service, token, export
+        self._service, self._export = service, export
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,7 +125,7 @@ class _ExportResponse(StreamingResponse):
             # The connection goes back at once, also when the client went away in the middle.
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(self._export.resources.close)
-            self._service.exports.release_on_behalf_of(self._token)
+            self._service.exports_running -= 1
 
 
 async def _chunks(export: Export) -> AsyncIterator[bytes]:
