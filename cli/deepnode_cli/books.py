@@ -1,4 +1,4 @@
-"""``deepnode project`` and ``deepnode root``: the books, and their hash."""
+"""``deepnode project``, ``root`` and ``rebuild``: keeping the books, hashing them, making them anew."""
 
 import json
 import threading
@@ -14,6 +14,7 @@ from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.manifest import load_manifest
 from deepnode_projections.checkpoint import load_checkpoint
 from deepnode_projections.projector import Projector, Step, connect
+from deepnode_projections.rebuild import rebuild as rebuild_books
 from deepnode_projections.state_root import state_root
 from deepnode_projections.tables import SCHEMA
 
@@ -60,6 +61,17 @@ def root(
     finally:
         connection.close()
     typer.echo(json.dumps({"position": at, "stateRoot": value}) if as_json else f"{value} at position {at}")
+
+
+def rebuild(database: settings.Database, manifest: settings.ManifestPath, as_json: settings.AsJson = False) -> None:
+    """Make the books anew from the log beside the live ones, then swap. Stop `deepnode project` first."""
+    rebuilt = rebuild_books(database, load_manifest(manifest))
+    old = None if rebuilt.old_root is None else to_hex(rebuilt.old_root)
+    if as_json:
+        typer.echo(json.dumps({"position": rebuilt.position, "stateRoot": to_hex(rebuilt.root), "oldStateRoot": old}))
+        return
+    same = "there were none to compare with" if old is None else "as before" if rebuilt.same else f"before: {old}"
+    typer.echo(f"{to_hex(rebuilt.root)} at position {rebuilt.position} ({same})")
 
 
 def _follow(projector: Projector, stopped: threading.Event, say: "_Sayer") -> None:

@@ -8,7 +8,7 @@ import typer
 
 from deepnode_cli import settings
 from deepnode_cli.process_tree import ProcessTree
-from deepnode_cli.up import START_SECONDS, Ledger, command, run, say, start_ledger
+from deepnode_cli.up import START_SECONDS, Ledger, command, has_entries, run, say, start_ledger
 from deepnode_indexer.devnet.toolchain import anvil_binary
 
 WARM_UP_BLOCKS: Final = 100
@@ -52,5 +52,6 @@ def demo(
             tree.wait_ready("devnet", ledger.manifest.exists, START_SECONDS)
             say(f"an EVM node runs at {ledger.rpc}, its contracts are deployed")
             start_ledger(tree, ledger, say)
+            tree.wait_ready("projections", lambda: has_entries(ledger), START_SECONDS)
 
         run(tree, start, ledger, seconds)

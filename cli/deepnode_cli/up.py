@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 import urllib3
@@ -204,18 +204,32 @@ def _watch(tree: ProcessTree, ledger: Ledger, seconds: float | None) -> None:
         time.sleep(0.2)
 
 
+def has_entries(ledger: Ledger) -> bool:
+    """Say whether the books hold anything yet."""
+    meta = _meta(ledger)
+    return meta is not None and meta["position"] > 0
+
+
 def _standing(ledger: Ledger) -> str:
-    query = {"query": "{ _meta { position sealedPosition block { number } } reorgs(first: 1000) { edges { cursor } } }"}
+    meta = _meta(ledger)
+    if meta is None:
+        return "the API gave no answer"
+    if meta["block"] is None:
+        return "no block yet"
+    return (
+        f"block {meta['block']['number']}, {meta['position']} log entries, {meta['sealedPosition']} of them sealed, "
+        f"{meta['reorgs']} reorgs"
+    )
+
+
+def _meta(ledger: Ledger) -> dict[str, Any] | None:
+    query = {"query": "{ _meta { position sealedPosition reorgs block { number } } }"}
     try:
         answer = urllib3.request("POST", f"{ledger.api}/graphql", json=query, timeout=2.0, retries=False).json()
-        meta = answer["data"]["_meta"]
-        reorgs = len(answer["data"]["reorgs"]["edges"])
-    except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError) as error:
-        return f"the API gave no answer ({type(error).__name__})"
-    return (
-        f"block {(meta['block'] or {}).get('number')}, {meta['position']} log entries, "
-        f"{meta['sealedPosition']} of them sealed, {reorgs} reorgs"
-    )
+        meta: dict[str, Any] = answer["data"]["_meta"]
+    except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError):
+        return None
+    return meta
 
 
 def _reachable(host: str) -> str:

@@ -8,9 +8,9 @@ reader can see.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Final
 
-from eventsourcing.persistence import InterfaceError, OperationalError
 from eventsourcing.postgres import PostgresDatastore
 from psycopg import Cursor
 from psycopg.rows import DictRow
@@ -19,6 +19,7 @@ from deepnode_ledger import chain as chains
 from deepnode_ledger import tables, tail
 from deepnode_ledger.batch import row_of
 from deepnode_ledger.chain import Chain
+from deepnode_ledger.database import database_errors
 from deepnode_ledger.errors import Conflict, TryAgain
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.record import Block, BlockRef, ChainLog, Header, TaskEvent
@@ -43,7 +44,11 @@ class Log:
     def __init__(self, datastore: PostgresDatastore, chain_id: int) -> None:
         self.chain_id = chain_id
         self.datastore = datastore
-        self._recorder = LogRecorder(datastore)
+
+    @cached_property
+    def _recorder(self) -> LogRecorder:
+        # The library's constructor connects, to learn types; so it waits until somebody writes.
+        return LogRecorder(self.datastore)
 
     def create(self, genesis_hash: bytes, first_block: int) -> Chain:
         """Make the log's tables if they are missing, and check that this is the log of this chain.
@@ -193,7 +198,7 @@ class Log:
 
     @contextmanager
     def _writing(self) -> Iterator[Cursor[DictRow]]:
-        with database_errors(), self.datastore.transaction(commit=True) as cursor:
+        with database_errors(self.datastore.pool.conninfo), self.datastore.transaction(commit=True) as cursor:
             self._recorder.lock(cursor)
             yield cursor
             cursor.execute(f"NOTIFY {CHANNEL}")
@@ -201,7 +206,7 @@ class Log:
 
 def create_log(datastore: PostgresDatastore) -> None:
     """Make the log's tables in a database where they are missing; several processes may call this at once."""
-    with database_errors(), datastore.get_connection() as connection:
+    with database_errors(datastore.pool.conninfo), datastore.get_connection() as connection:
         # CREATE … IF NOT EXISTS still fails when two sessions do it at the same moment.
         connection.execute("SELECT pg_advisory_lock(hashtext('deepnode log tables'))")
         try:
@@ -216,17 +221,8 @@ def create_log(datastore: PostgresDatastore) -> None:
 @contextmanager
 def reading(datastore: PostgresDatastore) -> Iterator[Cursor[DictRow]]:
     """Open a cursor for a single look; for more than one statement use ``snapshot``."""
-    with database_errors(), datastore.cursor() as cursor:
+    with database_errors(datastore.pool.conninfo), datastore.cursor() as cursor:
         yield cursor
-
-
-@contextmanager
-def database_errors() -> Iterator[None]:
-    """Turn the loss of the database into ``TryAgain``: whoever waits and calls again loses nothing."""
-    try:
-        yield
-    except (OperationalError, InterfaceError) as error:
-        raise TryAgain(f"the database is away: {error}") from error
 
 
 def _check_continuity(kept: BlockRef | None, blocks: Sequence[Block]) -> None:

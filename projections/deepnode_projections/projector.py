@@ -6,7 +6,7 @@ entries, their rows and the checkpoint. A crash at any moment leaves the books a
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,10 +17,11 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from deepnode_ledger.batch import entries as entries_of
+from deepnode_ledger.database import database_errors
 from deepnode_ledger.decoding import ChainEvent, Unknown, decode
 from deepnode_ledger.errors import BadInput, TryAgain
 from deepnode_ledger.hexadecimal import to_hex
-from deepnode_ledger.log import CHANNEL, create_log, database_errors
+from deepnode_ledger.log import CHANNEL, create_log
 from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.posting import Entry
 from deepnode_ledger.record import BlockRef, Finality, LogEntry
@@ -77,7 +78,7 @@ class Projector:
         create_books(self._url, self._schema)
         connection = connect(self._url, self._schema)
         try:
-            self._take_lock(connection)
+            _take_lock(connection, self._schema)
             with connection.transaction():
                 self._check_manifest(connection)
         except BaseException:
@@ -98,7 +99,7 @@ class Projector:
             TryAgain: the database is away; nothing was changed, and the next ``open`` goes on from here.
         """
         assert self._connection is not None, "open() comes first"
-        with psycopg_errors(), self._connection.transaction():
+        with database_errors(self._url), self._connection.transaction():
             snapshot = Snapshot(self._connection)
             cursor = self._connection.cursor(row_factory=dict_row)
             before = load_checkpoint(cursor, self._manifest)
@@ -131,7 +132,7 @@ class Projector:
 
     def follow(self, stop: threading.Event) -> Iterator[Step]:
         """Keep the books up to the log until told to stop; yield the steps that changed something."""
-        with psycopg_errors(), psycopg.connect(self._url, autocommit=True) as listener:
+        with database_errors(self._url), psycopg.connect(self._url, autocommit=True) as listener:
             listener.execute(f"LISTEN {CHANNEL}".encode())
             while not stop.is_set():
                 step = self.step()
@@ -173,14 +174,6 @@ class Projector:
         if effect.postings:
             page.entries.append((logged, Entry(logged.position, event.name, event.contract.name, effect.postings)))
 
-    def _take_lock(self, connection: Connection[DictRow]) -> None:
-        name = _lock_name(self._schema)
-        row = connection.execute("SELECT pg_try_advisory_lock(hashtext(%s)) AS got", (name,)).fetchone()
-        assert row is not None
-        if not row["got"]:
-            raise TryAgain(f"another projector keeps the books in schema {self._schema!r}: only one may run")
-
-
     def _check_manifest(self, connection: Connection[DictRow]) -> None:
         row = connection.execute("SELECT manifest_digest FROM checkpoint").fetchone()
         if row is not None and row["manifest_digest"] != self._manifest.digest:
@@ -196,7 +189,7 @@ def connect(url: str, schema: str) -> Connection[DictRow]:
     Raises:
         TryAgain: the database is away.
     """
-    with psycopg_errors():
+    with database_errors(url):
         connection = psycopg.connect(url, autocommit=True, row_factory=dict_row, options=f"-c search_path={schema}")
     connection.isolation_level = IsolationLevel.REPEATABLE_READ
     return connection
@@ -208,15 +201,31 @@ def is_kept(url: str, schema: str = tables.SCHEMA) -> bool:
     Raises:
         TryAgain: the database is away.
     """
-    with psycopg_errors(), psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
+    with database_errors(url), psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
         row = connection.execute("SELECT pg_try_advisory_lock(hashtext(%s)) AS got", (_lock_name(schema),)).fetchone()
     assert row is not None
     return not row["got"]
 
 
+@contextmanager
+def holding_books(url: str, schema: str) -> Iterator[None]:
+    """Be the only one who changes the books in ``schema``, which are made if they are missing.
+
+    Raises:
+        TryAgain: the database is away, or a projector is at work on them.
+    """
+    create_books(url, schema)
+    with closing(connect(url, schema)) as connection:
+        _take_lock(connection, schema)
+        yield
+
+
 def create_books(url: str, schema: str) -> None:
     """Make the books' tables where they are missing; several processes may call this at once."""
-    with psycopg_errors(), psycopg.connect(url, autocommit=True, options=f"-c search_path={schema}") as connection:
+    with (
+        database_errors(url),
+        psycopg.connect(url, autocommit=True, options=f"-c search_path={schema}") as connection,
+    ):
         connection.execute("SELECT pg_advisory_lock(hashtext('deepnode books tables'))")
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
         engine = create_engine("postgresql+psycopg://", creator=lambda: connection, poolclass=NullPool)
@@ -225,14 +234,11 @@ def create_books(url: str, schema: str) -> None:
             alchemy.commit()
 
 
-@contextmanager
-def psycopg_errors() -> Iterator[None]:
-    """Turn the loss of the database into ``TryAgain``."""
-    with database_errors():
-        try:
-            yield
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise TryAgain(f"the database is away: {error}") from error
+def _take_lock(connection: Connection[DictRow], schema: str) -> None:
+    row = connection.execute("SELECT pg_try_advisory_lock(hashtext(%s)) AS got", (_lock_name(schema),)).fetchone()
+    assert row is not None
+    if not row["got"]:
+        raise TryAgain(f"another projector keeps the books in schema {schema!r}: only one may run")
 
 
 def _lock_name(schema: str) -> str:

@@ -67,10 +67,11 @@ def test_a_node_with_another_genesis_is_refused(devnet: Devnet, database_url: st
 
 def test_a_database_that_is_down_is_named(devnet: Devnet, database_url: str) -> None:
     """A database that does not answer ends the start with code 1 and says that it is away."""
-    away = f"postgresql://postgres:secretword@127.0.0.1:{free_port()}/none"
+    port = free_port()
+    away = f"postgresql://postgres:secretword@127.0.0.1:{port}/none"
     ended = index(devnet, database_url, DEEPNODE_DATABASE_URL=away)
     assert ended.returncode == 1
-    assert "the database is away" in ended.stderr
+    assert f"the database 'none' at 127.0.0.1:{port} is away" in ended.stderr
     assert "secretword" not in ended.stderr
     assert "Traceback" not in ended.stderr
 
@@ -127,7 +128,7 @@ def test_wrong_usage_has_a_code_of_its_own(devnet: Devnet) -> None:
 
 def test_forged_task_events_are_refused_and_the_rest_is_kept(devnet: Devnet, ledger: Ledger, tmp_path: Path) -> None:
     """Of a file with a tampered, an unsigned and a contradicting line, the genuine lines alone are in the log."""
-    genuine = devnet.play(5)
+    genuine = devnet.play(15)
     ledger.sync()
     assert len(genuine) > 10
     tampered = genuine[3].replace(b"task", b"tusk", 1)
@@ -144,14 +145,15 @@ def test_forged_task_events_are_refused_and_the_rest_is_kept(devnet: Devnet, led
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stderr is not None
     said = ""
-    for line in process.stderr:
-        said += line
-        if f"line {len(genuine) + 3} was refused" in line:
-            break
-    process.terminate()
-    assert process.wait(30) == 0
+    with process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            said += line
+            if f"line {len(genuine) + 3} was refused" in line:
+                break
+        process.terminate()
+    assert process.returncode == 0
     assert f"line {len(genuine) + 1} was refused" in said
     assert "another key, or the payload was changed" in said
     assert f"line {len(genuine) + 2} was refused" in said

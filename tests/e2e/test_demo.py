@@ -1,0 +1,169 @@
+"""`deepnode demo`, run and left as its users do."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pytest
+import urllib3
+
+from deepnode_cli.up import EXAMPLE_QUERY
+from deepnode_indexer.devnet.anvil import free_port
+
+START_SECONDS = 90
+TOTALS = """
+{
+  balances(first: 1000, at: { position: POSITION }) {
+    pageInfo { hasNextPage } edges { node { amount account { name } asset { symbol } } }
+  }
+  _meta(at: { position: POSITION }) { stateRoot }
+}
+"""
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Any:
+    """A running demo: the process, its API's address, and what it printed so far."""
+    api, intake, node = free_port(), free_port(), free_port()
+    log = tmp_path / "demo.log"
+    ports = ["--port", str(api), "--intake-port", str(intake), "--node-port", str(node), "--pace", "0.3"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deepnode_cli.main", "demo", *ports], stdout=output, stderr=output
+        )
+    try:
+        wait_until(lambda: "Ctrl-C stops" in log.read_text(), process, log)
+        yield process, f"http://127.0.0.1:{api}", log
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+
+
+def test_the_demo_answers_the_readmes_query_and_the_answer_follows_the_blocks(demo: Any) -> None:
+    """The example query has data, which changes as blocks come; the export's sums are those of GraphQL."""
+    process, api, log = demo
+    first = ask(api, EXAMPLE_QUERY)
+    assert len(first["balances"]["edges"]) == 5
+    assert len(first["postings"]["edges"]) == 3
+    assert all(int(edge["node"]["amount"]) > 0 for edge in first["balances"]["edges"])
+    wait_until(lambda: ask(api, EXAMPLE_QUERY)["_meta"]["block"] != first["_meta"]["block"], process, log)
+    later = ask(api, EXAMPLE_QUERY)
+    assert later["postings"] != first["postings"]
+    assert later["_meta"]["stateRoot"] != first["_meta"]["stateRoot"]
+    assert urllib3.request("GET", f"{api}/").status == 200
+
+    export_agrees(api)
+
+
+def test_ctrl_c_stops_what_the_demo_started_and_nothing_else(demo: Any) -> None:
+    """After SIGINT none of the demo's processes runs, and a stranger's process does."""
+    process, _, _ = demo
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+    try:
+        family = family_of(process.pid)
+        assert len(family) >= 7, "database and its server, devnet, node, indexer, projections and API"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        deadline = time.monotonic() + 10
+        while any(alive(pid) for pid in family) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert [pid for pid in family if alive(pid)] == []
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_kill_nine_of_the_demo_ends_its_children(demo: Any) -> None:
+    """Even if the demo is killed outright, its database, node and services end by themselves."""
+    process, _, _ = demo
+    family = family_of(process.pid)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 30
+    while any(alive(pid) for pid in family) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert [pid for pid in family if alive(pid)] == []
+
+
+def export_agrees(api: str) -> None:
+    """Read the export with three libraries and compare its sums with GraphQL's at the same position."""
+    while True:
+        body = urllib3.request("GET", f"{api}/export/postings.arrow", timeout=60).data
+        table = pa.ipc.open_stream(body).read_all()
+        described = {name.decode(): value.decode() for name, value in table.schema.metadata.items()}
+        data = ask(api, TOTALS.replace("POSITION", described["deepnode.position"]))
+        # A reorg between the two answers gives the position another past; then both are asked again.
+        if data["_meta"]["stateRoot"] == described["deepnode.state_root"]:
+            break
+    answer = data["balances"]
+    assert answer["pageInfo"]["hasNextPage"] is False
+    graphql: dict[str, int] = {}
+    for edge in answer["edges"]:
+        node = edge["node"]
+        key = f"{node['account']['name']} {node['asset']['symbol']}"
+        graphql[key] = graphql.get(key, 0) + int(node["amount"])
+    assert table.schema.field("amount").type == pa.decimal128(38, 0)
+    arrow: dict[str, int] = {}
+    for account, asset, amount in zip(
+        table["account"].to_pylist(), table["asset"].to_pylist(), table["amount"].to_pylist(), strict=True
+    ):
+        arrow[f"{account} {asset}"] = arrow.get(f"{account} {asset}", 0) + int(amount)
+    assert {k: v for k, v in arrow.items() if v} == {k: v for k, v in graphql.items() if v}
+    absolute = sum(abs(int(amount)) for amount in table["amount"].to_pylist())
+    frame = pl.read_ipc_stream(body)
+    assert sum(abs(int(amount)) for amount in frame["amount"].to_list()) == absolute
+    connection = duckdb.connect()
+    connection.register("postings", pa.ipc.open_stream(body).read_all())
+    [row] = connection.execute("SELECT sum(abs(amount))::VARCHAR, count(*) FROM postings").fetchall()
+    assert (int(row[0]), row[1]) == (absolute, table.num_rows)
+
+
+def ask(api: str, query: str) -> Any:
+    """Send a GraphQL query and return its data."""
+    answer = urllib3.request("POST", f"{api}/graphql", json={"query": query}, timeout=30).json()
+    assert "errors" not in answer, answer
+    return answer["data"]
+
+
+def wait_until(true: Any, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait for something to come true while the process runs."""
+    deadline = time.monotonic() + START_SECONDS
+    while not true():
+        assert process.poll() is None, log.read_text()[-3000:]
+        assert time.monotonic() < deadline, log.read_text()[-3000:]
+        time.sleep(0.1)
+
+
+def family_of(pid: int) -> list[int]:
+    """The processes that a demo started, and theirs, and so on; with its database server, which has left the family."""
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    processes = [line.split(None, 2) for line in listed.stdout.splitlines()]
+    found, waiting = [], [pid]
+    while waiting:
+        parent = waiting.pop()
+        children = [int(child) for child, its_parent, _ in processes if int(its_parent) == parent]
+        found += children
+        waiting += children
+    [data] = {args.split("--data ")[1] for child, _, args in processes if int(child) in found and "--data " in args}
+    servers = [int(child) for child, _, args in processes if f"-D {data}" in args and int(child) not in found]
+    assert servers, "a PostgreSQL server runs on the demo's data"
+    return found + servers
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs: one that has ended and was not yet collected does not."""
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat")
+        return not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
