@@ -1,6 +1,7 @@
 """``deepnode serve``: the books to people, over HTTP."""
 
 from deepnode_cli import settings
+from deepnode_cli.interruption import on_interrupt
 from deepnode_graphql.server import serve as serve_api
 from deepnode_ledger.manifest import load_manifest
 
@@ -12,4 +13,7 @@ def serve(
     port: settings.Port = settings.API_PORT,
 ) -> None:
     """Serve GraphQL, exports and a page for people until told to stop."""
-    serve_api(database, load_manifest(manifest), host, port)
+    # The server ends by itself at a signal, and then raises it again for whoever was there before it: that is us, and
+    # having ended as asked is no failure.
+    with on_interrupt(lambda: None):
+        serve_api(database, load_manifest(manifest), host, port)

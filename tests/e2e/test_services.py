@@ -1,0 +1,121 @@
+"""The services of docker-compose.yml, run by hand with the same commands, settings and health checks."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import urllib3
+from ruamel.yaml import YAML
+
+from deepnode_indexer.devnet.anvil import free_port
+from tests.e2e.real_parts import Devnet
+
+ROOT = Path(__file__).parents[2]
+READY_SECONDS = 60
+
+
+def test_the_compose_services_work_together(devnet: Devnet, database_url: str, tmp_path: Path) -> None:
+    """Started by their compose commands and settings, indexer, projections and API become healthy and answer."""
+    devnet.play(30)
+    services = YAML(typ="safe").load(ROOT / "docker-compose.yml")["services"]
+    ports = {"DEEPNODE_PORT": str(free_port()), "DEEPNODE_INTAKE_PORT": str(free_port())}
+    here = {
+        "DEEPNODE_RPC_URL": devnet.node.url,
+        "DEEPNODE_DATABASE_URL": database_url,
+        "DEEPNODE_MANIFEST": str(devnet.deployment.manifest),
+        "DEEPNODE_HOST": "127.0.0.1",
+        "DEEPNODE_INTAKE_HOST": "127.0.0.1",
+        "PGPASSWORD": "unused",
+        **ports,
+    }
+    with ExitStack() as running:
+        for name in ("indexer", "projections", "api"):
+            wanted = services[name]["environment"]
+            assert set(wanted) <= set(here), "the compose file sets nothing that this test does not know"
+            # A health check runs in its service's container: with its settings and no others.
+            settings = {key: here[key] for key in wanted}
+            running.enter_context(service(services[name]["command"], settings, tmp_path / f"{name}.log"))
+            check = services[name]["healthcheck"]["test"]
+            assert check[:2] == ["CMD", "deepnode"], check
+            wait_until_healthy(check[2:], settings, tmp_path / f"{name}.log")
+        api = f"http://127.0.0.1:{ports['DEEPNODE_PORT']}"
+        wait_for_block(api, devnet.economy.block_number)
+        assert deepnode(["health", "projections"], here).returncode == 0
+    ended = deepnode(["health", "projections"], here)
+    assert ended.returncode == 1
+    assert "no projector is at work" in ended.stderr
+    ended = deepnode(["health", "api"], here)
+    assert ended.returncode == 1
+    assert "the api does not answer" in ended.stderr
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_up_runs_a_ledger_of_ones_own(devnet: Devnet, database_url: str, tmp_path: Path, embedded: bool) -> None:
+    """`deepnode up` serves the books of the given node and manifest, in a given database or in one of its own."""
+    devnet.play(30)
+    api, intake = free_port(), free_port()
+    data = Path("/tmp") / f"deepnode-up-{os.getpid()}-{api}"
+    arguments = ["--rpc", devnet.node.url, "--manifest", str(devnet.deployment.manifest), "--data", str(data)]
+    arguments += ["--port", str(api), "--intake-port", str(intake)]
+    arguments += [] if embedded else ["--database", database_url]
+    for _ in range(2):
+        # The second time it goes on with what it kept.
+        with service(["up", *arguments], {}, tmp_path / "up.log"):
+            wait_for_block(f"http://127.0.0.1:{api}", devnet.economy.block_number)
+        devnet.play(5)
+    assert (data / "postgres").exists() == embedded
+
+
+@contextmanager
+def service(command: list[str], settings: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command until the block ends, then stop it as a supervisor does; it must end well."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deepnode_cli.main", *command], env=plain() | settings, stdout=output, stderr=output
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0, log.read_text()[-3000:]
+
+
+def deepnode(arguments: list[str], settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    command = [sys.executable, "-m", "deepnode_cli.main", *arguments]
+    return subprocess.run(command, env=plain() | settings, capture_output=True, text=True, timeout=60, check=False)
+
+
+def plain() -> dict[str, str]:
+    """This environment without the ledger's settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("DEEPNODE_")}
+
+
+def wait_until_healthy(check: list[str], settings: dict[str, str], log: Path) -> None:
+    """Ask by the service's own health check until it is well."""
+    deadline = time.monotonic() + READY_SECONDS
+    while (ended := deepnode(check, settings)).returncode != 0:
+        assert time.monotonic() < deadline, ended.stderr + log.read_text()[-3000:]
+
+
+def wait_for_block(api: str, block: int) -> None:
+    """Wait until the API has the books of a block."""
+    deadline = time.monotonic() + READY_SECONDS
+    query = {"query": "{ _meta { block { number } } postings(first: 1) { edges { node { amount } } } }"}
+    while True:
+        try:
+            data = urllib3.request("POST", f"{api}/graphql", json=query, timeout=5, retries=False).json().get("data")
+            found = data and data["_meta"]["block"]
+            if found and found["number"] >= block:
+                assert data["postings"]["edges"], "books of a lively chain hold something"
+                return
+        except urllib3.exceptions.HTTPError:
+            pass
+        assert time.monotonic() < deadline, f"block {block} did not come"
+        time.sleep(0.1)
