@@ -7,8 +7,9 @@ from typing import Annotated, Final
 import typer
 
 from deepnode_cli import settings
+from deepnode_cli.display import Display
 from deepnode_cli.process_tree import ProcessTree
-from deepnode_cli.up import START_SECONDS, Ledger, command, has_entries, run, say, start_ledger
+from deepnode_cli.up import START_SECONDS, Ledger, command, has_entries, run, start_ledger
 from deepnode_indexer.devnet.toolchain import anvil_binary
 
 WARM_UP_BLOCKS: Final = 100
@@ -27,10 +28,9 @@ def demo(
 
     Everything is kept in a temporary directory and gone afterwards.
     """
-    say("getting the EVM node ready")
-    anvil_binary()
-    with tempfile.TemporaryDirectory(prefix="deepnode-demo-") as scratch, ProcessTree(Path(scratch) / "logs") as tree:
-        data = Path(scratch)
+    scratch = tempfile.TemporaryDirectory(prefix="deepnode-demo-", ignore_cleanup_errors=True)
+    with scratch as directory, Display() as display, ProcessTree(Path(directory) / "logs") as tree:
+        data = Path(directory)
         out = data / "devnet"
         ledger = Ledger(
             rpc=f"http://{settings.LOOPBACK}:{node_port}",
@@ -46,12 +46,15 @@ def demo(
         )
 
         def start() -> None:
+            display.doing("getting the EVM node, the first time from its package")
+            anvil_binary()
             play = ["--port", str(node_port), "--out", str(out), "--seed", str(seed), "--pace", str(pace)]
             play += ["--warm-up", str(WARM_UP_BLOCKS), "--task-events", ledger.intake]
             tree.start("devnet", [*command("devnet"), *play])
             tree.wait_ready("devnet", ledger.manifest.exists, START_SECONDS)
-            say(f"an EVM node runs at {ledger.rpc}, its contracts are deployed")
-            start_ledger(tree, ledger, say)
+            display.done(f"an EVM node runs at {ledger.rpc}, its contracts are deployed")
+            start_ledger(tree, display, ledger)
             tree.wait_ready("projections", lambda: has_entries(ledger), START_SECONDS)
+            display.done("the first blocks are in the books")
 
-        run(tree, start, ledger, seconds)
+        run(tree, display, start, ledger, seconds)

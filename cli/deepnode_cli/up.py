@@ -11,6 +11,7 @@ import typer
 import urllib3
 
 from deepnode_cli import settings
+from deepnode_cli.display import Display
 from deepnode_cli.embedded import url_file
 from deepnode_cli.interruption import on_interrupt
 from deepnode_cli.process_tree import ProcessTree, Stopping
@@ -18,7 +19,7 @@ from deepnode_ledger.errors import BadInput
 from deepnode_ledger.manifest import load_manifest
 
 START_SECONDS: Final = 60.0
-SHOW_SECONDS: Final = 5.0
+WATCH_SECONDS: Final = 0.5
 
 EXAMPLE_QUERY: Final = """\
 {
@@ -91,25 +92,26 @@ def up(
         seal_entries,
         tuple(task_events or ()),
     )
-    with ProcessTree(data / "logs") as tree:
-        run(tree, lambda: start_ledger(tree, ledger, say), ledger, seconds)
+    with Display() as display, ProcessTree(data / "logs") as tree:
+        run(tree, display, lambda: start_ledger(tree, display, ledger), ledger, seconds)
 
 
-def run(tree: ProcessTree, start: Callable[[], None], ledger: Ledger, seconds: float | None) -> None:
+def run(tree: ProcessTree, display: Display, start: Callable[[], None], ledger: Ledger, seconds: float | None) -> None:
     """Start everything, say where it is, and watch it until it is told to stop."""
     with on_interrupt(tree.stop):
         try:
             start()
-            _introduce(ledger)
-            _watch(tree, ledger, seconds)
+            display.write(_introduction(ledger))
+            _watch(tree, display, ledger, seconds)
         except Stopping:
             pass
         finally:
+            display.doing("stopping")
             tree.stop()
-    say("stopped")
+    display.done("everything has stopped")
 
 
-def start_ledger(tree: ProcessTree, ledger: Ledger, progress: Callable[[str], None]) -> None:
+def start_ledger(tree: ProcessTree, display: Display, ledger: Ledger) -> None:
     """Start the database if it is the embedded one, then the indexer, the projections and the API.
 
     Each is started when what it needs is ready.
@@ -117,9 +119,12 @@ def start_ledger(tree: ProcessTree, ledger: Ledger, progress: Callable[[str], No
     Raises:
         ProcessTreeError: a part ended or did not become ready; its last lines are in the message.
     """
-    database = start_database(tree, ledger.data) if ledger.database == settings.EMBEDDED else ledger.database
-    if ledger.database == settings.EMBEDDED:
-        progress("PostgreSQL 18 runs")
+    database = ledger.database
+    if database == settings.EMBEDDED:
+        display.doing("starting PostgreSQL")
+        database = start_database(tree, ledger.data)
+        display.done("PostgreSQL 18 runs")
+    display.doing("starting the indexer, the projections and the API")
     # Settings that may hold a password travel in the environment: anyone may read a process's arguments.
     environment = {
         "DEEPNODE_RPC_URL": ledger.rpc,
@@ -136,11 +141,11 @@ def start_ledger(tree: ProcessTree, ledger: Ledger, progress: Callable[[str], No
     tree.start("indexer", [*command("index"), *files], environment=environment)
     intake_health = ledger.intake.replace("/task-events", "/health")
     tree.wait_ready("indexer", lambda: answers(intake_health), START_SECONDS)
-    progress(f"the indexer follows the chain and takes in task events at {ledger.intake}")
+    display.done("the indexer follows the chain")
     tree.start("projections", command("project"), environment=environment)
     tree.start("api", command("serve"), environment=environment)
     tree.wait_ready("api", lambda: answers(f"{ledger.api}/ready"), START_SECONDS)
-    progress("the books and the API are up")
+    display.done("the books and the API are up")
 
 
 def start_database(tree: ProcessTree, data: Path) -> str:
@@ -170,13 +175,8 @@ def answers(url: str) -> bool:
         return False
 
 
-def say(message: str) -> None:
-    """Show progress on stderr."""
-    typer.echo(message, err=True)
-
-
-def _introduce(ledger: Ledger) -> None:
-    say(f"""
+def _introduction(ledger: Ledger) -> str:
+    return f"""
   page      {ledger.api}/
   GraphQL   {ledger.api}/graphql
   export    {ledger.api}/export/postings.arrow
@@ -187,21 +187,18 @@ Try this query:
 {EXAMPLE_QUERY}
 
 Ctrl-C stops everything that this command started.
-""")
+"""
 
 
-def _watch(tree: ProcessTree, ledger: Ledger, seconds: float | None) -> None:
+def _watch(tree: ProcessTree, display: Display, ledger: Ledger, seconds: float | None) -> None:
     """Show where the ledger stands, until it is told to stop, a part fails, or the time is up."""
     began = time.monotonic()
-    shown_at = 0.0
     while seconds is None or time.monotonic() - began < seconds:
         tree.check()
         if tree.stopping:
             return
-        if time.monotonic() - shown_at >= SHOW_SECONDS:
-            say(_standing(ledger))
-            shown_at = time.monotonic()
-        time.sleep(0.2)
+        display.standing(_standing(ledger))
+        time.sleep(WATCH_SECONDS)
 
 
 def has_entries(ledger: Ledger) -> bool:
