@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONTRACTS := indexer/contracts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test check format contracts lock build soak clean
+.PHONY: help demo setup test check format contracts lock build fresh soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ check: $(VENV)/.dev ## style, types, arrows between the rooms, tidiness
 format: $(VENV)/.dev ## lay the code out as `make check` wants it
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+fresh: ## the package in an empty environment, as a stranger installs it
+	PYTHON=$(PYTHON) .ci/fresh-install $(ARGS)
 
 soak: $(VENV)/.dev ## the tests that run for minutes
 	$(BIN)/python -m pytest -m soak $(ARGS)

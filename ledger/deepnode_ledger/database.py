@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import psycopg
 from eventsourcing.persistence import InterfaceError, OperationalError
+from eventsourcing.postgres import PostgresDatastore
 from psycopg.conninfo import conninfo_to_dict
 
 from deepnode_ledger.errors import TryAgain
@@ -17,6 +18,13 @@ def database_errors(url: str) -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise TryAgain(f"the database {shown_database(url)} is away: {error}") from error
+
+
+def url_of(datastore: PostgresDatastore) -> str:
+    """Return the URL that a datastore was opened with."""
+    url = datastore.pool.conninfo
+    assert isinstance(url, str), "open_datastore gives the pool a text"
+    return url
 
 
 def shown_database(url: str) -> str:

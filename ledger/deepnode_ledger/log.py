@@ -19,7 +19,7 @@ from deepnode_ledger import chain as chains
 from deepnode_ledger import tables, tail
 from deepnode_ledger.batch import row_of
 from deepnode_ledger.chain import Chain
-from deepnode_ledger.database import database_errors
+from deepnode_ledger.database import database_errors, url_of
 from deepnode_ledger.errors import Conflict, TryAgain
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.record import Block, BlockRef, ChainLog, Header, TaskEvent
@@ -198,7 +198,7 @@ class Log:
 
     @contextmanager
     def _writing(self) -> Iterator[Cursor[DictRow]]:
-        with database_errors(self.datastore.pool.conninfo), self.datastore.transaction(commit=True) as cursor:
+        with database_errors(url_of(self.datastore)), self.datastore.transaction(commit=True) as cursor:
             self._recorder.lock(cursor)
             yield cursor
             cursor.execute(f"NOTIFY {CHANNEL}")
@@ -206,7 +206,7 @@ class Log:
 
 def create_log(datastore: PostgresDatastore) -> None:
     """Make the log's tables in a database where they are missing; several processes may call this at once."""
-    with database_errors(datastore.pool.conninfo), datastore.get_connection() as connection:
+    with database_errors(url_of(datastore)), datastore.get_connection() as connection:
         # CREATE … IF NOT EXISTS still fails when two sessions do it at the same moment.
         connection.execute("SELECT pg_advisory_lock(hashtext('deepnode log tables'))")
         try:
@@ -221,7 +221,7 @@ def create_log(datastore: PostgresDatastore) -> None:
 @contextmanager
 def reading(datastore: PostgresDatastore) -> Iterator[Cursor[DictRow]]:
     """Open a cursor for a single look; for more than one statement use ``snapshot``."""
-    with database_errors(datastore.pool.conninfo), datastore.cursor() as cursor:
+    with database_errors(url_of(datastore)), datastore.cursor() as cursor:
         yield cursor
 
 
