@@ -9,7 +9,7 @@ import typer
 from deepnode_cli import settings
 from deepnode_cli.display import Display
 from deepnode_cli.process_tree import ProcessTree
-from deepnode_cli.up import START_SECONDS, Ledger, command, has_entries, run, start_ledger
+from deepnode_cli.up import START_SECONDS, Ledger, command, has_entries, require_free, run, start_ledger
 from deepnode_indexer.devnet.toolchain import anvil_binary
 
 WARM_UP_BLOCKS: Final = 100
@@ -57,4 +57,5 @@ def demo(
             tree.wait_ready("projections", lambda: has_entries(ledger), START_SECONDS)
             display.done("the first blocks are in the books")
 
+        require_free(settings.LOOPBACK, node_port, "--node-port")
         run(tree, display, start, ledger, seconds)

@@ -1,5 +1,6 @@
 """``deepnode up``: the whole ledger on this machine, against a chain, a database and a manifest of one's own."""
 
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -98,6 +99,8 @@ def up(
 
 def run(tree: ProcessTree, display: Display, start: Callable[[], None], ledger: Ledger, seconds: float | None) -> None:
     """Start everything, say where it is, and watch it until it is told to stop."""
+    require_free(ledger.host, ledger.port, "--port")
+    require_free(ledger.intake_host, ledger.intake_port, "--intake-port")
     with on_interrupt(tree.stop):
         try:
             start()
@@ -199,6 +202,21 @@ def _watch(tree: ProcessTree, display: Display, ledger: Ledger, seconds: float |
             return
         display.standing(_standing(ledger))
         time.sleep(WATCH_SECONDS)
+
+
+def require_free(host: str, port: int, option: str) -> None:
+    """Check that a port can be listened on, before anything is started for it.
+
+    Raises:
+        BadInput: it is taken, or the host is not this machine's; the message names the option.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise BadInput(f"{host}:{port} cannot be listened on ({error.strerror}): choose with {option}") from error
 
 
 def has_entries(ledger: Ledger) -> bool:
