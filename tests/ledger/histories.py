@@ -5,11 +5,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from eventsourcing.postgres import PostgresDatastore
+from hypothesis import Phase
 
 from deepnode_ledger.log import Log
 from deepnode_ledger.record import Block, BlockRef, ChainLog, Header, LogEntry, TaskEvent
 from deepnode_ledger.recorder import open_datastore
 from deepnode_ledger.snapshot import snapshot
+
+# Where each example makes a database, the shrinking of a failure would take minutes and tell little more.
+WITHOUT_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 
 CHAIN_ID = 8453
 GENESIS = b"\x07" * 32

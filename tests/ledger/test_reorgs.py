@@ -9,7 +9,18 @@ from deepnode_ledger.record import ChainLog, TaskEvent
 from deepnode_ledger.snapshot import Reorg, snapshot
 from deepnode_ledger.tail import Accepted, NotContiguous, ReorgBelowSealed
 from tests.conftest import fresh_database
-from tests.ledger.histories import block, contents, everything, opened, placed, records, ref, run, task
+from tests.ledger.histories import (
+    WITHOUT_SHRINKING,
+    block,
+    contents,
+    everything,
+    opened,
+    placed,
+    records,
+    ref,
+    run,
+    task,
+)
 
 
 def told(log: Log) -> list[Reorg]:
@@ -123,7 +134,7 @@ def test_blocks_without_logs_are_sealed_as_well(log: Log) -> None:
         log.extend(None, run(5, 10, logs=0, branch="b"))
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, phases=WITHOUT_SHRINKING)
 @given(
     sizes=st.lists(st.integers(0, 4), min_size=1, max_size=12),
     tasks_after=st.sets(st.integers(5, 16)),

@@ -11,7 +11,19 @@ from deepnode_ledger.sealing import Sealed
 from deepnode_ledger.snapshot import snapshot
 from deepnode_ledger.tail import NotContiguous, ReorgBelowSealed
 from tests.conftest import fresh_database
-from tests.ledger.histories import FIRST_BLOCK, block, contents, everything, opened, placed, records, ref, run, task
+from tests.ledger.histories import (
+    FIRST_BLOCK,
+    WITHOUT_SHRINKING,
+    block,
+    contents,
+    everything,
+    opened,
+    placed,
+    records,
+    ref,
+    run,
+    task,
+)
 
 
 def header(number: int, branch: str = "a") -> Header:
@@ -141,7 +153,7 @@ def test_large_ranges_become_several_batches(log: Log, monkeypatch: pytest.Monke
         assert [view.last_position_at_block(n) for n in range(4, 26)] == [0, *range(2, 41, 2), 40]
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, phases=WITHOUT_SHRINKING)
 @given(st.lists(st.sampled_from(["tail", "seal", "range"]), min_size=1, max_size=12), st.data())
 def test_covered_ranges_follow_one_another_without_overlap(
     postgres_url: str, steps: list[str], data: st.DataObject
