@@ -29,7 +29,7 @@ from deepnode_ledger.hexadecimal import to_hex
 PARAMETERS: Final = ("at_block", "at_position", "at_time", "from_position", "account", "holder", "asset")
 
 EXPORT_STATEMENT_SECONDS_MAX: Final = 60
-"""For each step of the cursor: the first may have to sort."""
+"""For each batch: a filter that keeps few rows reads past many."""
 
 
 @dataclass
