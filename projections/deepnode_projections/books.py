@@ -14,10 +14,9 @@ from deepnode_ledger.account import Account
 from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.posting import Entry
 from deepnode_ledger.record import BlockRef, ChainLog, LogEntry
+from deepnode_projections.folds import running_balance
 from deepnode_projections.folds.journal import FactKey, Facts, Refusal
-
-BalanceKey = tuple[int, int]
-"""(account id, asset id)."""
+from deepnode_projections.folds.running_balance import BalanceKey, Posted
 
 
 @dataclass(slots=True)
@@ -26,7 +25,7 @@ class Page:
 
     blocks: dict[int, tuple[BlockRef, int]] = field(default_factory=dict)
     entries: list[tuple[LogEntry, Entry]] = field(default_factory=list)
-    facts: dict[FactKey, tuple[int, bytes]] = field(default_factory=dict)
+    facts: list[tuple[FactKey, int, bytes]] = field(default_factory=list)
     refusals: list[tuple[LogEntry, str, str, Refusal]] = field(default_factory=list)
     quarantined: list[tuple[LogEntry, str]] = field(default_factory=list)
 
@@ -67,7 +66,7 @@ def write(cursor: Cursor[DictRow], page: Page, asset_ids: Mapping[bytes, int]) -
             " ON CONFLICT (number) DO UPDATE SET last_position = excluded.last_position",
             (block.number, block.hash, block.time, last_position),
         )
-    _copy(cursor, "fact (sort, key, position, value)", [(s, k, p, v) for (s, k), (p, v) in page.facts.items()])
+    _copy(cursor, "fact (sort, key, position, value)", [(*key, position, value) for key, position, value in page.facts])
     _copy(
         cursor,
         "refusal (position, kind, contract, reason)",
@@ -82,28 +81,38 @@ def _write_entries(
 ) -> None:
     if not entries:
         return
-    account_ids = _account_ids(cursor, entries)
-    touched = {(account_ids[p.account.name], asset_ids[p.asset]) for _, entry in entries for p in entry.postings}
-    balances = _balances(cursor, touched)
-    changed: dict[BalanceKey, tuple[int, int]] = {}
-    rows: list[tuple[int, int, int, int, int, int]] = []
-    for _, entry in entries:
-        for leg, posting in enumerate(entry.postings):
-            key = (account_ids[posting.account.name], asset_ids[posting.asset])
-            after = balances.get(key, 0) + posting.amount
-            balances[key] = after
-            changed[key] = (after, entry.position)
-            rows.append((entry.position, leg, *key, posting.amount, after))
+    names = {posting.account.name for _, entry in entries for posting in entry.postings}
+    account_ids = _account_ids(cursor, names)
+    posted, refused = running_balance.run(_balances(cursor, account_ids, asset_ids), (entry for _, entry in entries))
+    account_ids |= _new_accounts(cursor, posted, account_ids)
+    rows = [
+        (
+            p.position,
+            p.leg,
+            account_ids[p.posting.account.name],
+            asset_ids[p.posting.asset],
+            p.posting.amount,
+            p.balance,
+        )
+        for p in posted
+    ]
+    reasons = {each.position: each.reason for each in refused}
     _copy(
         cursor,
         "entry (position, kind, contract, block_number, block_time, transaction_hash, log_index)",
-        [_entry_row(logged, entry) for logged, entry in entries],
+        [_entry_row(logged, entry) for logged, entry in entries if entry.position not in reasons],
     )
     _copy(cursor, "posting (position, leg, account_id, asset_id, amount, balance)", rows)
+    _copy(
+        cursor,
+        "refusal (position, kind, contract, reason)",
+        [(e.position, e.kind, e.contract, reasons[e.position]) for _, e in entries if e.position in reasons],
+    )
+    newest = {(account, asset): (after, position) for position, _, account, asset, _, after in rows}
     cursor.executemany(
         "INSERT INTO balance VALUES (%s, %s, %s, %s) ON CONFLICT (account_id, asset_id)"
         " DO UPDATE SET balance = excluded.balance, position = excluded.position",
-        [(*key, after, position) for key, (after, position) in changed.items()],
+        [(*key, after, position) for key, (after, position) in newest.items()],
     )
 
 
@@ -137,41 +146,42 @@ def roll_back(cursor: Cursor[DictRow], kept_position: int) -> None:
 
 def overlay(known: dict[FactKey, bytes], page: Page) -> Facts:
     """Return what is known, newest first: the page's own facts before those of the table."""
-    return known | {key: value for key, (_, value) in page.facts.items()}
+    return known | {key: value for key, _, value in page.facts}
 
 
-def _account_ids(cursor: Cursor[DictRow], entries: Sequence[tuple[LogEntry, Entry]]) -> dict[str, int]:
-    """Return the id of each account by name; new ones are numbered in the order of their first posting."""
-    first_seen: dict[str, tuple[Account, int]] = {}
-    for _, entry in entries:
-        for posting in entry.postings:
-            first_seen.setdefault(posting.account.name, (posting.account, entry.position))
-    cursor.execute("SELECT account_id, name FROM account WHERE name = ANY(%s)", (list(first_seen),))
-    ids = {row["name"]: int(row["account_id"]) for row in cursor.fetchall()}
+def _account_ids(cursor: Cursor[DictRow], names: Iterable[str]) -> dict[str, int]:
+    cursor.execute("SELECT account_id, name FROM account WHERE name = ANY(%s)", (sorted(names),))
+    return {row["name"]: int(row["account_id"]) for row in cursor.fetchall()}
+
+
+def _new_accounts(cursor: Cursor[DictRow], posted: Sequence[Posted], known: Mapping[str, int]) -> dict[str, int]:
+    """Enrol the accounts that have their first posting here, numbered in its order; return their ids by name."""
+    firsts: dict[str, tuple[Account, int]] = {}
+    for each in posted:
+        if each.posting.account.name not in known:
+            firsts.setdefault(each.posting.account.name, (each.posting.account, each.position))
     cursor.execute("SELECT coalesce(max(account_id), 0) AS last FROM account")
     row = cursor.fetchone()
     assert row is not None
-    new = [(name, *seen) for name, seen in first_seen.items() if name not in ids]
-    for account_id, (name, _, _) in enumerate(new, start=row["last"] + 1):
-        ids[name] = account_id
+    ids = {name: account_id for account_id, name in enumerate(firsts, start=int(row["last"]) + 1)}
     _copy(
         cursor,
         "account (account_id, name, owner, pocket, key, holder, first_position)",
-        [(ids[name], name, a.owner, a.pocket, a.key, a.holder, position) for name, a, position in new],
+        [(ids[name], name, a.owner, a.pocket, a.key, a.holder, position) for name, (a, position) in firsts.items()],
     )
     return ids
 
 
-def _balances(cursor: Cursor[DictRow], keys: set[BalanceKey]) -> dict[BalanceKey, int]:
-    wanted = sorted(keys)
+def _balances(
+    cursor: Cursor[DictRow], account_ids: Mapping[str, int], asset_ids: Mapping[bytes, int]
+) -> dict[BalanceKey, int]:
     cursor.execute(
-        "SELECT b.account_id, b.asset_id, b.balance"
-        " FROM unnest(%s::bigint[], %s::smallint[]) AS w(account_id, asset_id)"
-        " JOIN balance b USING (account_id, asset_id)",
-        ([account for account, _ in wanted], [asset for _, asset in wanted]),
+        "SELECT account_id, asset_id, balance FROM balance WHERE account_id = ANY(%s)", (sorted(account_ids.values()),)
     )
+    names = {account_id: name for name, account_id in account_ids.items()}
+    addresses = {asset_id: address for address, asset_id in asset_ids.items()}
     # NUMERIC without a fraction comes as a Decimal; int() of it is exact at any size.
-    return {(row["account_id"], row["asset_id"]): int(row["balance"]) for row in cursor.fetchall()}
+    return {(names[row["account_id"]], addresses[row["asset_id"]]): int(row["balance"]) for row in cursor.fetchall()}
 
 
 def _entry_row(logged: LogEntry, entry: Entry) -> tuple[Any, ...]:

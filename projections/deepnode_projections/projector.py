@@ -115,7 +115,9 @@ class Projector:
                 position=position,
                 sealed_position=min(snapshot.head.sealed_position, position),
                 reorg_number=reorgs[-1].number if reorgs else before.reorg_number,
-                tip=chain.tip if chain is not None and at_end else _last_whole_block(page, before, kept),
+                tip=chain.tip
+                if chain is not None and at_end
+                else _last_whole_block(page, None if reorgs else before.tip),
                 finalized=chain.finalized if chain is not None else None,
             )
             if after != before:
@@ -170,7 +172,7 @@ class Projector:
             return
         for key, value in effect.facts.items():
             facts[key] = value
-            page.facts[key] = (logged.position, value)
+            page.facts.append((key, logged.position, value))
         if effect.postings:
             page.entries.append((logged, Entry(logged.position, event.name, event.contract.name, effect.postings)))
 
@@ -245,9 +247,9 @@ def _lock_name(schema: str) -> str:
     return f"{LOCK_NAME} {schema}"
 
 
-def _last_whole_block(page: Page, before: Checkpoint, kept: int) -> BlockRef | None:
+def _last_whole_block(page: Page, before: BlockRef | None) -> BlockRef | None:
     """Behind the log's end, the last block that was read may go on: the one before it is whole."""
     read = [block for block, _ in page.blocks.values()]
     if len(read) > 1:
         return read[-2]
-    return before.tip if kept == before.position else None
+    return before
