@@ -194,6 +194,25 @@ def test_a_reorg_below_what_is_sealed_stops_loudly(
         assert everything(log) == before
 
 
+def test_a_reorg_between_two_sealed_ranges_stops_loudly(
+    chain: FakeChain, follower: Follower, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is interrupted behind the second range of a backfill, whose final blocks are then replaced, not the first's."""
+    monkeypatch.setattr(following, "RANGE_BLOCKS", 10)
+    chain.grow(30)
+    chain.finalized = 30
+    steps = follower.sync()
+    assert [next(steps), next(steps)] == [
+        Covered(chain.blocks[number].header.block, 10, 30, finalized=True) for number in (10, 20)
+    ]
+    del steps
+    before = everything(log)
+    chain.reorganise(15, "b", count=18)
+    with pytest.raises(ReorgBelowSealed):
+        sync(follower)
+    assert everything(log) == before
+
+
 def test_a_chain_that_changes_between_two_answers_is_looked_at_again(
     chain: FakeChain, follower: Follower, log: Log
 ) -> None:

@@ -12,7 +12,7 @@ from deepnode_ledger.record import BlockRef, ChainLog, Finality, TaskEvent
 from deepnode_ledger.snapshot import snapshot
 from deepnode_ledger.tail import Accepted, NotContiguous, ReorgBelowSealed
 from tests.conftest import fresh_database
-from tests.ledger.histories import FIRST_BLOCK, block, everything, opened, placed, ref, run, task
+from tests.ledger.histories import FIRST_BLOCK, WITHOUT_SHRINKING, block, everything, opened, placed, ref, run, task
 
 Held = tuple[BlockRef, ChainLog | TaskEvent]
 
@@ -168,4 +168,5 @@ class LogAsAList(RuleBasedStateMachine):
 def test_the_log_is_a_list(postgres_url: str) -> None:
     """Runs random steps against the real log and the model, and compares the whole log after each."""
     LogAsAList.postgres_url = postgres_url
-    run_state_machine_as_test(LogAsAList, settings=settings(max_examples=30, stateful_step_count=25, deadline=None))
+    bounded = settings(max_examples=30, stateful_step_count=25, deadline=None, phases=WITHOUT_SHRINKING)
+    run_state_machine_as_test(LogAsAList, settings=bounded)

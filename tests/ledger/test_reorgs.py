@@ -124,6 +124,17 @@ def test_the_sealed_block_itself_is_not_replaced(log: Log) -> None:
     assert [entry.block for entry in contents(log)] == [ref(5), ref(6), ref(7), ref(8, "b"), ref(9, "b"), ref(10, "b")]
 
 
+@pytest.mark.parametrize("kept", [5, 6, 7, 8])
+def test_a_reorg_into_a_final_range_changes_nothing(log: Log, kept: int) -> None:
+    """Takes in two ranges of final blocks, and builds on blocks inside them and on the end of the first."""
+    log.append_finalized(5, block(6).header, placed(run(5, 6)), "range")
+    log.append_finalized(7, block(9).header, placed(run(7, 9)), "range")
+    before = everything(log)
+    with pytest.raises(ReorgBelowSealed, match="sealed"):
+        log.extend(ref(kept), run(kept + 1, 10, branch="b", parent="a"))
+    assert everything(log) == before
+
+
 def test_blocks_without_logs_are_sealed_as_well(log: Log) -> None:
     """Seals blocks that hold nothing: a reorg below them is refused all the same."""
     log.extend(None, run(5, 9, logs=0))

@@ -13,7 +13,7 @@ from deepnode_ledger.posting import AMOUNT_LIMIT
 from deepnode_ledger.record import Block, ChainLog, Header
 from deepnode_ledger.vocabulary import LEGS
 from deepnode_projections.folds.journal import Effect, Refusal, apply
-from deepnode_projections.projector import Projector
+from deepnode_projections.projector import Projector, Step
 from deepnode_projections.state_root import state_root
 from tests.ledger.histories import ref
 from tests.ledger.paper_deployment import COLLATERAL, DN, ROUTER, USDC, event_log
@@ -167,6 +167,15 @@ def projecting(url: str, manifest: Manifest, **options: Any) -> Iterator[Project
         yield projector
     finally:
         projector.close()
+
+
+def stepped(url: str, manifest: Manifest, step_entries: int, schema: str) -> list[Step]:
+    """Project into books of their own, with a restart after each step."""
+    steps: list[Step] = []
+    while not steps or steps[-1].behind:
+        with projecting(url, manifest, schema=schema, step_entries=step_entries) as projector:
+            steps.append(projector.step())
+    return steps
 
 
 def rows(url: str, statement: str, schema: str = "books") -> list[tuple[Any, ...]]:
