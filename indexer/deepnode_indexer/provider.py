@@ -212,5 +212,5 @@ class Provider:
     def _decode(self, raw: msgspec.Raw, shape: type[_T], method: str) -> _T:
         try:
             return msgspec.json.decode(raw, type=shape)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise BadAnswer(f"{self.rpc.where}: {method}: {error}") from error

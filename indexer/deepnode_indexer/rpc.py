@@ -54,6 +54,10 @@ class _Response(msgspec.Struct):
     error: _Failure | None = None
 
 
+class _Refusal(msgspec.Struct):
+    error: _Failure
+
+
 class JsonRpc:
     """One node. May be used by several threads at once; connections are kept open."""
 
@@ -90,7 +94,7 @@ class JsonRpc:
         answer = self._post(msgspec.json.encode(body))
         try:
             responses = msgspec.json.decode(answer, type=list[_Response])
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise self._not_a_batch(answer, calls, error) from error
         by_id = {response.id: response for response in responses}
         if len(by_id) != len(calls) or set(by_id) != set(range(len(calls))):
@@ -132,9 +136,8 @@ class JsonRpc:
     def _not_a_batch(self, answer: bytes, calls: Sequence[Call], error: Exception) -> TryAgain:
         # Some nodes refuse a whole batch by a single response.
         try:
-            single = msgspec.json.decode(answer, type=dict[str, Any])
-            failure = msgspec.convert(single.get("error"), type=_Failure)
-        except msgspec.MsgspecError:
+            failure = msgspec.json.decode(answer, type=_Refusal).error
+        except (msgspec.MsgspecError, RecursionError):
             return BadAnswer(f"{self.where}: {calls[0][0]} was answered by something else than JSON-RPC: {error}")
         return NodeError(self.where, calls[0][0], failure.code, failure.message)
 

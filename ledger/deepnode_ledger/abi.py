@@ -4,16 +4,20 @@ A log is recognised by its first topic *and* the number of its topics: two contr
 other arguments indexed, and reading one as the other gives values that are wrong without an error.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from eth_abi.abi import decode as abi_decode
+from eth_abi.abi import is_encodable_type
 from eth_abi.exceptions import DecodingError
+from eth_abi.grammar import TupleType, parse
 from eth_utils.crypto import keccak
 
 from deepnode_ledger.errors import BadInput
-from deepnode_ledger.hexadecimal import from_hex
+from deepnode_ledger.hexadecimal import WORD_BYTES, from_hex
+from deepnode_ledger.word import is_word, read_word
 
 
 class Undecodable(BadInput):
@@ -60,14 +64,12 @@ class EventAbi:
         Raises:
             Undecodable: the lengths or the padding break the ABI's rules.
         """
-        assert topics[0] == self.topic0, self.signature
-        assert len(topics) == self.topics_count, (self.signature, len(topics))
         indexed = [i for i in self.inputs if i.indexed]
         plain = [i for i in self.inputs if not i.indexed]
-        types = [i.type for i in plain]
+        assert len(topics) == 1 + len(indexed), (self.signature, len(topics))
         try:
             values = {i.name: _one(i.type, topic) for i, topic in zip(indexed, topics[1:], strict=True)}
-            values |= {i.name: _native(i.type, v) for i, v in zip(plain, abi_decode(types, data), strict=True)}
+            values |= _plain(plain, data)
         except (DecodingError, OverflowError, UnicodeDecodeError) as error:
             raise Undecodable(f"{self.signature}: {error}") from error
         return values
@@ -87,8 +89,13 @@ def events_of(abi: object, *, what: str) -> dict[tuple[bytes, int], EventAbi]:
             try:
                 inputs = tuple(Input(i["name"], _type(i), bool(i["indexed"])) for i in item["inputs"])
                 event = EventAbi(item["name"], inputs)
-            except (KeyError, TypeError) as error:
+            except (KeyError, TypeError, AttributeError) as error:
                 raise BadInput(f"{what} has an event without {error}: {item!r:.200}") from error
+            for each in inputs:
+                if not is_encodable_type(each.type):
+                    raise BadInput(
+                        f"{what} has the event {event.name} with {each.type!r}, which is no type of Solidity"
+                    )
             events[(event.topic0, event.topics_count)] = event
     return events
 
@@ -99,17 +106,46 @@ def _type(declared: Mapping[str, Any]) -> str:
     return f"({','.join(_type(c) for c in declared['components'])}){declared['type'][len('tuple') :]}"
 
 
+def _plain(inputs: Sequence[Input], data: bytes) -> dict[str, Any]:
+    if len(data) == WORD_BYTES * len(inputs) and all(is_word(i.type) for i in inputs):
+        words = (data[start : start + WORD_BYTES] for start in range(0, len(data), WORD_BYTES))
+        return {i.name: read_word(i.type, word) for i, word in zip(inputs, words, strict=True)}
+    values = abi_decode([i.type for i in inputs], data)
+    return {i.name: _native(i.type, value) for i, value in zip(inputs, values, strict=True)}
+
+
+def _native(abi_type: str, value: Any) -> Any:
+    convert = _converter(abi_type)
+    return value if convert is None else convert(value)
+
+
 def _one(abi_type: str, topic: bytes) -> Any:
+    if is_word(abi_type):
+        return read_word(abi_type, topic)
     if abi_type in ("string", "bytes") or abi_type.endswith("]") or abi_type.startswith("("):
         return topic
     return _native(abi_type, abi_decode([abi_type], topic)[0])
 
 
-def _native(abi_type: str, value: Any) -> Any:
-    """eth-abi gives an address as text; inside the project it is 20 bytes. The type decides, never the text's look."""
-    if abi_type == "address":
-        return from_hex(value, 20)
-    if abi_type.startswith("address["):
-        element = abi_type[: abi_type.rindex("[")]
-        return tuple(_native(element, each) for each in value)
-    return value
+@lru_cache(maxsize=4_096)
+def _converter(abi_type: str) -> Callable[[Any], Any] | None:
+    """Return what turns eth-abi's value of a type into ours, or None if they are the same.
+
+    eth-abi gives an address as text; inside the project it is 20 bytes. The type decides, never the text's look.
+    """
+    parsed = parse(abi_type)
+    if parsed.is_array:
+        element = _converter(parsed.item_type.to_type_str())
+        return None if element is None else lambda values: tuple(element(value) for value in values)
+    if isinstance(parsed, TupleType):
+        parts = [_converter(part.to_type_str()) for part in parsed.components]
+        if not any(parts):
+            return None
+        return lambda values: tuple(
+            value if part is None else part(value) for part, value in zip(parts, values, strict=True)
+        )
+    return _address if abi_type == "address" else None
+
+
+def _address(text: str) -> bytes:
+    return from_hex(text, 20)

@@ -6,7 +6,7 @@ balance includes the account, so the balances of all accounts of a holder add up
 ``Burn`` are held by nobody: minus their sum is the token's ``totalSupply``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from deepnode_ledger.hexadecimal import to_hex
@@ -20,12 +20,12 @@ class Account:
     pocket: str
     key: bytes
     holder: bytes | None
+    name: str = field(init=False, compare=False)
+    """Equal names are the same account. Made once: it is asked for several times a posting."""
 
-    @property
-    def name(self) -> str:
-        """The account's name; equal names are the same account."""
+    def __post_init__(self) -> None:
         parts = [self.owner, self.pocket, to_hex(self.key) if self.key else ""]
-        return ":".join(part for part in parts if part)
+        object.__setattr__(self, "name", ":".join(part for part in parts if part))
 
 
 MINT: Final = Account("Mint", "", b"", None)

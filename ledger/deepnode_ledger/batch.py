@@ -108,10 +108,14 @@ def decode(stored: bytes) -> pa.RecordBatch:
     try:
         size_bytes = zstandard.frame_content_size(stored)
         assert 0 < size_bytes <= BYTES_MAX, size_bytes
-        message = zstandard.ZstdDecompressor().decompress(stored, max_output_size=BYTES_MAX)
-        batch = pa.ipc.read_record_batch(pa.py_buffer(message), SCHEMA)
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        message = pa.BufferReader(frame.decompress(stored))
+        assert frame.eof, "the frame is cut off"
+        assert not frame.unused_data, "something stands behind the frame"
+        batch = pa.ipc.read_record_batch(pa.ipc.read_message(message), SCHEMA)
+        assert message.tell() == message.size(), "something stands behind the message"
         batch.validate(full=True)
-    except (zstandard.ZstdError, pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (zstandard.ZstdError, pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         raise AssertionError(f"a stored batch of {len(stored)} bytes cannot be read: {error}") from error
     return batch
 

@@ -98,6 +98,11 @@ def add_headers(cursor: Cursor[DictRow], chain_id: int, added: list[Header]) -> 
     )
 
 
+def forget_headers_below(cursor: Cursor[DictRow], chain_id: int, number: int) -> None:
+    """Drop the headers of sealed blocks that a reorg can no longer reach."""
+    cursor.execute("DELETE FROM log.header WHERE chain_id = %s AND number < %s", (chain_id, number))
+
+
 def _block(row: dict[str, Any], which: str) -> BlockRef | None:
     if row[f"{which}_number"] is None:
         return None

@@ -94,6 +94,8 @@ class Log:
             chain = chains.load(cursor, self.chain_id)
             assert chain is not None
             moved: list[TaskEvent] = []
+            if chain.tip is None and kept is not None:
+                raise NotContiguous(f"no block is covered yet, so none can be built on, not even {kept.number}")
             if kept is None and (not blocks or blocks[0].header.block.number != chain.first_block):
                 raise NotContiguous(f"without a block to build on, the first must be {chain.first_block}")
             if kept != chain.tip:
@@ -131,6 +133,7 @@ class Log:
             if chain.tip is not None:
                 seal_up_to(cursor, self._recorder, self.chain_id, chain.tip)
             chains.add_headers(cursor, self.chain_id, [last])
+            chains.forget_headers_below(cursor, self.chain_id, last.block.number)
             chains.set_tip(cursor, self.chain_id, last.block)
             head = load_head(cursor)
             rows = [

@@ -94,24 +94,24 @@ class _Chain(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Contract(msgspec.Struct, forbid_unknown_fields=True):
-    name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+    name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z][A-Za-z0-9_]{0,63}\\Z")]
     kind: str
     address: str
     start_block: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
     abi: str
-    symbol: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,32}$")] | None = None
+    symbol: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,32}\\Z")] | None = None
     decimals: Annotated[int, msgspec.Meta(ge=0, le=38)] | None = None
     asset: str | None = None
 
 
 class _Producer(msgspec.Struct, forbid_unknown_fields=True):
-    id: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,256}$")]
+    id: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,256}\\Z")]
     key: str
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     format: int
-    name: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,64}$")]
+    name: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,64}\\Z")]
     version: Annotated[int, msgspec.Meta(ge=1)]
     chain: _Chain
     contracts: Annotated[list[_Contract], msgspec.Meta(min_length=1, max_length=10_000)]
@@ -153,7 +153,7 @@ def load_manifest(path: Path) -> Manifest:
 def _parse(path: Path) -> _File:
     try:
         return msgspec.convert(tomllib.loads(_read(path)), _File)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadInput(f"{path} is not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise BadInput(f"{path}: {error}") from error
@@ -185,7 +185,7 @@ def _contract(path: Path, declared: _Contract) -> Contract:
 def _json(path: Path) -> Any:
     try:
         return json.loads(_read(path))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise BadInput(f"{path} is not JSON: {error}") from error
 
 

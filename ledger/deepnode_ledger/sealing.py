@@ -14,6 +14,7 @@ from psycopg.rows import DictRow, tuple_row
 from deepnode_ledger import batch as batches
 from deepnode_ledger import tables
 from deepnode_ledger.batch import ENTRIES_MAX, TOPIC, Row
+from deepnode_ledger.chain import forget_headers_below
 from deepnode_ledger.record import BlockRef
 from deepnode_ledger.recorder import STREAM, LogRecorder
 from deepnode_ledger.snapshot import load_head
@@ -45,7 +46,7 @@ def seal_up_to(cursor: Cursor[DictRow], recorder: LogRecorder, chain_id: int, fi
     if row["first"] <= final.number:
         cover(cursor, chain_id, row["first"], final, "header-continuity")
     # The header of the newest final block stays: it is what the tail is continued from.
-    cursor.execute("DELETE FROM log.header WHERE chain_id = %s AND number < %s", (chain_id, final.number))
+    forget_headers_below(cursor, chain_id, final.number)
     return insert_sealed(cursor, recorder, rows)
 
 

@@ -158,24 +158,18 @@ def payload_sha256(event: TaskEvent) -> bytes:
 
 
 def _check_kept(cursor: Cursor[DictRow], chain: Chain, kept: BlockRef | None) -> None:
-    if kept is None:
-        cursor.execute("SELECT max(last_block) AS last FROM log.coverage WHERE chain_id = %s", (chain.chain_id,))
-        row = cursor.fetchone()
-        assert row is not None
-        if row["last"] is not None:
-            raise ReorgBelowSealed(f"every block was replaced, but those up to {row['last']} are sealed and stay")
-        return
-    cursor.execute(
-        "SELECT min(number) AS oldest, bool_or(number = %s AND hash = %s) AS covered"
-        " FROM log.header WHERE chain_id = %s",
-        (kept.number, kept.hash, chain.chain_id),
-    )
+    cursor.execute("SELECT max(last_block) AS sealed FROM log.coverage WHERE chain_id = %s", (chain.chain_id,))
     row = cursor.fetchone()
     assert row is not None
-    if row["covered"]:
+    sealed = row["sealed"]
+    if sealed is not None and (kept is None or kept.number < sealed):
+        what = "nothing" if kept is None else f"block {kept.number}"
+        raise ReorgBelowSealed(f"only {what} would be kept, but the blocks up to {sealed} are sealed and stay")
+    if kept is None:
         return
-    if row["oldest"] is not None and kept.number < row["oldest"]:
-        raise ReorgBelowSealed(
-            f"block {kept.number} is older than the sealed block {row['oldest']}: what is sealed stays"
-        )
-    raise NotContiguous(f"block {kept.number} {to_hex(kept.hash)} is not covered by the log")
+    cursor.execute(
+        "SELECT 1 FROM log.header WHERE chain_id = %s AND number = %s AND hash = %s",
+        (chain.chain_id, kept.number, kept.hash),
+    )
+    if cursor.fetchone() is None:
+        raise NotContiguous(f"block {kept.number} {to_hex(kept.hash)} is not covered by the log")

@@ -19,6 +19,7 @@ from eth_utils.exceptions import ValidationError
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import from_hex, to_hex
 from deepnode_ledger.manifest import Producer
+from deepnode_ledger.nesting import check_depth
 from deepnode_ledger.record import TaskEvent
 
 PAYLOAD_BYTES_MAX: Final = 64 * 1024
@@ -26,7 +27,7 @@ ENVELOPE_BYTES_MAX: Final = 2 * PAYLOAD_BYTES_MAX
 SIGNATURE_BYTES: Final = 65
 SEQUENCE_MAX: Final = 2**53
 
-_NAME = Annotated[str, msgspec.Meta(pattern="^[!-~]{1,256}$")]
+_NAME = Annotated[str, msgspec.Meta(pattern="^[!-~]{1,256}\\Z")]
 
 
 class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,7 +43,7 @@ class _CloudEvent(msgspec.Struct):
     source: _NAME
     type: _NAME
     time: Annotated[str, msgspec.Meta(max_length=64)]
-    sequence: Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,15}$")]
+    sequence: Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,15}\\Z")]
     data: dict[str, Any]
     datacontenttype: Literal["application/json"] = "application/json"
 
@@ -57,9 +58,10 @@ def open_envelope(line: bytes, producers: Mapping[str, Producer]) -> TaskEvent:
     if len(line) > ENVELOPE_BYTES_MAX:
         raise BadInput(f"an envelope may have {ENVELOPE_BYTES_MAX} bytes, not {len(line)}")
     try:
+        check_depth(line, what="it")
         envelope = msgspec.json.decode(line, type=_Envelope)
         payload = envelope.payload.encode()
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeError, BadInput) as error:
         raise BadInput(f'an envelope must be {{"payload": text, "signature": "0x…"}}: {error}') from error
     signature = from_hex(envelope.signature, SIGNATURE_BYTES, what="the envelope's signature")
     event = parse_payload(payload)
@@ -84,14 +86,15 @@ def parse_payload(payload: bytes) -> _CloudEvent:
     if len(payload) > PAYLOAD_BYTES_MAX:
         raise BadInput(f"a payload may have {PAYLOAD_BYTES_MAX} bytes, not {len(payload)}")
     try:
+        check_depth(payload, what="it")
         event = msgspec.json.decode(payload, type=_CloudEvent)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeError, BadInput) as error:
         raise BadInput(f"the payload must be a CloudEvents 1.0 JSON object: {error}") from error
     if not _RFC3339.match(event.time):
         raise BadInput(f"time of event {event.id!r} must be like 2026-01-31T12:00:00Z, not {event.time!r}")
     if int(event.sequence) > SEQUENCE_MAX:
         raise BadInput(f"sequence of event {event.id!r} must be at most {SEQUENCE_MAX}, not {event.sequence}")
-    _refuse_floats(event.id, event.data)
+    _refuse_inexact(event.id, event.data)
     return event
 
 
@@ -114,10 +117,10 @@ def recover_signer(payload: bytes, signature: bytes) -> bytes:
     return from_hex(text, 20)
 
 
-_RFC3339 = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$", re.ASCII)
+_RFC3339 = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
 
 
-def _refuse_floats(event_id: str, data: dict[str, Any]) -> None:
+def _refuse_inexact(event_id: str, data: dict[str, Any]) -> None:
     waiting: list[Any] = [data]
     while waiting:
         value = waiting.pop()
@@ -125,8 +128,8 @@ def _refuse_floats(event_id: str, data: dict[str, Any]) -> None:
             waiting.extend(value.values())
         elif isinstance(value, list):
             waiting.extend(value)
-        elif isinstance(value, float):
+        elif isinstance(value, float) or (isinstance(value, int) and not -(2**63) <= value < 2**63):
             raise BadInput(
-                f"data of event {event_id!r} holds the number {value!r}: whole numbers below 2**63 only, "
+                f"data of event {event_id!r} holds the number {value!r:.40}: whole numbers below 2**63 only, "
                 "larger amounts as decimal strings of base units"
             )

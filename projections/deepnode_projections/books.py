@@ -60,12 +60,11 @@ def load_facts(cursor: Cursor[DictRow], keys: Iterable[FactKey]) -> dict[FactKey
 
 def write(cursor: Cursor[DictRow], page: Page, asset_ids: Mapping[bytes, int]) -> None:
     """Write a page of results. Running balances continue from those in the table of the present."""
-    for block, last_position in page.blocks.values():
-        cursor.execute(
-            "INSERT INTO block VALUES (%s, %s, %s, %s)"
-            " ON CONFLICT (number) DO UPDATE SET last_position = excluded.last_position",
-            (block.number, block.hash, block.time, last_position),
-        )
+    cursor.executemany(
+        "INSERT INTO block VALUES (%s, %s, %s, %s)"
+        " ON CONFLICT (number) DO UPDATE SET last_position = excluded.last_position",
+        [(block.number, block.hash, block.time, last_position) for block, last_position in page.blocks.values()],
+    )
     _copy(cursor, "fact (sort, key, position, value)", [(*key, position, value) for key, position, value in page.facts])
     _copy(
         cursor,
