@@ -41,20 +41,22 @@ def follow_file(
 
 def _runs(readline: Callable[[int], bytes], stopped: Callable[[], bool]) -> Iterator[list[tuple[int, bytes]]]:
     run: list[tuple[int, bytes]] = []
-    number, half = 1, b""
+    number, half, too_long = 1, b"", False
     while not stopped():
-        half += readline(ENVELOPE_BYTES_MAX + 2)
-        # Too long a line is passed on as it is, in pieces: each piece is refused with its line's number.
-        whole = half.endswith(b"\n") or len(half) > ENVELOPE_BYTES_MAX
-        if whole:
-            if half.strip():
+        piece = readline(ENVELOPE_BYTES_MAX + 2)
+        half += piece
+        ended = half.endswith(b"\n")
+        if ended or len(half) > ENVELOPE_BYTES_MAX:
+            # The beginning of too long a line is passed on, to be refused; the rest of it is no line of its own.
+            if half.strip() and not too_long:
                 run.append((number, half.rstrip(b"\r\n")))
-            number += half.endswith(b"\n")
+            too_long = not ended
+            number += ended
             half = b""
-        if run and (not whole or len(run) == ACCEPT_MAX):
+        if run and (not piece or len(run) == ACCEPT_MAX):
             yield run
             run = []
-        if not whole:
+        if not piece:
             time.sleep(POLL_SECONDS)
 
 

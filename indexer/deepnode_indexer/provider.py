@@ -135,7 +135,12 @@ class Provider:
         header = self._header(raw_header)
         if header is None or header.block.number != last:
             raise BadAnswer(f"{self.rpc.where}: the node has no block {last}, so its logs up to there are not all")
-        return header, self._logs(raw_logs, first, last)
+        logs = self._logs(raw_logs, first, last)
+        hashes = {last: header.block.hash}
+        for block, _ in logs:
+            if hashes.setdefault(block.number, block.hash) != block.hash:
+                raise BadAnswer(f"{self.rpc.where}: block {block.number} has two hashes in one answer")
+        return header, logs
 
     def _logs(self, raw: msgspec.Raw, first: int, last: int) -> list[tuple[BlockRef, ChainLog]]:
         logs = []
@@ -161,7 +166,9 @@ class Provider:
         headers = {h.block.number: h.block for h in self.headers(untimed) if h is not None}
         timed = []
         for block, log in logs:
-            known = headers.get(block.number, block)
+            known = headers.get(block.number)
+            if known is None:
+                raise BadAnswer(f"{self.rpc.where}: block {block.number} has logs and cannot be asked for")
             if known.hash != block.hash:
                 raise BadAnswer(f"{self.rpc.where}: block {block.number} has two hashes in two answers")
             timed.append((known, log))

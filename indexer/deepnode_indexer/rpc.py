@@ -62,9 +62,6 @@ class JsonRpc:
     """One node. May be used by several threads at once; connections are kept open."""
 
     def __init__(self, url: str, *, connections: int = 16) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise BadInput(f"an RPC URL must be like http://127.0.0.1:8545, not {shown(url)!r}")
         self.where = shown(url)
         self._url = url
         # Retries are ours alone: the library's would multiply them, and it knows nothing of JSON-RPC errors.
@@ -97,7 +94,7 @@ class JsonRpc:
         except (msgspec.MsgspecError, RecursionError) as error:
             raise self._not_a_batch(answer, calls, error) from error
         by_id = {response.id: response for response in responses}
-        if len(by_id) != len(calls) or set(by_id) != set(range(len(calls))):
+        if len(responses) != len(calls) or set(by_id) != set(range(len(calls))):
             raise BadAnswer(f"{self.where}: {len(calls)} calls were answered by {len(responses)} responses")
         for number, (method, _) in enumerate(calls):
             failure = by_id[number].error
@@ -143,8 +140,24 @@ class JsonRpc:
 
 
 def shown(url: str) -> str:
-    """Write a URL for a message: scheme, host and port, without what may be a secret."""
-    parts = urlsplit(url)
-    if not parts.hostname:
-        return f"{url:.40}"
-    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+    """Write a node's URL for a message: scheme, host and port, without what may be a secret.
+
+    Raises:
+        BadInput: it is no URL of a node. The message says what is wrong with it and does not repeat it: whoever leaves
+            out the scheme has the rest, with its keys, in a place where we would not look for secrets.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise BadInput(
+            "an RPC URL must be like http://127.0.0.1:8545; this one has an impossible host or port"
+        ) from None
+    if parts.scheme not in ("http", "https"):
+        raise BadInput(
+            "an RPC URL must be like http://127.0.0.1:8545; this one does not start with http:// or https://"
+        )
+    if not host:
+        raise BadInput("an RPC URL must be like http://127.0.0.1:8545; this one has no host")
+    written = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{written}" + (f":{port}" if port else "")

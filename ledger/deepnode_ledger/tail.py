@@ -69,6 +69,7 @@ def drop_behind(
     """Drop what stands behind ``kept``, note the reorg, and return the task events among it, in their order."""
     assert chain.tip is not None, "nothing is covered, so nothing can be dropped"
     _check_kept(cursor, chain, kept)
+    _check_new(cursor, chain, blocks)
     kept_number = chain.first_block - 1 if kept is None else kept.number
     head = load_head(cursor)
     cursor.execute("SELECT max(position) AS last FROM log.pending WHERE block_number <= %s", (kept_number,))
@@ -173,3 +174,17 @@ def _check_kept(cursor: Cursor[DictRow], chain: Chain, kept: BlockRef | None) ->
     )
     if cursor.fetchone() is None:
         raise NotContiguous(f"block {kept.number} {to_hex(kept.hash)} is not covered by the log")
+
+
+def _check_new(cursor: Cursor[DictRow], chain: Chain, blocks: Sequence[Block]) -> None:
+    # Two followers of one log: the slower one offers blocks that the faster one has put in since. Taken for a reorg,
+    # they would drop whatever came behind them.
+    if not blocks:
+        return
+    first = blocks[0].header.block
+    cursor.execute(
+        "SELECT 1 FROM log.header WHERE chain_id = %s AND number = %s AND hash = %s",
+        (chain.chain_id, first.number, first.hash),
+    )
+    if cursor.fetchone() is not None:
+        raise NotContiguous(f"block {first.number} {to_hex(first.hash)} is covered already: look again")
