@@ -15,6 +15,7 @@ from deepnode_cli.process_tree import ProcessTreeError, die_with_parent
 from deepnode_ledger.errors import DeepNodeError, TryAgain
 
 EXIT_FAILED = 1
+RECURSION_MAX = 1_000
 
 app = typer.Typer(
     name="deepnode",
@@ -39,6 +40,9 @@ app.command(name="embedded-postgres", hidden=True)(embedded.embedded_postgres)
 def app_main() -> NoReturn:
     """Run the command line and exit with its code."""
     die_with_parent()
+    # A library for signing (py_ecc) raises Python's limit a hundredfold when it is imported. With that, a text that
+    # nests without end would end the process instead of raising an error: back to the default.
+    sys.setrecursionlimit(RECURSION_MAX)
     error_console = Console(stderr=True, soft_wrap=True)
     try:
         app()

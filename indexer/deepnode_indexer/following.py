@@ -6,16 +6,16 @@ node has, and does the next thing. Nothing is remembered between steps but what 
 
 import itertools
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from deepnode_indexer.provider import Provider, Tags
+from deepnode_indexer.provider import BlockRange, Provider, Tags
 from deepnode_indexer.rpc import AnswerTooLarge, BadAnswer, NodeError
 from deepnode_ledger.chain import Chain
 from deepnode_ledger.log import Log
-from deepnode_ledger.record import BlockRef, ChainLog, Header
+from deepnode_ledger.record import BlockRef, Header
 from deepnode_ledger.sealing import Sealed
 from deepnode_ledger.tail import NotContiguous, ReorgBelowSealed
 
@@ -36,7 +36,7 @@ cost space, and waiting longer serves nobody."""
 ANCESTOR_BLOCKS: Final = 32
 """Headers asked for in one step of the search for the block that a reorg left standing."""
 
-RANGE_EVIDENCE: Final = "range-end header in the batch of its logs"
+RANGE_EVIDENCE: Final = "ends linked by parent hash, asked for with the logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,12 @@ class Reorged:
 
     kept: BlockRef | None
     old_tip: BlockRef
+    first_block: int = field(default=0, compare=False)
 
     @property
     def depth(self) -> int:
         """How many blocks of the log were replaced."""
-        return self.old_tip.number - (-1 if self.kept is None else self.kept.number)
+        return self.old_tip.number - (self.first_block - 1 if self.kept is None else self.kept.number)
 
 
 Change = Covered | Reorged | Sealed
@@ -126,7 +127,7 @@ class Follower:
     def _extend(self, chain: Chain, kept: BlockRef | None, tags: Tags, *, until: int) -> Iterator[Change]:
         first = _next_block(chain, kept)
         if chain.tip is not None and kept != chain.tip and until >= first:
-            yield Reorged(kept, chain.tip)
+            yield Reorged(kept, chain.tip, chain.first_block)
         while first <= until:
             last = min(until, first + TAIL_BLOCKS - 1)
             headers = self._whole(self._provider.headers(range(first, last + 1)))
@@ -154,24 +155,21 @@ class Follower:
         with ThreadPoolExecutor(max_workers=WINDOW, thread_name_prefix="backfill") as pool:
             waiting = iter(ranges)
             # An ordered window: at most WINDOW answers are held, and they are used in the order of the chain.
-            window: list[tuple[int, Future[tuple[Header, list[tuple[BlockRef, ChainLog]]]]]] = [
-                (low, pool.submit(self._range, low, high)) for low, high in itertools.islice(waiting, WINDOW)
-            ]
+            window = [pool.submit(self._range, *each) for each in itertools.islice(waiting, WINDOW)]
             while window:
-                low, answer = window.pop(0)
-                last, logs = answer.result()
-                following = itertools.islice(waiting, 1)
-                window += [(start, pool.submit(self._range, start, high)) for start, high in following]
+                answer = window.pop(0).result()
+                window += [pool.submit(self._range, *each) for each in itertools.islice(waiting, 1)]
+                low, last = answer.first.block.number, answer.last
                 if last.block.number == finalized.block.number and last.block.hash != finalized.block.hash:
                     raise BadAnswer(f"block {last.block.number} is not the block that was final a moment ago")
-                if parent is not None and last.block.number == low and last.parent_hash != parent.hash:
+                if parent is not None and answer.first.parent_hash != parent.hash:
                     raise BadAnswer(f"block {low} is not the child of the covered block {parent.number}")
                 with _looked_too_early():
-                    self._log.append_finalized(low, last, logs, RANGE_EVIDENCE)
+                    self._log.append_finalized(low, last, answer.logs, RANGE_EVIDENCE)
                 parent = last.block
-                yield Covered(last.block, len(logs), head, finalized=True)
+                yield Covered(last.block, len(answer.logs), head, finalized=True)
 
-    def _range(self, first: int, last: int) -> tuple[Header, list[tuple[BlockRef, ChainLog]]]:
+    def _range(self, first: int, last: int) -> BlockRange:
         """Ask for a range; where the provider finds it too large, ask for its halves."""
         try:
             return self._provider.range_logs(first, last)
@@ -179,9 +177,7 @@ class Follower:
             if first == last:
                 raise
             middle = (first + last) // 2
-            _, left = self._range(first, middle)
-            header, right = self._range(middle + 1, last)
-            return header, left + right
+            return self._range(first, middle).joined(self._range(middle + 1, last))
 
     def _seal(self, finalized: BlockRef) -> Iterator[Change]:
         oldest = self._log.headers()[-1].block

@@ -55,6 +55,25 @@ class Tags:
     finalized: Header | None
 
 
+@dataclass(frozen=True, slots=True)
+class BlockRange:
+    """The logs of final blocks, in the order of the chain, and the headers of the first and the last of the blocks."""
+
+    first: Header
+    last: Header
+    logs: tuple[tuple[BlockRef, ChainLog], ...]
+
+    def joined(self, following: "BlockRange") -> "BlockRange":
+        """Return this range and the one behind it as one.
+
+        Raises:
+            BadAnswer: the other does not begin with the child of this one's last block.
+        """
+        if following.first.parent_hash != self.last.block.hash:
+            raise BadAnswer(f"block {following.first.block.number} is not the child of the block before it")
+        return BlockRange(self.first, following.last, self.logs + following.logs)
+
+
 class Provider:
     """One node, asked about the contracts of one manifest."""
 
@@ -125,22 +144,29 @@ class Provider:
                 blocks.append(Block(header, tuple(log for _, log in logs)))
         return blocks
 
-    def range_logs(self, first: int, last: int) -> tuple[Header, list[tuple[BlockRef, ChainLog]]]:
-        """Ask for the logs of a range of final blocks and, in the same request, for the header of its last block.
+    def range_logs(self, first: int, last: int) -> BlockRange:
+        """Ask for the logs of a range of final blocks and, in the same request, for the headers of its two ends.
 
-        The header shows that the node which answered had the range's end: a node that is behind answers ``[]``.
+        The last header shows that the node which answered had the range's end: a node that is behind answers ``[]``.
+        The first one names its parent, by which the range is tied to what is covered before it.
         """
         where = {"fromBlock": hex(first), "toBlock": hex(last), "address": self._addresses}
-        raw_logs, raw_header = self.rpc.batch([("eth_getLogs", (where,)), ("eth_getBlockByNumber", (hex(last), False))])
-        header = self._header(raw_header)
-        if header is None or header.block.number != last:
-            raise BadAnswer(f"{self.rpc.where}: the node has no block {last}, so its logs up to there are not all")
+        calls: list[Call] = [("eth_getBlockByNumber", (hex(number), False)) for number in (first, last)]
+        raw_logs, raw_first, raw_last = self.rpc.batch([("eth_getLogs", (where,)), *calls])
+        ends = [self._header(raw_first), self._header(raw_last)]
+        hashes: dict[int, bytes] = {}
+        for number, header in ((last, ends[1]), (first, ends[0])):
+            if header is None or header.block.number != number:
+                raise BadAnswer(
+                    f"{self.rpc.where}: the node has no block {number}, so the logs up to {last} are not all"
+                )
+            hashes[number] = header.block.hash
         logs = self._logs(raw_logs, first, last)
-        hashes = {last: header.block.hash}
         for block, _ in logs:
             if hashes.setdefault(block.number, block.hash) != block.hash:
                 raise BadAnswer(f"{self.rpc.where}: block {block.number} has two hashes in one answer")
-        return header, logs
+        found = [header for header in ends if header is not None]
+        return BlockRange(found[0], found[1], tuple(logs))
 
     def _logs(self, raw: msgspec.Raw, first: int, last: int) -> list[tuple[BlockRef, ChainLog]]:
         logs = []

@@ -126,6 +126,9 @@ class JsonRpc:
             raise NodeAway(f"the node at {self.where} cannot be reached: {type(error).__name__}") from None
         if len(answer) > RESPONSE_BYTES_MAX:
             raise AnswerTooLarge(f"{self.where}: an answer of more than {RESPONSE_BYTES_MAX} bytes")
+        if response.status in (400, 413):
+            # Some providers say so that a range is too long for them.
+            raise AnswerTooLarge(f"the node at {self.where} refused the question with HTTP {response.status}")
         if response.status != 200:
             raise NodeAway(f"the node at {self.where} answered HTTP {response.status}")
         return answer

@@ -188,16 +188,17 @@ class Log:
             assert chain is not None
             if chain.tip is None:
                 return None
-            final = finalized if finalized.number <= chain.tip.number else chain.tip
-            if finalized.number <= chain.tip.number:
-                tail.check_final(cursor, self.chain_id, finalized)
-                chains.set_finalized(cursor, self.chain_id, finalized)
-            cursor.execute("SELECT count(*) AS ready FROM log.pending WHERE block_number <= %s", (final.number,))
+            if finalized.number > chain.tip.number:
+                # Nothing that is covered says whether the tip lies below that block.
+                return None
+            tail.check_final(cursor, self.chain_id, finalized)
+            chains.set_finalized(cursor, self.chain_id, finalized)
+            cursor.execute("SELECT count(*) AS ready FROM log.pending WHERE block_number <= %s", (finalized.number,))
             row = cursor.fetchone()
             assert row is not None
             if 0 < row["ready"] < entries_min:
                 return None
-            return seal_up_to(cursor, self._recorder, self.chain_id, final)
+            return seal_up_to(cursor, self._recorder, self.chain_id, finalized)
 
     @contextmanager
     def _writing(self) -> Iterator[Cursor[DictRow]]:

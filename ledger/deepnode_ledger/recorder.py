@@ -5,6 +5,7 @@ hangs on payloads of some MB and is many times slower; COPY has neither trouble.
 the interface stay the library's own.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -37,10 +38,13 @@ def open_datastore(url: str, *, pool_size: int = 2) -> PostgresDatastore:
         settings: dict[str, Any] = conninfo_to_dict(url)
     except Exception as error:  # psycopg raises its own ProgrammingError, without a word of what was expected
         raise BadInput(f"the database URL must be like postgresql://user@host:5432/name: {error}") from error
+    port = str(settings.get("port", "5432"))
+    if not re.fullmatch(r"[0-9]{1,5}(,[0-9]{1,5})*", port):
+        raise BadInput(f"the database URL must be like postgresql://user@host:5432/name: {port!r} is no port")
     datastore = PostgresDatastore(
         dbname=str(settings.get("dbname", "postgres")),
         host=str(settings.get("host", "127.0.0.1")),
-        port=str(settings.get("port", "5432")),
+        port=port,
         user=str(settings.get("user", "postgres")),
         password=str(settings.get("password", "")),
         connect_timeout=CONNECT_TIMEOUT_SECONDS,

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from eth_account import Account
-from eth_account.messages import encode_defunct
 from eth_keys.constants import SECPK1_N
+from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
+from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 
 from deepnode_ledger.errors import BadInput
@@ -110,11 +110,13 @@ def recover_signer(payload: bytes, signature: bytes) -> bytes:
     r, s, v = int.from_bytes(signature[:32]), int.from_bytes(signature[32:64]), signature[64]
     if v not in (27, 28) or not 0 < s <= SECPK1_N // 2 or not 0 < r < SECPK1_N:
         raise BadInput(f"a signature must be r, s in the lower half and v 27 or 28, not {to_hex(signature)}")
+    # EIP-191, version 0x45 ("personal_sign"): the length in decimal digits keeps a payload from being a transaction.
+    digest = keccak(b"\x19Ethereum Signed Message:\n" + str(len(payload)).encode() + payload)
     try:
-        text: str = Account.recover_message(encode_defunct(payload), signature=signature)
+        key = Signature(vrs=(v - 27, r, s)).recover_public_key_from_msg_hash(digest)
     except (BadSignature, ValidationError, ValueError) as error:
         raise BadInput(f"no key makes the signature {to_hex(signature)}: {error}") from error
-    return from_hex(text, 20)
+    return key.to_canonical_address()
 
 
 _RFC3339 = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)

@@ -63,13 +63,20 @@ def test_a_node_that_is_not_there_is_away() -> None:
         JsonRpc(url).batch(CALLS)
 
 
-@pytest.mark.parametrize("status", [204, 301, 400, 401, 403, 404, 429, 500, 502, 503])
+@pytest.mark.parametrize("status", [204, 301, 401, 403, 404, 429, 500, 502, 503])
 def test_another_status_than_200_is_no_answer(status: int) -> None:
     """Gives good JSON under other statuses, a redirect among them."""
     good = as_json([result(0), result(1)])
     body = b"" if status == 204 else good.body
     with pytest.raises(NodeAway, match=f"answered HTTP {status}"):
         ask(Reply(body, status, {"location": "http://127.0.0.1:9/"} if status == 301 else {}))
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_refused_question_may_be_asked_in_parts(status: int) -> None:
+    """Refuses the question by the statuses with which providers say that a range is too long for them."""
+    with pytest.raises(AnswerTooLarge, match=f"refused the question with HTTP {status}"):
+        ask(Reply(b"range too long", status))
 
 
 def test_a_redirect_is_not_followed() -> None:

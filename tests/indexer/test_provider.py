@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deepnode_indexer.provider import BATCH_CALLS, Provider, WrongChain
+from deepnode_indexer.provider import BATCH_CALLS, BlockRange, Provider, WrongChain
 from deepnode_indexer.rpc import BadAnswer
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.record import DATA_BYTES_MAX
@@ -38,10 +38,14 @@ def test_good_answers_are_read(chain: FakeChain, provider: Provider) -> None:
     assert (tags.head, tags.finalized) == (chain.blocks[10].header, chain.blocks[4].header)
     assert provider.headers([1, 10, 11]) == [chain.blocks[1].header, chain.blocks[10].header, None]
     assert provider.blocks([chain.blocks[n].header for n in (3, 4)]) == [chain.blocks[3], chain.blocks[4]]
-    expected = placed([chain.blocks[n] for n in range(2, 8)])
-    assert provider.range_logs(2, 7) == (chain.blocks[7].header, expected)
+    logs = tuple(placed([chain.blocks[n] for n in range(2, 8)]))
+    expected = BlockRange(chain.blocks[2].header, chain.blocks[7].header, logs)
+    assert provider.range_logs(2, 7) == expected
     chain.with_times = False
-    assert provider.range_logs(2, 7) == (chain.blocks[7].header, expected)
+    assert provider.range_logs(2, 7) == expected
+    assert provider.range_logs(2, 4).joined(provider.range_logs(5, 7)) == expected
+    with pytest.raises(BadAnswer, match="block 6 is not the child"):
+        provider.range_logs(2, 4).joined(provider.range_logs(6, 7))
 
 
 def test_many_questions_go_in_several_requests(chain: FakeChain, provider: Provider) -> None:
