@@ -180,8 +180,11 @@ class Follower:
             return self._range(first, middle).joined(self._range(middle + 1, last))
 
     def _seal(self, finalized: BlockRef) -> Iterator[Change]:
-        oldest = self._log.headers()[-1].block
-        ripe = finalized.number - oldest.number >= SEAL_BLOCKS
+        headers = self._log.headers()
+        if not headers:
+            # The chain has not come to the first contract's block yet.
+            return
+        ripe = finalized.number - headers[-1].block.number >= SEAL_BLOCKS
         sealed = self._log.seal(finalized, entries_min=1 if ripe else self._seal_entries)
         if sealed is not None:
             yield sealed

@@ -342,3 +342,15 @@ def test_two_followers_of_one_log_do_not_make_up_a_reorg(provider: Provider, cha
     assert_in_step(log, chain)
     with snapshot(log.datastore) as view:
         assert view.reorgs() == []
+
+
+def test_a_chain_that_has_not_come_to_the_first_contract_is_waited_for(
+    chain: FakeChain, follower: Follower, log: Log
+) -> None:
+    """Follows a chain that is only its genesis block, and then one that is final up to it: nothing to take in yet."""
+    assert sync(follower) == []
+    chain.finalized = 0
+    assert sync(follower) == []
+    assert log.chain().tip is None
+    chain.grow(1)
+    assert [type(change) for change in sync(follower)] == [Covered]
