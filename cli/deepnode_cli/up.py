@@ -16,6 +16,8 @@ from deepnode_cli.display import Display
 from deepnode_cli.embedded import url_file
 from deepnode_cli.interruption import on_interrupt
 from deepnode_cli.process_tree import ProcessTree, Stopping
+from deepnode_indexer.rpc import shown
+from deepnode_ledger.database import parse_url
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.manifest import load_manifest
 
@@ -79,7 +81,11 @@ def up(
 
     Each runs in a process of its own; their output goes to files in the data directory.
     """
+    # What is wrong with a setting is said before anything is started.
     load_manifest(manifest)
+    shown(rpc)
+    if database != settings.EMBEDDED:
+        parse_url(database)
     ledger = Ledger(
         rpc,
         database,

@@ -12,13 +12,13 @@ from typing import Any, Final
 import psycopg
 from psycopg import IsolationLevel
 from psycopg.adapt import Buffer, Loader
-from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 from typing_extensions import override
 
+from deepnode_ledger.database import parse_url
 from deepnode_ledger.errors import BadInput, TryAgain
 
 STATEMENT_SECONDS_MAX: Final = 10
@@ -49,10 +49,7 @@ def make_engine(database_url: str, schema: str, *, connections: int) -> Engine:
     Raises:
         BadInput: the text is not a connection string.
     """
-    try:
-        conninfo_to_dict(database_url)
-    except psycopg.ProgrammingError as error:
-        raise BadInput(f"the database URL must be like postgresql://user@host:5432/name: {error}") from error
+    parse_url(database_url)
 
     def connect() -> psycopg.Connection[Any]:
         connection = psycopg.connect(

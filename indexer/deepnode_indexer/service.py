@@ -16,10 +16,10 @@ from deepnode_indexer.jsonl import follow_file
 from deepnode_indexer.provider import Provider
 from deepnode_indexer.rpc import JsonRpc
 from deepnode_indexer.status import Status
+from deepnode_ledger.database import open_datastore
 from deepnode_ledger.errors import BadInput, DeepNodeError, TryAgain
 from deepnode_ledger.log import Log
 from deepnode_ledger.manifest import Manifest
-from deepnode_ledger.recorder import open_datastore
 
 PAUSE_SECONDS_MAX: Final = 10.0
 """The longest pause between two tries while the node or the database is away."""

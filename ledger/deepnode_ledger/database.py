@@ -1,23 +1,80 @@
-"""The database as a thing that can be away."""
+"""The database: described by its URL, and a thing that can be away."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Final
 
 import psycopg
 from eventsourcing.persistence import InterfaceError, OperationalError
 from eventsourcing.postgres import PostgresDatastore
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import dict_row
 
-from deepnode_ledger.errors import TryAgain
+from deepnode_ledger import tables
+from deepnode_ledger.errors import BadInput, TryAgain
+
+CONNECT_TIMEOUT_SECONDS: Final = 5
+
+
+def parse_url(url: str) -> dict[str, Any]:
+    """Read a database's URL, or a libpq connection string, into libpq's settings.
+
+    Raises:
+        BadInput: it is neither. The message does not repeat it: there may be a password in it.
+    """
+    try:
+        settings: dict[str, Any] = conninfo_to_dict(url)
+    except psycopg.Error:
+        raise BadInput("the database URL must be like postgresql://user@host:5432/name; this one is not") from None
+    port = str(settings.get("port", "5432"))
+    if not re.fullmatch(r"[0-9]{1,5}(,[0-9]{1,5})*", port):
+        raise BadInput(f"the database URL must be like postgresql://user@host:5432/name: {port!r} is no port")
+    return settings
+
+
+def open_datastore(url: str, *, pool_size: int = 2) -> PostgresDatastore:
+    """Describe a database by its URL (``postgresql://user@host:port/name`` or a libpq connection string).
+
+    Nothing connects yet: the pool opens at the first use.
+
+    Raises:
+        BadInput: the text is not a connection string.
+    """
+    settings = parse_url(url)
+    datastore = PostgresDatastore(
+        dbname=str(settings.get("dbname", "postgres")),
+        host=str(settings.get("host", "127.0.0.1")),
+        port=str(settings.get("port", "5432")),
+        user=str(settings.get("user", "postgres")),
+        password=str(settings.get("password", "")),
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        pool_size=pool_size,
+        max_overflow=8,
+        pre_ping=True,
+        schema=tables.SCHEMA,
+        originator_id_type="text",
+    )
+    # The library passes on five settings and drops the rest. libpq is given the text as it came, so that sslmode,
+    # options, a password file and PGPASSWORD mean here what they mean everywhere.
+    datastore.pool.conninfo = url
+    datastore.pool.kwargs = {"row_factory": dict_row}
+    return datastore
 
 
 @contextmanager
 def database_errors(url: str) -> Iterator[None]:
-    """Turn the loss of a database into ``TryAgain``, which names it: whoever waits and calls again loses nothing."""
+    """Turn the loss of a database into ``TryAgain``, which names it: whoever waits and calls again loses nothing.
+
+    Raises:
+        TryAgain: the database is away.
+        BadInput: the URL is none.
+    """
+    where = shown_database(url)
     try:
         yield
     except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise TryAgain(f"the database {shown_database(url)} is away: {error}") from error
+        raise TryAgain(f"the database {where} is away: {error}") from error
 
 
 def url_of(datastore: PostgresDatastore) -> str:
@@ -29,6 +86,6 @@ def url_of(datastore: PostgresDatastore) -> str:
 
 def shown_database(url: str) -> str:
     """Write a database's URL for a message: its name, host and port, without a user or a password."""
-    settings = conninfo_to_dict(url)
+    settings = parse_url(url)
     name = settings.get("dbname", "postgres")
     return f"{name!r} at {settings.get('host', 'this machine')}:{settings.get('port', '5432')}"

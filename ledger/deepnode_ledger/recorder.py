@@ -5,60 +5,18 @@ hangs on payloads of some MB and is many times slower; COPY has neither trouble.
 the interface stay the library's own.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg import Cursor
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier, Literal
 from typing_extensions import override
 
-from deepnode_ledger import tables
-from deepnode_ledger.errors import BadInput
-
 STREAM: Final = "log"
 """The originator id of every batch: there is one log."""
-
-CONNECT_TIMEOUT_SECONDS: Final = 5
-
-
-def open_datastore(url: str, *, pool_size: int = 2) -> PostgresDatastore:
-    """Describe a database by its URL (``postgresql://user@host:port/name`` or a libpq connection string).
-
-    Nothing connects yet: the pool opens at the first use.
-
-    Raises:
-        BadInput: the text is not a connection string.
-    """
-    try:
-        settings: dict[str, Any] = conninfo_to_dict(url)
-    except Exception as error:  # psycopg raises its own ProgrammingError, without a word of what was expected
-        raise BadInput(f"the database URL must be like postgresql://user@host:5432/name: {error}") from error
-    port = str(settings.get("port", "5432"))
-    if not re.fullmatch(r"[0-9]{1,5}(,[0-9]{1,5})*", port):
-        raise BadInput(f"the database URL must be like postgresql://user@host:5432/name: {port!r} is no port")
-    datastore = PostgresDatastore(
-        dbname=str(settings.get("dbname", "postgres")),
-        host=str(settings.get("host", "127.0.0.1")),
-        port=port,
-        user=str(settings.get("user", "postgres")),
-        password=str(settings.get("password", "")),
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        pool_size=pool_size,
-        max_overflow=8,
-        pre_ping=True,
-        schema=tables.SCHEMA,
-        originator_id_type="text",
-    )
-    # The library passes on five settings and drops the rest. libpq is given the text as it came, so that sslmode,
-    # options, a password file and PGPASSWORD mean here what they mean everywhere.
-    datastore.pool.conninfo = url
-    datastore.pool.kwargs = {"row_factory": dict_row}
-    return datastore
 
 
 class LogRecorder(PostgresApplicationRecorder):

@@ -11,10 +11,10 @@ from deepnode_indexer.following import Follower
 from deepnode_indexer.intake import take_in
 from deepnode_indexer.provider import Provider
 from deepnode_indexer.rpc import Call, JsonRpc
+from deepnode_ledger.database import open_datastore
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.log import ACCEPT_MAX, Log
 from deepnode_ledger.manifest import Manifest
-from deepnode_ledger.recorder import open_datastore
 from deepnode_ledger.tail import Accepted
 from deepnode_projections.projector import Projector, connect
 from deepnode_projections.state_root import state_root

@@ -77,6 +77,24 @@ def test_a_database_that_is_down_is_named(devnet: Devnet, database_url: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("command", "url"),
+    [
+        *((each, "postgres//user:secretword@host") for each in ("index", "project", "root", "serve", "up", "health")),
+        ("rebuild", "postgresql://user:secretword@host:port/name"),
+    ],
+)
+def test_what_is_no_database_url_is_refused_without_its_secrets(devnet: Devnet, command: str, url: str) -> None:
+    """A mistyped database URL ends every command with code 1 and the form that it should have, and is not repeated."""
+    settings = {"DEEPNODE_RPC_URL": devnet.node.url, "DEEPNODE_MANIFEST": str(devnet.deployment.manifest)}
+    arguments = [command, "projections"] if command == "health" else [command]
+    ended = deepnode(*arguments, DEEPNODE_DATABASE_URL=url, **settings)
+    assert ended.returncode == 1
+    assert "must be like postgresql://user@host:5432/name" in ended.stderr
+    assert "secretword" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
     ("found", "put", "said"),
     [
         ("format = 1", "format = 1\ncolour = 'red'", "unknown field `colour`"),

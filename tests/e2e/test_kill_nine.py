@@ -15,8 +15,8 @@ import pytest
 import urllib3
 
 from deepnode_indexer.devnet.anvil import free_port
+from deepnode_ledger.database import open_datastore
 from deepnode_ledger.record import TaskEvent
-from deepnode_ledger.recorder import open_datastore
 from deepnode_ledger.snapshot import snapshot
 from tests.e2e.real_parts import Devnet, open_ledger
 

@@ -14,11 +14,11 @@ from typing import Any
 from eth_abi.abi import encode
 from typing_extensions import override
 
+from deepnode_ledger.database import open_datastore
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.log import Log
 from deepnode_ledger.manifest import Manifest, load_manifest
 from deepnode_ledger.record import Block, BlockRef, ChainLog, Header, TaskEvent
-from deepnode_ledger.recorder import open_datastore
 from deepnode_projections.projector import Projector
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "indexer" / "contracts" / "artifacts"

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from eventsourcing.postgres import PostgresDatastore
 from hypothesis import Phase
 
+from deepnode_ledger.database import open_datastore
 from deepnode_ledger.log import Log
 from deepnode_ledger.record import Block, BlockRef, ChainLog, Header, LogEntry, TaskEvent
-from deepnode_ledger.recorder import open_datastore
 from deepnode_ledger.snapshot import snapshot
 
 # Where each example makes a database, the shrinking of a failure would take minutes and tell little more.

@@ -4,10 +4,10 @@ import pytest
 
 from deepnode_ledger import tables
 from deepnode_ledger.chain import WrongChain
+from deepnode_ledger.database import open_datastore
 from deepnode_ledger.errors import BadInput, Conflict, TryAgain
 from deepnode_ledger.log import Log
 from deepnode_ledger.record import Block, Finality
-from deepnode_ledger.recorder import open_datastore
 from deepnode_ledger.snapshot import snapshot
 from deepnode_ledger.tail import Accepted, NotContiguous
 from tests.ledger.histories import (

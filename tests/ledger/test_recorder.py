@@ -13,8 +13,9 @@ from eventsourcing.tests.persistence import ApplicationRecorderTestCase, NonInte
 from psycopg.conninfo import make_conninfo
 from typing_extensions import override
 
+from deepnode_ledger.database import open_datastore
 from deepnode_ledger.errors import BadInput
-from deepnode_ledger.recorder import LogRecorder, open_datastore
+from deepnode_ledger.recorder import LogRecorder
 from tests.ledger import histories
 
 _tables = itertools.count(1)
