@@ -14,6 +14,9 @@ from deepnode_indexer.devnet.delivery import Sink, open_sink
 from deepnode_indexer.devnet.deployment import deploy
 from deepnode_indexer.devnet.economy import Economy
 
+STATES_KEPT: Final = 128
+"""Twice as many blocks as lie between the head and the final ones, and little enough memory for a long life."""
+
 REORG_DEPTH_MAX: Final = 8
 """Reorgs of the devnet's own accord are as deep as a bad day's, far from the final blocks."""
 
@@ -42,7 +45,7 @@ def devnet(
     """
     stopped = threading.Event()
     sink = open_sink(task_events) if task_events is not None else None
-    with on_interrupt(stopped.set), Anvil.start(port) as node:
+    with on_interrupt(stopped.set), Anvil.start(port, states_kept=STATES_KEPT) as node:
         deployment = deploy(node.url, out)
         typer.echo(f"node {node.url}, manifest {deployment.manifest}", err=True)
         economy = Economy(node.url, deployment, seed)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from deepnode_indexer.devnet.anvil import Anvil, PortTakenError
+from deepnode_indexer.devnet.deployment import deploy
 from deepnode_indexer.devnet.toolchain import (
     BinaryMissingError,
     UnsupportedPlatformError,
@@ -115,3 +116,16 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text("utf-8").rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_reorg_of_a_long_chain_keeps_the_state(tmp_path: Path) -> None:
+    """Mines until the node would have put most states aside, and replaces 40 blocks: the contracts are still there."""
+    with Anvil.start() as node:
+        token = deploy(node.url, tmp_path).addresses["DNToken"]
+        code = node.rpc("eth_getCode", token, "latest")
+        assert len(code) > 1000
+        for _ in range(1_500):
+            node.mine()
+        node.reorg(40)
+        node.mine(10)
+        assert node.rpc("eth_getCode", token, "latest") == code
