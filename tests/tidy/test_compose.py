@@ -1,7 +1,5 @@
 """docker-compose.yml is valid, keeps its promises, and names nothing that the program does not have."""
 
-import importlib
-import importlib.util
 import json
 import re
 import subprocess
@@ -9,9 +7,9 @@ import sys
 from typing import Any
 
 import pytest
-import typer
 import typer.main
 
+from deepnode_cli.main import app
 from tests.tidy.tracked import ROOT, python_files, text_of
 
 COMPOSE = ROOT / "docker-compose.yml"
@@ -29,11 +27,7 @@ def services() -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def commands() -> set[str]:
-    if importlib.util.find_spec("deepnode_cli.main") is None:
-        pytest.skip("the command line does not exist yet")
-    main = importlib.import_module("deepnode_cli.main")
-    apps = [value for value in vars(main).values() if isinstance(value, typer.Typer)]
-    return set(typer.main.get_group(apps[0]).commands)
+    return set(typer.main.get_group(app).commands)
 
 
 def test_the_compose_file_is_valid() -> None:
