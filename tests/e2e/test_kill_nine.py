@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -48,28 +50,26 @@ def kill_again_and_again(
     producer.give(devnet.play(20))
     killed_while_ready = 0
     for number in range(kills):
-        process = start_indexer(devnet, database_url, port, tmp_path)
-        # One kill in five falls into the start-up itself, wherever that may be; the others into the work.
-        if rng.random() < 0.2:
-            time.sleep(rng.uniform(0, 2))
-        else:
-            wait_until_up(process, port, tmp_path)
-            killed_while_ready += 1
-            moment = time.monotonic() + rng.uniform(0, 0.5)
-            while time.monotonic() < moment:
-                producer.give(devnet.play(1))
-        if number % 5 == 4:
-            devnet.economy.reorg(rng.randint(1, 20))
-            producer.give(devnet.play(2))
-        process.kill()
-        process.wait()
+        with killed_at_the_end(start_indexer(devnet, database_url, port, tmp_path)) as process:
+            # One kill in five falls into the start-up itself, wherever that may be; the others into the work.
+            if rng.random() < 0.2:
+                time.sleep(rng.uniform(0, 2))
+            else:
+                wait_until_up(process, port, tmp_path)
+                killed_while_ready += 1
+                moment = time.monotonic() + rng.uniform(0, 0.5)
+                while time.monotonic() < moment:
+                    producer.give(devnet.play(1))
+            if number % 5 == 4:
+                devnet.economy.reorg(rng.randint(1, 20))
+                producer.give(devnet.play(2))
     assert killed_while_ready >= kills // 2
-    last = start_indexer(devnet, database_url, port, tmp_path)
-    wait_until_up(last, port, tmp_path)
-    acknowledged = producer.finish()
-    time.sleep(1)
-    last.send_signal(signal.SIGTERM)
-    assert last.wait(START_SECONDS) == 0, (tmp_path / "indexer.log").read_text()[-2000:]
+    with killed_at_the_end(start_indexer(devnet, database_url, port, tmp_path)) as last:
+        wait_until_up(last, port, tmp_path)
+        acknowledged = producer.finish()
+        time.sleep(1)
+        last.send_signal(signal.SIGTERM)
+        assert last.wait(START_SECONDS) == 0, (tmp_path / "indexer.log").read_text()[-2000:]
 
     survivor = open_ledger(database_url, devnet.node.url, devnet.manifest)
     survivor.sync()
@@ -144,6 +144,16 @@ def start_indexer(devnet: Devnet, database_url: str, port: int, tmp_path: Path) 
         return subprocess.Popen(
             [sys.executable, "-m", "deepnode_cli.main", "index", *options], env=environment, stdout=log, stderr=log
         )
+
+
+@contextmanager
+def killed_at_the_end(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """Kill -9 when the block ends, however it ends: a test that fails leaves no indexer behind."""
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def wait_until_up(process: subprocess.Popen[bytes], port: int, tmp_path: Path) -> None:
