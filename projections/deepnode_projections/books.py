@@ -15,7 +15,7 @@ from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.posting import Entry
 from deepnode_ledger.record import BlockRef, ChainLog, LogEntry
 from deepnode_projections.folds import running_balance
-from deepnode_projections.folds.journal import FactKey, Facts, Refusal
+from deepnode_projections.folds.journal import FactKey, Refusal
 from deepnode_projections.folds.running_balance import BalanceKey, Posted
 
 
@@ -143,7 +143,7 @@ def roll_back(cursor: Cursor[DictRow], kept_position: int) -> None:
     )
 
 
-def overlay(known: dict[FactKey, bytes], page: Page) -> Facts:
+def overlay(known: dict[FactKey, bytes], page: Page) -> dict[FactKey, bytes]:
     """Return what is known, newest first: the page's own facts before those of the table."""
     return known | {key: value for key, _, value in page.facts}
 

@@ -156,7 +156,7 @@ class Projector:
         decoded = [(each, decode(each, self._manifest)) for each in logged]
         needed = [key for _, event in decoded if isinstance(event, ChainEvent) for key in journal.facts_needed(event)]
         known = books.load_facts(snapshot.connection.cursor(row_factory=dict_row), needed)
-        facts = dict(books.overlay(known, page))
+        facts = books.overlay(known, page)
         for each, event in decoded:
             page.blocks[each.block.number] = (each.block, each.position)
             if isinstance(event, Unknown):
