@@ -1,17 +1,15 @@
 """Fixtures of the tests that run every part for real."""
 
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
 from deepnode_indexer.devnet.anvil import Anvil
 from deepnode_indexer.devnet.deployment import deploy
 from deepnode_indexer.devnet.economy import Economy
 from deepnode_ledger.manifest import load_manifest
+from tests.conftest import fresh_database
 from tests.e2e.real_parts import Devnet, Ledger, open_ledger
 
 
@@ -33,10 +31,7 @@ def ledger(devnet: Devnet, database_url: str) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def second_database_url(database_url: str) -> Iterator[str]:
+def second_database_url(postgres_url: str) -> Iterator[str]:
     """Another fresh database, for an index to compare with."""
-    name = f"second_{uuid.uuid4().hex}"
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-        yield make_conninfo(database_url, dbname=name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    with fresh_database(postgres_url) as url:
+        yield url

@@ -106,3 +106,12 @@ def open_ledger(
     projector = Projector(url, manifest, step_entries=step_entries)
     projector.open()
     return Ledger(url, manifest, log, Follower(provider, log, seal_entries=seal_entries), projector)
+
+
+def payload_of(envelope: bytes) -> bytes:
+    """What was signed."""
+    import msgspec
+
+    text = msgspec.json.decode(envelope)["payload"]
+    assert isinstance(text, str)
+    return text.encode()

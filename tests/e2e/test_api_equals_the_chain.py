@@ -1,6 +1,5 @@
 """What the API answers is what the token contracts answer, at the head and at past blocks."""
 
-import time
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -9,8 +8,8 @@ import urllib3
 
 from deepnode_indexer.devnet.anvil import free_port
 from deepnode_ledger.hexadecimal import from_hex
+from tests.e2e.commands import service, wait_for_status
 from tests.e2e.real_parts import Devnet, Ledger
-from tests.e2e.test_services import service
 
 ACCOUNTS = """
 query ($block: Long!, $after: String) {
@@ -34,7 +33,7 @@ def test_accounts_at_a_block_sum_to_balance_of_at_that_block(devnet: Devnet, led
     settings = {"DEEPNODE_DATABASE_URL": ledger.url, "DEEPNODE_MANIFEST": str(devnet.deployment.manifest)}
     with service(["serve", "--port", str(port)], settings, tmp_path / "api.log"):
         url = f"http://127.0.0.1:{port}/graphql"
-        wait_until_ready(f"http://127.0.0.1:{port}/ready")
+        wait_for_status(f"http://127.0.0.1:{port}/ready", 200)
         head = devnet.economy.block_number
         holders = sorted({holder for holder, _ in held(url, head)})
         assert len(holders) > 35
@@ -63,16 +62,3 @@ def held(url: str, block: int) -> dict[tuple[bytes, bytes], int]:
         if not accounts["pageInfo"]["hasNextPage"]:
             return sums
         after = accounts["pageInfo"]["endCursor"]
-
-
-def wait_until_ready(url: str) -> None:
-    """Wait until the API can read the books."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            if urllib3.request("GET", url, timeout=2, retries=False).status == 200:
-                return
-        except urllib3.exceptions.HTTPError:
-            pass
-        assert time.monotonic() < deadline, "the API did not become ready"
-        time.sleep(0.05)

@@ -12,20 +12,8 @@ from deepnode_cli.up import EXAMPLE_QUERY
 from deepnode_indexer.devnet.anvil import Anvil, free_port
 from deepnode_indexer.devnet.task_signing import sign_envelope
 from deepnode_ledger.snapshot import snapshot
-from tests.e2e.real_parts import Devnet, Ledger
-
-
-def deepnode(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("DEEPNODE_")}
-    return subprocess.run(
-        [sys.executable, "-m", "deepnode_cli.main", *arguments],
-        env=environment | settings,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+from tests.e2e.commands import deepnode
+from tests.e2e.real_parts import Devnet, Ledger, payload_of
 
 
 def index(devnet: Devnet, database_url: str, **changed: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +23,7 @@ def index(devnet: Devnet, database_url: str, **changed: str) -> subprocess.Compl
         "DEEPNODE_DATABASE_URL": database_url,
         "DEEPNODE_MANIFEST": str(devnet.deployment.manifest),
     }
-    return deepnode("index", "--no-intake", **(right | changed))
+    return deepnode(["index", "--no-intake"], right | changed)
 
 
 def test_an_unreachable_node_is_named_without_its_secrets(devnet: Devnet, database_url: str) -> None:
@@ -87,7 +75,7 @@ def test_what_is_no_database_url_is_refused_without_its_secrets(devnet: Devnet, 
     """A mistyped database URL ends every command with code 1 and the form that it should have, and is not repeated."""
     settings = {"DEEPNODE_RPC_URL": devnet.node.url, "DEEPNODE_MANIFEST": str(devnet.deployment.manifest)}
     arguments = [command, "projections"] if command == "health" else [command]
-    ended = deepnode(*arguments, DEEPNODE_DATABASE_URL=url, **settings)
+    ended = deepnode(arguments, settings | {"DEEPNODE_DATABASE_URL": url})
     assert ended.returncode == 1
     assert "must be like postgresql://user@host:5432/name" in ended.stderr
     assert "secretword" not in ended.stderr
@@ -138,7 +126,7 @@ def test_a_database_with_another_chains_log_is_refused(devnet: Devnet, ledger: L
 
 def test_wrong_usage_has_a_code_of_its_own(devnet: Devnet) -> None:
     """A missing setting ends with code 2 and names the option and the environment variable."""
-    ended = deepnode("index", "--no-intake", DEEPNODE_MANIFEST=str(devnet.deployment.manifest))
+    ended = deepnode(["index", "--no-intake"], {"DEEPNODE_MANIFEST": str(devnet.deployment.manifest)})
     assert ended.returncode == 2
     assert "--rpc" in ended.stderr
     assert "DEEPNODE_RPC_URL" in ended.stderr
@@ -185,12 +173,3 @@ def test_the_readme_shows_the_query_that_the_demo_prints() -> None:
     """The query that a newcomer is shown is the same in the README and in the program."""
     readme = Path(__file__).parents[2] / "README.md"
     assert EXAMPLE_QUERY in readme.read_text(encoding="utf-8")
-
-
-def payload_of(envelope: bytes) -> bytes:
-    """What was signed."""
-    import msgspec
-
-    text = msgspec.json.decode(envelope)["payload"]
-    assert isinstance(text, str)
-    return text.encode()

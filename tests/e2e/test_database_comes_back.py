@@ -2,21 +2,17 @@
 
 import shutil
 import tempfile
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import urllib3
 
 from deepnode_indexer.devnet.anvil import free_port
+from tests.e2e.commands import service, wait_for_block, wait_for_status
 from tests.e2e.real_parts import Devnet, open_ledger
 from tests.e2e.test_kill_nine import InsistentProducer, payloads_in_log
-from tests.e2e.test_services import service, wait_for_block
-
-WAIT_SECONDS = 60
 
 
 class Database:
@@ -85,11 +81,3 @@ def test_services_outlive_their_database(devnet: Devnet, database: Database, dat
         survivor.close()
         fresh.close()
     assert sorted(payloads_in_log(database.url)) == sorted(acknowledged)
-
-
-def wait_for_status(url: str, status: int) -> None:
-    """Wait until a URL answers with a status."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while urllib3.request("GET", url, timeout=15, retries=False).status != status:
-        assert time.monotonic() < deadline, f"{url} does not answer {status}"
-        time.sleep(0.1)

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
-import msgspec
 import pytest
 import urllib3
 
@@ -20,7 +19,7 @@ from deepnode_indexer.devnet.anvil import free_port
 from deepnode_ledger.database import open_datastore
 from deepnode_ledger.record import TaskEvent
 from deepnode_ledger.snapshot import snapshot
-from tests.e2e.real_parts import Devnet, open_ledger
+from tests.e2e.real_parts import Devnet, open_ledger, payload_of
 
 START_SECONDS = 30
 
@@ -128,7 +127,7 @@ class InsistentProducer:
             self._refused.append(answer.data.decode())
         for envelope in run:
             self._waiting.popleft()
-            self._acknowledged.append(msgspec.json.decode(envelope)["payload"].encode())
+            self._acknowledged.append(payload_of(envelope))
         return True
 
 

@@ -1,12 +1,11 @@
 """A reorg on the real node leaves the books as if the orphaned blocks had never been."""
 
-import msgspec
 import pytest
 
 from deepnode_ledger.log import Log
 from deepnode_ledger.record import TaskEvent
 from deepnode_ledger.snapshot import Reorg, snapshot
-from tests.e2e.real_parts import Devnet, Ledger, open_ledger
+from tests.e2e.real_parts import Devnet, Ledger, open_ledger, payload_of
 
 
 @pytest.mark.parametrize("depth", [1, 5, 40])
@@ -66,13 +65,6 @@ def task_events(log: Log) -> list[TaskEvent]:
     """The log's task events in order."""
     with snapshot(log.datastore) as view:
         return [entry.record for entry in view.entries(1) if isinstance(entry.record, TaskEvent)]
-
-
-def payload_of(envelope: bytes) -> bytes:
-    """What was signed."""
-    text = msgspec.json.decode(envelope)["payload"]
-    assert isinstance(text, str)
-    return text.encode()
 
 
 def fresh_root(devnet: Devnet, url: str) -> str:

@@ -1,23 +1,18 @@
 """The services of docker-compose.yml, run by hand with the same commands, settings and health checks."""
 
 import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import urllib3
 from ruamel.yaml import YAML
 
 from deepnode_indexer.devnet.anvil import free_port
+from tests.e2e.commands import READY_SECONDS, deepnode, service, wait_for_block
 from tests.e2e.real_parts import Devnet
 
 ROOT = Path(__file__).parents[2]
-READY_SECONDS = 60
 
 
 def test_the_compose_services_work_together(devnet: Devnet, database_url: str, tmp_path: Path) -> None:
@@ -72,50 +67,8 @@ def test_up_runs_a_ledger_of_ones_own(devnet: Devnet, database_url: str, tmp_pat
     assert (data / "postgres").exists() == embedded
 
 
-@contextmanager
-def service(command: list[str], settings: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command until the block ends, then stop it as a supervisor does; it must end well."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "deepnode_cli.main", *command], env=plain() | settings, stdout=output, stderr=output
-        )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0, log.read_text()[-3000:]
-
-
-def deepnode(arguments: list[str], settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    command = [sys.executable, "-m", "deepnode_cli.main", *arguments]
-    return subprocess.run(command, env=plain() | settings, capture_output=True, text=True, timeout=60, check=False)
-
-
-def plain() -> dict[str, str]:
-    """This environment without the ledger's settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("DEEPNODE_")}
-
-
 def wait_until_healthy(check: list[str], settings: dict[str, str], log: Path) -> None:
     """Ask by the service's own health check until it is well."""
     deadline = time.monotonic() + READY_SECONDS
     while (ended := deepnode(check, settings)).returncode != 0:
         assert time.monotonic() < deadline, ended.stderr + log.read_text()[-3000:]
-
-
-def wait_for_block(api: str, block: int) -> None:
-    """Wait until the API has the books of a block."""
-    deadline = time.monotonic() + READY_SECONDS
-    query = {"query": "{ _meta { block { number } } postings(first: 1) { edges { node { amount } } } }"}
-    while True:
-        try:
-            data = urllib3.request("POST", f"{api}/graphql", json=query, timeout=5, retries=False).json().get("data")
-            found = data and data["_meta"]["block"]
-            if found and found["number"] >= block:
-                assert data["postings"]["edges"], "books of a lively chain hold something"
-                return
-        except urllib3.exceptions.HTTPError:
-            pass
-        assert time.monotonic() < deadline, f"block {block} did not come"
-        time.sleep(0.1)
