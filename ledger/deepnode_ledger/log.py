@@ -16,7 +16,7 @@ from psycopg import Cursor
 from psycopg.rows import DictRow
 
 from deepnode_ledger import chain as chains
-from deepnode_ledger import tables, tail
+from deepnode_ledger import tail
 from deepnode_ledger.batch import row_of
 from deepnode_ledger.chain import Chain
 from deepnode_ledger.database import database_errors, url_of
@@ -24,6 +24,7 @@ from deepnode_ledger.errors import Conflict, TryAgain
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.record import Block, BlockRef, ChainLog, Header, TaskEvent
 from deepnode_ledger.recorder import LogRecorder
+from deepnode_ledger.schema import create_log
 from deepnode_ledger.sealing import Sealed, cover, insert_sealed, seal_up_to
 from deepnode_ledger.snapshot import load_head
 from deepnode_ledger.tail import Accepted, NotContiguous
@@ -206,20 +207,6 @@ class Log:
             self._recorder.lock(cursor)
             yield cursor
             cursor.execute(f"NOTIFY {CHANNEL}")
-
-
-def create_log(datastore: PostgresDatastore) -> None:
-    """Make the log's tables in a database where they are missing; several processes may call this at once."""
-    with database_errors(url_of(datastore)), datastore.get_connection() as connection:
-        # CREATE … IF NOT EXISTS still fails when two sessions do it at the same moment.
-        connection.execute("SELECT pg_advisory_lock(hashtext('deepnode log tables'))")
-        try:
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {tables.SCHEMA}")
-            LogRecorder(datastore).create_table()
-            with connection.transaction():
-                tables.create_tables(connection.cursor())
-        finally:
-            connection.execute("SELECT pg_advisory_unlock(hashtext('deepnode log tables'))")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ A block that Base has finalized cannot be replaced, so its entries can be commit
 bytes; it refuses a gap. The functions run in the caller's transaction, which holds the log's lock.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,9 +62,10 @@ def insert_sealed(cursor: Cursor[DictRow], recorder: LogRecorder, rows: Sequence
     for number, run in enumerate(runs, start=head.batches + 1):
         assert run[-1][3] >= run[0][3], "blocks go up with positions"
         stored.append(StoredEvent(STREAM, number, TOPIC, batches.encode(batches.from_rows(run))))
-        index.append((number, run[0][0], run[-1][0], run[0][3], run[-1][3]))
+        digest = hashlib.sha256(stored[-1].state).digest()
+        index.append((number, run[0][0], run[-1][0], run[0][3], run[-1][3], digest))
     recorder.insert_locked(cursor, stored)
-    cursor.executemany("INSERT INTO log.batch VALUES (%s, %s, %s, %s, %s)", index)
+    cursor.executemany("INSERT INTO log.batch VALUES (%s, %s, %s, %s, %s, %s)", index)
     cursor.execute(
         "UPDATE log.head SET sealed_position = %s, last_position = greatest(last_position, %s), batches = %s",
         (rows[-1][0], rows[-1][0], index[-1][0]),

@@ -1,123 +1,16 @@
-"""The log's tables, in the PostgreSQL schema ``log``.
+"""The log's tables, in the PostgreSQL schema ``log``; ``migrations`` makes them, ``schema`` runs it.
 
 ``sealed`` itself belongs to the recorder (see ``recorder``). All times are block times in seconds since 1970; all
 hashes are raw bytes.
 """
 
-from typing import Any, Final
-
-from psycopg import Cursor
+from typing import Final
 
 from deepnode_ledger.batch import COLUMNS
-from deepnode_ledger.errors import BadInput
 
 SCHEMA: Final = "log"
 
-VERSION: Final = 1
-"""Version of these tables. A database written by newer code is refused at the start."""
-
-STATEMENTS: Final = (
-    # One row: where the log stands. It is changed under the log's lock alone, in the transaction of what it counts.
-    """CREATE TABLE IF NOT EXISTS log.head (
-        one boolean PRIMARY KEY DEFAULT true CHECK (one),
-        tables_version integer NOT NULL,
-        last_position bigint NOT NULL,
-        sealed_position bigint NOT NULL CHECK (sealed_position BETWEEN 0 AND last_position),
-        batches bigint NOT NULL CHECK (batches >= 0)
-    )""",
-    # tip: the last block whose logs are all in the log. Null until the first block is covered.
-    """CREATE TABLE IF NOT EXISTS log.chain (
-        chain_id bigint PRIMARY KEY,
-        genesis_hash bytea NOT NULL,
-        first_block bigint NOT NULL,
-        tip_number bigint, tip_hash bytea, tip_time bigint,
-        finalized_number bigint, finalized_hash bytea, finalized_time bigint
-    )""",
-    # The headers of the tail, and of the last sealed block: what a reorg is recognised by.
-    """CREATE TABLE IF NOT EXISTS log.header (
-        chain_id bigint NOT NULL,
-        number bigint NOT NULL,
-        hash bytea NOT NULL,
-        parent_hash bytea NOT NULL,
-        time bigint NOT NULL,
-        PRIMARY KEY (chain_id, number)
-    )""",
-    # Which sealed batch holds a position or a block, so that neither search reads the batches.
-    """CREATE TABLE IF NOT EXISTS log.batch (
-        number bigint PRIMARY KEY,
-        first_position bigint NOT NULL UNIQUE,
-        last_position bigint NOT NULL UNIQUE,
-        first_block bigint NOT NULL,
-        last_block bigint NOT NULL
-    )""",
-    """CREATE TABLE IF NOT EXISTS log.pending (
-        position bigint PRIMARY KEY,
-        kind smallint NOT NULL,
-        chain_id bigint NOT NULL,
-        block_number bigint NOT NULL,
-        block_hash bytea NOT NULL,
-        block_time bigint NOT NULL,
-        transaction_hash bytea,
-        transaction_index integer,
-        log_index integer,
-        address bytea,
-        topic0 bytea, topic1 bytea, topic2 bytea, topic3 bytea,
-        data bytea NOT NULL,
-        producer text,
-        event_id text,
-        sequence bigint,
-        event_type text,
-        signature bytea
-    )""",
-    """CREATE UNIQUE INDEX IF NOT EXISTS pending_log_key
-        ON log.pending (chain_id, block_hash, log_index) WHERE log_index IS NOT NULL""",
-    "CREATE INDEX IF NOT EXISTS pending_block ON log.pending (block_number)",
-    # The key of every task event ever accepted, sealed or pending: what makes a second delivery add nothing.
-    """CREATE TABLE IF NOT EXISTS log.task_key (
-        producer text NOT NULL,
-        event_id text NOT NULL,
-        sequence bigint NOT NULL,
-        position bigint NOT NULL,
-        payload_sha256 bytea NOT NULL,
-        PRIMARY KEY (producer, event_id),
-        UNIQUE (producer, sequence)
-    )""",
-    # One row a reorg; a projection rolls back to the smallest kept_position that it has not seen yet.
-    """CREATE TABLE IF NOT EXISTS log.reorg (
-        number bigint PRIMARY KEY,
-        chain_id bigint NOT NULL,
-        kept_position bigint NOT NULL,
-        kept_block bigint NOT NULL,
-        old_tip_number bigint NOT NULL, old_tip_hash bytea NOT NULL,
-        new_tip_number bigint NOT NULL, new_tip_hash bytea NOT NULL
-    )""",
-    # What says that a range of blocks is complete.
-    """CREATE TABLE IF NOT EXISTS log.coverage (
-        chain_id bigint NOT NULL,
-        first_block bigint NOT NULL,
-        last_block bigint NOT NULL,
-        last_hash bytea NOT NULL,
-        evidence text NOT NULL,
-        PRIMARY KEY (chain_id, first_block)
-    )""",
-)
+VERSION: Final = "0002"
+"""Version of these tables: the newest of ``migrations``. A database of a newer one is refused at the start."""
 
 PENDING_COLUMNS: Final = ", ".join(COLUMNS)
-
-
-def create_tables(cursor: Cursor[Any]) -> None:
-    """Make the tables that are missing; call it in a transaction.
-
-    Raises:
-        BadInput: the database was written by a newer version of this program.
-    """
-    for statement in STATEMENTS:
-        cursor.execute(statement.encode())
-    cursor.execute("INSERT INTO log.head VALUES (true, %s, 0, 0, 0) ON CONFLICT DO NOTHING", (VERSION,))
-    cursor.execute("SELECT tables_version FROM log.head")
-    row = cursor.fetchone()
-    assert row is not None
-    if row["tables_version"] > VERSION:
-        raise BadInput(
-            f"the log's tables are of version {row['tables_version']}, this program knows up to {VERSION}: upgrade it"
-        )

@@ -21,10 +21,11 @@ from deepnode_ledger.database import database_errors, open_datastore
 from deepnode_ledger.decoding import ChainEvent, Unknown, decode
 from deepnode_ledger.errors import BadInput, TryAgain
 from deepnode_ledger.hexadecimal import to_hex
-from deepnode_ledger.log import CHANNEL, create_log
+from deepnode_ledger.log import CHANNEL
 from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.posting import Entry
 from deepnode_ledger.record import BlockRef, Finality, LogEntry
+from deepnode_ledger.schema import create_log
 from deepnode_ledger.snapshot import Snapshot
 from deepnode_projections import books, tables
 from deepnode_projections.books import Page

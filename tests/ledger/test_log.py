@@ -2,7 +2,6 @@
 
 import pytest
 
-from deepnode_ledger import tables
 from deepnode_ledger.chain import WrongChain
 from deepnode_ledger.database import open_datastore
 from deepnode_ledger.errors import BadInput, Conflict, TryAgain
@@ -191,14 +190,6 @@ def test_the_log_of_another_chain_is_not_opened(
     with pytest.raises(WrongChain, match=message):
         Log(log.datastore, chain_id).create(genesis, first_block)
     assert everything(log) == before
-
-
-def test_tables_of_a_newer_program_are_refused(log: Log) -> None:
-    """Sets the stored version one higher than this program knows."""
-    with log.datastore.transaction(commit=True) as cursor:
-        cursor.execute("UPDATE log.head SET tables_version = tables_version + 1")
-    with pytest.raises(BadInput, match=f"of version {tables.VERSION + 1}, this program knows up to {tables.VERSION}"):
-        log.create(GENESIS, FIRST_BLOCK)
 
 
 def test_an_error_inside_a_change_leaves_everything_as_it_was(log: Log) -> None:

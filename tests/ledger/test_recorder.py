@@ -155,7 +155,7 @@ def test_the_functions_that_lose_events_are_refused(database_url: str) -> None:
         with log.datastore.cursor() as cursor:
             cursor.execute(
                 "SELECT count(*) AS n FROM pg_proc p JOIN pg_namespace s ON s.oid = p.pronamespace"
-                " WHERE s.nspname = 'log'"
+                " WHERE s.nspname = 'log' AND p.proname LIKE 'es\\_%'"
             )
             row = cursor.fetchone()
             assert row is not None

@@ -1,0 +1,126 @@
+"""The schema ``log`` brought to the version that this program knows.
+
+The steps are alembic's, in ``migrations``. A log that is up to date costs one look and does not even import alembic;
+an older one is upgraded in one transaction, so that a crash leaves the old version or the new one. Refused are a
+version that this program does not know, and a login that may not change an older one.
+"""
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+from eventsourcing.postgres import PostgresDatastore
+from psycopg.conninfo import make_conninfo
+from psycopg.errors import InvalidSchemaName, UndefinedTable
+
+from deepnode_ledger.database import CONNECT_TIMEOUT_SECONDS, database_errors, parse_url, url_of
+from deepnode_ledger.errors import BadInput
+from deepnode_ledger.tables import VERSION
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+FIRST_VERSION: Final = "0001"
+"""What a log counts as that was made before there were versions."""
+
+_alembic_is_busy = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """A schema went from version ``before`` (None: there was none) to ``after``; equal ones if nothing was to do."""
+
+    before: str | None
+    after: str
+
+
+def create_log(datastore: PostgresDatastore) -> None:
+    """Make the log's tables in a database where they are missing or old; several processes may call this at once.
+
+    Raises:
+        BadInput: the tables are newer than this program, or this login may not change them.
+        TryAgain: the database is away.
+    """
+    if upgrade(url_of(datastore)).before != VERSION and not datastore.pool.closed:
+        # Connections that were opened before do not work as the role that there is now.
+        datastore.pool.drain()
+
+
+def upgrade(url: str) -> Upgrade:
+    """Bring the schema to the newest version.
+
+    Raises:
+        BadInput: the schema is newer than this program, or this login may not change it.
+        TryAgain: the database is away.
+    """
+    with database_errors(url):
+        before = _version(url)
+        if before != VERSION:
+            before = _run_migrations(url)
+    return Upgrade(before, VERSION)
+
+
+def _version(url: str) -> str | None:
+    """Read the version that the database says, or None if it says nothing."""
+    with _connect(url) as connection:
+        try:
+            row = connection.execute("SELECT version_num FROM log.alembic_version").fetchone()
+        except (InvalidSchemaName, UndefinedTable):
+            return None
+    return None if row is None else str(row[0])
+
+
+def _run_migrations(url: str) -> str | None:
+    """Upgrade in one transaction under a lock, and return what the version was when the lock was had."""
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import NullPool, create_engine
+    from sqlalchemy.exc import DBAPIError
+
+    config = Config()
+    config.set_main_option("script_location", "deepnode_ledger:migrations")
+    engine = create_engine("postgresql+psycopg://", creator=lambda: _connect(url), poolclass=NullPool)
+    try:
+        with engine.begin() as connection:
+            # CREATE … IF NOT EXISTS still fails when two sessions do it at the same moment.
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('deepnode log tables'))")
+            before = _begin(connection)
+            config.attributes["connection"] = connection
+            # alembic keeps what it works on in global variables: one thread of a process at a time.
+            with _alembic_is_busy:
+                command.upgrade(config, VERSION)
+            return before
+    except DBAPIError as error:
+        # Whoever waits for a database that is away knows psycopg's errors.
+        raise (error.orig or error) from error
+    finally:
+        engine.dispose()
+
+
+def _begin(connection: "Connection") -> str | None:
+    """Make the schema if there is none, and read its version."""
+    tables = connection.exec_driver_sql(
+        "SELECT to_regnamespace('log') IS NOT NULL, to_regclass('log.head') IS NOT NULL,"
+        " to_regclass('log.alembic_version') IS NOT NULL"
+    )
+    has_schema, has_head, has_version = tables.one()
+    if not has_schema:
+        connection.exec_driver_sql("CREATE SCHEMA log")
+    if not has_version:
+        return FIRST_VERSION if has_head else None
+    version: str | None = connection.exec_driver_sql("SELECT version_num FROM log.alembic_version").scalar()
+    _check_known(version)
+    return version
+
+
+def _check_known(version: str | None) -> None:
+    if version is not None and version > VERSION:
+        raise BadInput(
+            f"the log's tables are of version {version}, this program knows up to {VERSION}: upgrade the program"
+        )
+
+
+def _connect(url: str) -> psycopg.Connection:
+    settings = parse_url(url)
+    return psycopg.connect(make_conninfo(url, connect_timeout=settings.get("connect_timeout", CONNECT_TIMEOUT_SECONDS)))
