@@ -1,54 +1,32 @@
 """A batch: an ordered run of log entries as one Arrow RecordBatch, and its bytes.
 
-The sealed log is stored as batches, and a batch's bytes are what an auditor downloads, so the columns below are a
-promise: a change to them is a new ``TOPIC`` with its own schema beside this one, never an edit.
+The sealed log is stored as batches, and a batch's bytes are what an auditor downloads. Which columns a batch has says
+its topic (see ``batch_versions``).
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import zstandard
 
+from deepnode_ledger.batch_versions import SCHEMA, SCHEMAS, upcast
+from deepnode_ledger.errors import Damaged
 from deepnode_ledger.record import BlockRef, ChainLog, Finality, Kind, LogEntry, TaskEvent
-
-TOPIC: Final = "deepnode.log.batch/1"
-"""Names the schema of a stored batch; its number is the schema's version."""
+from deepnode_ledger.task import task_of
 
 ENTRIES_MAX: Final = 65_536
 """Entries in one batch, so that a reader's memory has a bound."""
 
+RUN_BYTES: Final = 32 * 1024 * 1024
+"""Bytes of data in one batch (more only if it is a single entry), so that a batch stays far below ``BYTES_MAX``."""
+
+ZSTD_LEVEL: Final = 3
+
 BYTES_MAX: Final = 256 * 1024 * 1024
 """A batch's size when decompressed; a stored message that claims more is refused before it is unpacked."""
-
-SCHEMA: Final = pa.schema(
-    [
-        pa.field("position", pa.int64(), nullable=False),
-        pa.field("kind", pa.uint8(), nullable=False),
-        pa.field("chain_id", pa.int64(), nullable=False),
-        pa.field("block_number", pa.int64(), nullable=False),
-        pa.field("block_hash", pa.binary(32), nullable=False),
-        pa.field("block_time", pa.int64(), nullable=False),
-        pa.field("transaction_hash", pa.binary(32)),
-        pa.field("transaction_index", pa.int32()),
-        pa.field("log_index", pa.int32()),
-        pa.field("address", pa.binary(20)),
-        pa.field("topic0", pa.binary(32)),
-        pa.field("topic1", pa.binary(32)),
-        pa.field("topic2", pa.binary(32)),
-        pa.field("topic3", pa.binary(32)),
-        pa.field("data", pa.binary(), nullable=False),
-        pa.field("producer", pa.string()),
-        pa.field("event_id", pa.string()),
-        pa.field("sequence", pa.int64()),
-        pa.field("event_type", pa.string()),
-        pa.field("signature", pa.binary(65)),
-    ]
-)
-"""Columns of version 1. A chain log fills ``transaction_hash`` to ``topic3``, a task event ``producer`` to
-``signature``; ``data`` is the log's data or the task event's signed bytes. ``block_time`` is in seconds since 1970."""
-
-COLUMNS: Final[tuple[str, ...]] = tuple(SCHEMA.names)
 
 Row = tuple[Any, ...]
 """One entry's values in the order of ``COLUMNS``."""
@@ -60,17 +38,37 @@ def row_of(position: int, chain_id: int, block: BlockRef, record: ChainLog | Tas
     if isinstance(record, ChainLog):
         topics = record.topics + (None,) * (4 - len(record.topics))
         origin = (record.transaction_hash, record.transaction_index, record.log_index, record.address)
-        return (*place, *origin, *topics, record.data, None, None, None, None, None)
+        return (*place, *origin, *topics, record.data, None, None, None, None, None, None)
     origin_of_task = (record.producer, record.event_id, record.sequence, record.type, record.signature)
-    return (*place, *(None,) * 8, record.payload, *origin_of_task)
+    return (*place, *(None,) * 8, record.payload, *origin_of_task, task_of(record.payload))
 
 
-def from_rows(rows: Sequence[Row]) -> pa.RecordBatch:
-    """Turn rows into columns. The positions must follow one another without a gap."""
+def from_rows(rows: Sequence[Row], *, gapless: bool = True) -> pa.RecordBatch:
+    """Turn rows into columns. The positions must follow one another without a gap, unless said otherwise."""
     assert rows, "an empty batch is never made"
-    assert rows[-1][0] - rows[0][0] == len(rows) - 1, (rows[0][0], rows[-1][0], len(rows))
+    assert not gapless or rows[-1][0] - rows[0][0] == len(rows) - 1, (rows[0][0], rows[-1][0], len(rows))
     columns = [pa.array(values, type=field.type) for values, field in zip(zip(*rows, strict=True), SCHEMA, strict=True)]
     return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+def placed_behind(batch: pa.RecordBatch, position: int) -> pa.RecordBatch:
+    """Give entries the positions that follow ``position``."""
+    positions = pa.array(np.arange(position + 1, position + 1 + batch.num_rows, dtype=np.int64))
+    return batch.set_column(0, SCHEMA.field(0), positions)
+
+
+def check_range(batch: pa.RecordBatch, chain_id: int, first: int, last: int) -> None:
+    """Assert that a batch holds chain logs of blocks ``first`` to ``last`` alone, in the order of the chain."""
+    assert batch.schema.equals(SCHEMA), batch.schema
+    assert pc.all(pc.equal(batch.column("kind"), int(Kind.CHAIN_LOG))).as_py(), "a task event in a range of blocks"
+    assert pc.all(pc.equal(batch.column("chain_id"), chain_id)).as_py(), "a log of another chain"
+    for name in ("transaction_hash", "transaction_index", "log_index", "address"):
+        assert batch.column(name).null_count == 0, name
+    blocks, logs = batch.column("block_number").to_numpy(), batch.column("log_index").to_numpy()
+    assert first <= blocks[0], (first, blocks[0])
+    assert blocks[-1] <= last, (blocks[-1], last)
+    further, deeper = np.diff(blocks), np.diff(logs)
+    assert bool(np.all((further > 0) | ((further == 0) & (deeper > 0)))), "not in the order of the chain"
 
 
 def entries(batch: pa.RecordBatch, finality: Finality) -> Iterator[LogEntry]:
@@ -96,28 +94,44 @@ def encode(batch: pa.RecordBatch) -> bytes:
     """Write a batch as one zstd frame around its Arrow RecordBatch message (the schema is implied by ``TOPIC``)."""
     assert batch.schema.equals(SCHEMA), batch.schema
     assert 0 < batch.num_rows <= ENTRIES_MAX, batch.num_rows
-    return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(batch.serialize())
+    return zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True).compress(batch.serialize())
 
 
-def decode(stored: bytes) -> pa.RecordBatch:
-    """Read the bytes that ``encode`` wrote.
+def decode(topic: str, stored: bytes) -> pa.RecordBatch:
+    """Read the bytes that ``encode`` wrote, today or in an older version, as a batch of ``SCHEMA``.
 
     Raises:
-        AssertionError: the frame or the message is not one of ours; sealed bytes were changed behind our back.
+        Damaged: the topic is none of ours, or the bytes are not those of one batch: cut off, changed, or too large.
     """
+    schema = SCHEMAS.get(topic)
+    if schema is None:
+        raise Damaged(f"{topic!r} is no topic of a batch; known are {', '.join(SCHEMAS)}")
     try:
         size_bytes = zstandard.frame_content_size(stored)
-        assert 0 < size_bytes <= BYTES_MAX, size_bytes
+        if not 0 < size_bytes <= BYTES_MAX:
+            raise Damaged(f"a batch of {len(stored)} bytes claims to hold {size_bytes}, of 1 to {BYTES_MAX}")
         frame = zstandard.ZstdDecompressor().decompressobj()
         message = pa.BufferReader(frame.decompress(stored))
-        assert frame.eof, "the frame is cut off"
-        assert not frame.unused_data, "something stands behind the frame"
-        batch = pa.ipc.read_record_batch(pa.ipc.read_message(message), SCHEMA)
-        assert message.tell() == message.size(), "something stands behind the message"
+        if not frame.eof or frame.unused_data:
+            raise Damaged(f"the zstd frame of {len(stored)} bytes is cut off, or something stands behind it")
+        batch = pa.ipc.read_record_batch(pa.ipc.read_message(message), schema)
+        if message.tell() != message.size() or not 0 < batch.num_rows <= ENTRIES_MAX:
+            raise Damaged(f"a batch of {batch.num_rows} entries ends at byte {message.tell()} of {message.size()}")
         batch.validate(full=True)
     except (zstandard.ZstdError, pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
-        raise AssertionError(f"a stored batch of {len(stored)} bytes cannot be read: {error}") from error
-    return batch
+        raise Damaged(f"a batch of {len(stored)} bytes cannot be read as {topic}: {error}") from error
+    return upcast(topic, batch)
+
+
+def runs(batch: pa.RecordBatch, *, bytes_max: int = RUN_BYTES) -> Iterator[pa.RecordBatch]:
+    """Cut rows of any number into runs that a stored batch may hold: by entries, and by the bytes of their data."""
+    starts = np.frombuffer(batch.column("data").buffers()[1], np.int32)[batch.column("data").offset :]
+    first = 0
+    while first < batch.num_rows:
+        by_bytes = int(np.searchsorted(starts[: batch.num_rows + 1], starts[first] + bytes_max, side="right")) - 1
+        length = min(ENTRIES_MAX, batch.num_rows - first, max(1, by_bytes - first))
+        yield batch.slice(first, length)
+        first += length
 
 
 def _kind(record: ChainLog | TaskEvent) -> Kind:

@@ -18,5 +18,12 @@ class BadInput(DeepNodeError):
     """The input breaks a rule: the caller mends it. The message names the value and the rule. Nothing was changed."""
 
 
+class Damaged(BadInput):
+    """Stored bytes are not those that were written: a disk, a hand or a tool changed them. Nothing was changed by us.
+
+    The way out is an undamaged copy: `deepnode log fsck` says what is damaged, `deepnode log restore` brings it back.
+    """
+
+
 class Conflict(BadInput):
     """The key is known and its bytes are others: what is stored stays, what came is refused."""

@@ -11,22 +11,23 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Final
 
+import pyarrow as pa
 from eventsourcing.postgres import PostgresDatastore
 from psycopg import Cursor
 from psycopg.rows import DictRow
 
 from deepnode_ledger import chain as chains
 from deepnode_ledger import tail
-from deepnode_ledger.batch import row_of
+from deepnode_ledger.batch import check_range, from_rows, placed_behind, row_of
 from deepnode_ledger.chain import Chain
 from deepnode_ledger.database import database_errors, url_of
 from deepnode_ledger.errors import Conflict, TryAgain
+from deepnode_ledger.head import load_head
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.record import Block, BlockRef, ChainLog, Header, TaskEvent
 from deepnode_ledger.recorder import LogRecorder
 from deepnode_ledger.schema import create_log
-from deepnode_ledger.sealing import Sealed, cover, insert_sealed, seal_up_to
-from deepnode_ledger.snapshot import load_head
+from deepnode_ledger.sealing import Sealed, cover, index_missing, insert_sealed, note_sealing, seal_up_to
 from deepnode_ledger.tail import Accepted, NotContiguous
 
 CHANNEL: Final = "deepnode_log"
@@ -61,6 +62,8 @@ class Log:
         """
         create_log(self.datastore)
         with self._writing() as cursor:
+            index_missing(cursor)
+            tail.fill_tasks(cursor)
             return chains.enrol(cursor, self.chain_id, genesis_hash, first_block)
 
     def chain(self) -> Chain:
@@ -108,7 +111,9 @@ class Log:
             placed = [(block.header.block, log) for block in blocks for log in block.logs]
             tail.append(cursor, self.chain_id, [*placed, *((tip, event) for event in moved)])
 
-    def append_finalized(self, first: int, last: Header, logs: Sequence[tuple[BlockRef, ChainLog]], why: str) -> None:
+    def append_finalized(
+        self, first: int, last: Header, logs: Sequence[tuple[BlockRef, ChainLog]] | pa.RecordBatch, why: str
+    ) -> None:
         """Put the logs of a finalized range straight into the sealed part.
 
         Everything pending is sealed first: it belongs to older blocks, which are final too.
@@ -116,7 +121,8 @@ class Log:
         Args:
             first: number of the range's first block; it must follow on the covered ones.
             last: header of the range's last block.
-            logs: in the order of the chain.
+            logs: in the order of the chain; one by one or, quicker, as columns (``batch_versions.SCHEMA``), whose
+                positions are of no account.
             why: the evidence that the range is complete, for the coverage table.
 
         Raises:
@@ -124,6 +130,9 @@ class Log:
             TryAgain: the database is away.
         """
         assert first <= last.block.number, (first, last)
+        added = self._columns(logs)
+        if added is not None:
+            check_range(added, self.chain_id, first, last.block.number)
         with self._writing() as cursor:
             chain = chains.load(cursor, self.chain_id)
             assert chain is not None
@@ -136,13 +145,17 @@ class Log:
             chains.add_headers(cursor, self.chain_id, [last])
             chains.forget_headers_below(cursor, self.chain_id, last.block.number)
             chains.set_tip(cursor, self.chain_id, last.block)
-            head = load_head(cursor)
-            rows = [
-                row_of(head.last_position + n, self.chain_id, block, log)
-                for n, (block, log) in enumerate(logs, start=1)
-            ]
-            insert_sealed(cursor, self._recorder, rows)
+            if added is not None:
+                placed = placed_behind(added, load_head(cursor).last_position)
+                insert_sealed(cursor, self._recorder, [placed])
             cover(cursor, self.chain_id, first, last.block, why)
+            note_sealing(cursor, last)
+
+    def _columns(self, logs: Sequence[tuple[BlockRef, ChainLog]] | pa.RecordBatch) -> pa.RecordBatch | None:
+        if isinstance(logs, pa.RecordBatch):
+            return logs if logs.num_rows else None
+        rows = [row_of(number, self.chain_id, block, log) for number, (block, log) in enumerate(logs, start=1)]
+        return from_rows(rows) if rows else None
 
     def accept(self, events: Sequence[TaskEvent]) -> list[Accepted | Conflict]:
         """Make task events durable; return for each where it is, or why it is refused.

@@ -2,39 +2,32 @@
 
 A snapshot lives inside one REPEATABLE READ transaction, so an entry that is sealed or taken back by a reorg while
 somebody reads can neither be missed nor be seen twice. Entries come as Arrow batches with the columns of
-``batch.SCHEMA``, oldest first, sealed or pending alike; memory is one batch at a time.
+``batch_versions.SCHEMA``, sealed or pending alike; memory is one batch at a time.
+
+Every way to look something up reads an index and the batches that hold what is looked for: by position or range
+(``read``), by block and log index (``chain_log``), and by transaction, type, task, producer or contract (``find``).
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from eventsourcing.postgres import PostgresDatastore
 from psycopg import Connection, Cursor, IsolationLevel
-from psycopg.rows import DictRow, dict_row, tuple_row
+from psycopg.rows import DictRow, dict_row
 
 from deepnode_ledger import batch as batches
 from deepnode_ledger import chain as chains
-from deepnode_ledger.batch import COLUMNS, TOPIC
+from deepnode_ledger import segment, stored, tail
+from deepnode_ledger.batch_versions import COLUMNS
 from deepnode_ledger.chain import Chain
-from deepnode_ledger.errors import BadInput
+from deepnode_ledger.errors import BadInput, Damaged
+from deepnode_ledger.finding import OfType, Selection
+from deepnode_ledger.head import load_head
 from deepnode_ledger.record import Finality, LogEntry
-from deepnode_ledger.recorder import STREAM
-from deepnode_ledger.tables import PENDING_COLUMNS
-
-PENDING_PAGE_ENTRIES: Final = 8_192
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The log's last position, the last sealed one, and the number of sealed batches (all 0 in an empty log)."""
-
-    last_position: int
-    sealed_position: int
-    batches: int
+from deepnode_ledger.stored import BatchPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,28 +69,76 @@ class Snapshot:
             for row in rows
         ]
 
-    def read(self, first: int, last: int | None = None) -> Iterator[pa.RecordBatch]:
-        """Yield the entries from position ``first`` to ``last`` (both included; to the end if left out).
+    def read(
+        self, first: int, last: int | None = None, *, types: Collection[bytes | str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the entries from position ``first`` to ``last`` (both included; to the end if left out), oldest first.
+
+        Args:
+            first: from 1.
+            last: a position behind the log's end means its end.
+            types: only chain logs with one of these first topics (bytes) and task events of one of these types (text).
 
         Raises:
-            BadInput: ``first`` is below 1.
+            BadInput: ``first`` is below 1, or ``types`` is empty or holds what is no topic.
+            Damaged: a stored batch cannot be read, or the log has a gap.
         """
-        if first < 1:
-            raise BadInput(f"positions count from 1, not {first}")
-        stop = self.head.last_position if last is None else min(last, self.head.last_position)
+        if types is not None:
+            yield from self.find(OfType.named(types), first, last)
+            return
+        stop = self._stop(first, last)
         expected = first
-        for batch in self._sealed_then_pending(first, stop):
+        for batch in self._all(first, stop):
             positions = batch.column(0)
-            assert positions[0].as_py() == expected, f"gap: {expected} wanted, {positions[0]} found"
+            if (
+                positions[0].as_py() != expected
+                or positions[batch.num_rows - 1].as_py() != expected + batch.num_rows - 1
+            ):
+                raise Damaged(f"the log has a gap: position {expected} was wanted, {positions[0]} stands there")
             expected += batch.num_rows
             yield batch
-        assert expected == max(stop + 1, first), f"the log ends at {expected - 1}, its head says {stop}"
+        if expected != max(stop + 1, first):
+            raise Damaged(f"the log ends at {expected - 1}, its head says {stop}")
 
     def entries(self, first: int, last: int | None = None) -> Iterator[LogEntry]:
         """Yield the same as ``read``, entry by entry."""
         for batch in self.read(first, last):
-            sealed = batch.column(0)[batch.num_rows - 1].as_py() <= self.head.sealed_position
-            yield from batches.entries(batch, Finality.SEALED if sealed else Finality.PENDING)
+            yield from batches.entries(batch, self.finality(batch))
+
+    def find(
+        self, selection: Selection, first: int = 1, last: int | None = None, *, newest_first: bool = False
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the entries that are meant, from position ``first`` to ``last``, in one order or the other.
+
+        Only the batches that hold what is looked for are read, one at a time and as the caller goes on. No batch that
+        is yielded is empty.
+
+        Raises:
+            BadInput: ``first`` is below 1.
+            Damaged: a stored batch cannot be read.
+        """
+        stop = self._stop(first, last)
+        parts = [self._find_sealed, self._find_pending]
+        for part in reversed(parts) if newest_first else parts:
+            for batch in part(selection, first, stop, newest_first):
+                if batch.num_rows:
+                    yield batch.take(pa.array(range(batch.num_rows - 1, -1, -1))) if newest_first else batch
+
+    def chain_log(self, chain_id: int, block_hash: bytes, log_index: int, *, block_number: int) -> LogEntry | None:
+        """Return the entry of a chain log by its key, or None. The block's number says where to look."""
+        for batch in self._at_block(block_number):
+            meant = pc.and_(
+                pc.and_(pc.equal(batch.column("chain_id"), chain_id), pc.equal(batch.column("log_index"), log_index)),
+                pc.equal(batch.column("block_hash"), pa.scalar(block_hash, pa.binary(32))),
+            )
+            for entry in batches.entries(batch.filter(meant), self.finality(batch)):
+                return entry
+        return None
+
+    def finality(self, batch: pa.RecordBatch) -> Finality:
+        """Say whether a batch that was read from here is sealed; none is so in part."""
+        sealed = batch.column(0)[batch.num_rows - 1].as_py() <= self.head.sealed_position
+        return Finality.SEALED if sealed else Finality.PENDING
 
     def last_position_at_block(self, number: int) -> int:
         """Return the last position at or below a block's height: 0 if nothing stands there.
@@ -110,68 +151,59 @@ class Snapshot:
         if pending is not None and pending["last"] is not None:
             return int(pending["last"])
         cursor.execute(
-            "SELECT first_position, last_position FROM log.batch WHERE first_block <= %s ORDER BY number DESC LIMIT 1",
+            "SELECT number FROM log.batch WHERE first_block <= %s ORDER BY first_block DESC, number DESC LIMIT 1",
             (number,),
         )
         row = cursor.fetchone()
         if row is None:
             return 0
-        found = row["first_position"]
-        for batch in self.read(row["first_position"], row["last_position"]):
-            found += pc.sum(pc.less_equal(batch.column("block_number"), number)).as_py()
-        return int(found) - 1
+        batch = stored.stored_batch(cursor, row["number"])
+        below = pc.sum(pc.less_equal(batch.column("block_number"), number)).as_py()
+        return int(batch.column(0)[0].as_py()) + int(below) - 1
 
-    def _sealed_then_pending(self, first: int, stop: int) -> Iterator[pa.RecordBatch]:
-        if first <= min(stop, self.head.sealed_position):
-            yield from self._sealed(first, min(stop, self.head.sealed_position))
-        if stop > self.head.sealed_position:
-            yield from self._pending(max(first, self.head.sealed_position + 1), stop)
+    def _stop(self, first: int, last: int | None) -> int:
+        if first < 1:
+            raise BadInput(f"positions count from 1, not {first}")
+        return self.head.last_position if last is None else min(last, self.head.last_position)
 
-    def _sealed(self, first: int, stop: int) -> Iterator[pa.RecordBatch]:
-        index = self._cursor().execute(
-            "SELECT number, first_position, last_position FROM log.batch"
-            " WHERE last_position >= %s AND first_position <= %s ORDER BY number",
-            (first, stop),
-        )
-        for row in index.fetchall():
-            stored = self._cursor().execute(
-                "SELECT topic, state FROM log.sealed WHERE originator_id = %s AND originator_version = %s",
-                (STREAM, row["number"]),
-            )
-            found = stored.fetchone()
-            assert found is not None, f"batch {row['number']} is in the index and not in the log"
-            assert found["topic"] == TOPIC, found["topic"]
-            batch = batches.decode(bytes(found["state"]))
-            assert batch.num_rows == row["last_position"] - row["first_position"] + 1, row
-            skip = max(0, first - row["first_position"])
-            length = min(stop, row["last_position"]) - row["first_position"] + 1 - skip
-            yield batch.slice(skip, length)
+    def _all(self, first: int, stop: int) -> Iterator[pa.RecordBatch]:
+        for place in stored.places(self._cursor(), first, min(stop, self.head.sealed_position)):
+            yield self._part(place, first, stop)
+        yield from tail.pages(self.connection, max(first, self.head.sealed_position + 1), stop)
 
-    def _pending(self, first: int, stop: int) -> Iterator[pa.RecordBatch]:
-        while first <= stop:
-            cursor = self.connection.cursor(row_factory=tuple_row, binary=True)
-            cursor.execute(
-                # Column names are ours, never a caller's.
-                f"SELECT {PENDING_COLUMNS} FROM log.pending WHERE position BETWEEN %s AND %s"  # noqa: S608 (constant)
-                " ORDER BY position LIMIT %s",
-                (first, stop, PENDING_PAGE_ENTRIES),
-            )
-            rows = cursor.fetchall()
-            if not rows:
-                return
-            yield batches.from_rows(rows)
-            first = int(rows[-1][0]) + 1
+    def _part(self, place: BatchPlace, first: int, stop: int) -> pa.RecordBatch:
+        """Read the rows of a batch that lie between two positions."""
+        batch = stored.stored_batch(self._cursor(), place.number)
+        if batch.num_rows != place.last_position - place.first_position + 1:
+            raise Damaged(f"batch {place.number} has {batch.num_rows} entries, by the index {place}")
+        skip = max(0, first - place.first_position)
+        return batch.slice(skip, min(stop, place.last_position) - place.first_position + 1 - skip)
+
+    def _find_sealed(self, selection: Selection, first: int, stop: int, newest_first: bool) -> Iterator[pa.RecordBatch]:
+        held = stored.numbers_between(self._cursor(), first, min(stop, self.head.sealed_position))
+        if held is None:
+            return
+        searches = [
+            segment.batches_with(self._cursor(), term, *held, newest_first=newest_first) for term in selection.terms
+        ]
+        for number in segment.merged(searches, newest_first=newest_first):
+            batch = self._part(stored.place_of(self._cursor(), number), first, stop)
+            yield batch.filter(selection.mask(batch))
+
+    def _find_pending(
+        self, selection: Selection, first: int, stop: int, newest_first: bool
+    ) -> Iterator[pa.RecordBatch]:
+        first = max(first, self.head.sealed_position + 1)
+        if first <= stop:
+            yield from tail.find(self.connection, selection, first, stop, newest_first=newest_first)
+
+    def _at_block(self, number: int) -> Iterator[pa.RecordBatch]:
+        for place in stored.places_at_block(self._cursor(), number):
+            yield stored.stored_batch(self._cursor(), place.number)
+        yield from tail.at_block(self.connection, number)
 
     def _cursor(self) -> Cursor[DictRow]:
         return self.connection.cursor(row_factory=dict_row)
-
-
-def load_head(cursor: Cursor[DictRow]) -> Head:
-    """Read where the log stands."""
-    cursor.execute("SELECT last_position, sealed_position, batches FROM log.head")
-    row = cursor.fetchone()
-    assert row is not None, "the log's tables exist without their head"
-    return Head(row["last_position"], row["sealed_position"], row["batches"])
 
 
 @contextmanager

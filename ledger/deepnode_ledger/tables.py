@@ -6,11 +6,14 @@ hashes are raw bytes.
 
 from typing import Final
 
-from deepnode_ledger.batch import COLUMNS
+from deepnode_ledger.batch_versions import COLUMNS
 
 SCHEMA: Final = "log"
 
-VERSION: Final = "0002"
+VERSION: Final = "0003"
 """Version of these tables: the newest of ``migrations``. A database of a newer one is refused at the start."""
+
+ROLE: Final = "deepnode_app"
+"""What programs work as in these tables: it may add to the immutable ones and may not change them."""
 
 PENDING_COLUMNS: Final = ", ".join(COLUMNS)

@@ -4,10 +4,12 @@ The functions run in the caller's transaction, which holds the log's lock.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
-from psycopg import Cursor
+import pyarrow as pa
+from psycopg import Connection, Cursor
 from psycopg.rows import DictRow, tuple_row
 
 from deepnode_ledger import batch as batches
@@ -15,9 +17,13 @@ from deepnode_ledger import tables
 from deepnode_ledger.batch import row_of
 from deepnode_ledger.chain import Chain
 from deepnode_ledger.errors import BadInput, Conflict
+from deepnode_ledger.finding import Selection
+from deepnode_ledger.head import load_head
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.record import Block, BlockRef, ChainLog, Finality, TaskEvent
-from deepnode_ledger.snapshot import load_head
+from deepnode_ledger.task import task_of
+
+PAGE_ENTRIES: Final = 8_192
 
 
 class NotContiguous(BadInput):
@@ -34,6 +40,63 @@ class Accepted:
 
     position: int
     duplicate: bool
+
+
+def pages(connection: Connection[Any], first: int, last: int) -> Iterator[pa.RecordBatch]:
+    """Yield the pending entries from position ``first`` to ``last`` in batches of bounded length and size."""
+    while first <= last and (page := _matching(connection, "true", (first, last), newest_first=False)) is not None:
+        yield page
+        first = page.column(0)[page.num_rows - 1].as_py() + 1
+
+
+def find(
+    connection: Connection[Any], selection: Selection, first: int, last: int, *, newest_first: bool
+) -> Iterator[pa.RecordBatch]:
+    """Yield the pending entries that a selection means, in pages of ascending positions; the pages in either order."""
+    condition, values = selection.condition
+    low, high = first, last
+    while low <= high:
+        # The condition's columns are ours, its values are parameters.
+        page = _matching(connection, condition, (*values, low, high), newest_first=newest_first)
+        if page is None:
+            return
+        yield page
+        if newest_first:
+            high = page.column(0)[0].as_py() - 1
+        else:
+            low = page.column(0)[page.num_rows - 1].as_py() + 1
+
+
+def at_block(connection: Connection[Any], number: int) -> Iterator[pa.RecordBatch]:
+    """Yield the pending entries of one block."""
+    low = 1
+    while (page := _matching(connection, "block_number = %s", (number, low, 2**62), newest_first=False)) is not None:
+        yield page
+        low = page.column(0)[page.num_rows - 1].as_py() + 1
+
+
+def _matching(
+    connection: Connection[Any], condition: str, values: tuple[Any, ...], *, newest_first: bool
+) -> pa.RecordBatch | None:
+    order = "DESC" if newest_first else "ASC"
+    cursor = connection.cursor(row_factory=tuple_row, binary=True)
+    cursor.execute(
+        f"SELECT {tables.PENDING_COLUMNS} FROM ("  # noqa: S608 (constants)
+        f" SELECT *, sum(octet_length(data)) OVER (ORDER BY position {order}) - octet_length(data) AS bytes_before"
+        f" FROM log.pending WHERE {condition} AND position BETWEEN %s AND %s ORDER BY position {order} LIMIT %s"
+        ") page WHERE bytes_before < %s ORDER BY position".encode(),
+        (*values, PAGE_ENTRIES, batches.RUN_BYTES),
+    )
+    rows = cursor.fetchall()
+    return batches.from_rows(rows, gapless=False) if rows else None
+
+
+def fill_tasks(cursor: Cursor[DictRow]) -> None:
+    """Give task events that were accepted before the column was there the task that they name."""
+    cursor.execute("SELECT position, data FROM log.pending WHERE event_id IS NOT NULL AND task IS NULL")
+    named = [(task, row["position"]) for row in cursor.fetchall() if (task := task_of(bytes(row["data"]))) is not None]
+    if named:
+        cursor.executemany("UPDATE log.pending SET task = %s WHERE position = %s", named)
 
 
 def append(

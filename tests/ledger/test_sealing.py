@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepnode_ledger import sealing
+from deepnode_ledger import batch as batches
 from deepnode_ledger.log import Log
 from deepnode_ledger.record import Finality, Header
 from deepnode_ledger.sealing import Sealed
@@ -143,7 +143,7 @@ def test_the_first_range_begins_with_the_first_block(log: Log) -> None:
 
 def test_large_ranges_become_several_batches(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lowers the limit of a batch to 7 entries and seals 20, by both ways."""
-    monkeypatch.setattr(sealing, "ENTRIES_MAX", 7)
+    monkeypatch.setattr(batches, "ENTRIES_MAX", 7)
     log.append_finalized(5, header(14), placed(run(5, 14, logs=2)), "range")
     log.extend(ref(14), run(15, 24, logs=2))
     assert log.seal(ref(24)) == Sealed(21, 40)

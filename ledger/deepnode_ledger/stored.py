@@ -1,0 +1,104 @@
+"""Stored batches: which one holds a position or a block, and its bytes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+from psycopg import Cursor
+from psycopg.rows import DictRow
+
+from deepnode_ledger import batch as batches
+from deepnode_ledger.errors import Damaged
+from deepnode_ledger.recorder import STREAM
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlace:
+    """Batch ``number`` holds positions and blocks from the first to the last, both included."""
+
+    number: int
+    first_position: int
+    last_position: int
+    first_block: int
+    last_block: int
+
+
+def places(cursor: Cursor[DictRow], first: int, last: int) -> Iterator[BatchPlace]:
+    """Yield where the batches are that hold positions ``first`` to ``last``, oldest first."""
+    if first > last:
+        return
+    cursor.execute(
+        f"{_PLACE} WHERE last_position >= %s AND first_position <= %s ORDER BY number".encode(), (first, last)
+    )
+    yield from [BatchPlace(**row) for row in cursor.fetchall()]
+
+
+def places_at_block(cursor: Cursor[DictRow], number: int) -> list[BatchPlace]:
+    """Return where the batches are that may hold entries of a block: two or more if a seal cut it, by its number."""
+    cursor.execute(
+        # Blocks go up with batches: the newest batch that begins at or before the block, and those beside it.
+        f"{_PLACE} WHERE first_block <= %s AND last_block >= %s AND number >= coalesce((SELECT number FROM log.batch"  # noqa: S608 (constant)
+        " WHERE first_block < %s ORDER BY first_block DESC, number DESC LIMIT 1), 1) ORDER BY number".encode(),
+        (number, number, number),
+    )
+    return [BatchPlace(**row) for row in cursor.fetchall()]
+
+
+def numbers_between(cursor: Cursor[DictRow], first: int, last: int) -> tuple[int, int] | None:
+    """Return the first and the last batch that hold positions ``first`` to ``last``, or None."""
+    if first > last:
+        return None
+    cursor.execute(
+        "SELECT (SELECT min(number) FROM log.batch WHERE last_position >= %s) AS low,"
+        " (SELECT max(number) FROM log.batch WHERE first_position <= %s) AS high",
+        (first, last),
+    )
+    row = cursor.fetchone()
+    assert row is not None
+    if row["low"] is None or row["high"] is None or row["low"] > row["high"]:
+        return None
+    return row["low"], row["high"]
+
+
+def place_of(cursor: Cursor[DictRow], number: int) -> BatchPlace:
+    """Return where batch ``number`` is.
+
+    Raises:
+        Damaged: the index of batches lacks it.
+    """
+    cursor.execute(f"{_PLACE} WHERE number = %s".encode(), (number,))
+    row = cursor.fetchone()
+    if row is None:
+        raise Damaged(f"batch {number} is not in the index of batches: run `deepnode log fsck`")
+    return BatchPlace(**row)
+
+
+def stored_bytes(cursor: Cursor[DictRow], number: int) -> tuple[str, bytes]:
+    """Return the topic and the bytes of batch ``number``, as they are stored.
+
+    Raises:
+        Damaged: it is not there.
+    """
+    cursor.execute(
+        "SELECT topic, state FROM log.sealed WHERE originator_id = %s AND originator_version = %s", (STREAM, number)
+    )
+    row = cursor.fetchone()
+    if row is None:
+        raise Damaged(f"batch {number} is in the index and not in the log: run `deepnode log fsck`")
+    return row["topic"], bytes(row["state"])
+
+
+def stored_batch(cursor: Cursor[DictRow], number: int) -> pa.RecordBatch:
+    """Read batch ``number`` with the columns of ``batch_versions.SCHEMA``.
+
+    Raises:
+        Damaged: it is not there, or its bytes cannot be read.
+    """
+    topic, state = stored_bytes(cursor, number)
+    try:
+        return batches.decode(topic, state)
+    except Damaged as error:
+        raise Damaged(f"batch {number} is damaged: {error}; run `deepnode log fsck`") from error
+
+
+_PLACE = "SELECT number, first_position, last_position, first_block, last_block FROM log.batch"
