@@ -27,6 +27,7 @@ from deepnode_ledger.posting import Entry
 from deepnode_ledger.record import BlockRef, Finality, LogEntry
 from deepnode_ledger.schema import create_log
 from deepnode_ledger.snapshot import Snapshot
+from deepnode_ledger.subscription import POLL_SECONDS, listen, wait_for_hint
 from deepnode_projections import books, tables
 from deepnode_projections.books import Page
 from deepnode_projections.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -34,9 +35,6 @@ from deepnode_projections.folds import journal
 
 STEP_ENTRIES: Final = 10_000
 """Log entries in one transaction, so that memory and the cost of a crash have a bound."""
-
-POLL_SECONDS: Final = 0.25
-"""How long a follower sleeps when no notification comes: notifications are hints, polling is what counts."""
 
 LOCK_NAME: Final = "deepnode books"
 
@@ -135,14 +133,12 @@ class Projector:
     def follow(self, stop: threading.Event) -> Iterator[Step]:
         """Keep the books up to the log until told to stop; yield the steps that changed something."""
         with database_errors(self._url), psycopg.connect(self._url, autocommit=True) as listener:
-            listener.execute(f"LISTEN {CHANNEL}".encode())
+            listen(listener, CHANNEL)
             while not stop.is_set():
                 step = self.step()
                 if step.entries or step.rolled_back_to is not None:
                     yield step
-                if step.behind == 0:
-                    for _ in listener.notifies(timeout=POLL_SECONDS, stop_after=1):
-                        pass
+                wait_for_hint(listener, 0 if step.behind else POLL_SECONDS)
 
     def _fold(self, snapshot: Snapshot, kept: int) -> tuple[Page, int]:
         page = Page()
