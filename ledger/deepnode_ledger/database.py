@@ -1,20 +1,29 @@
 """The database: described by its URL, and a thing that can be away."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
 from eventsourcing.persistence import InterfaceError, OperationalError
 from eventsourcing.postgres import PostgresDatastore
+from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
+from typing_extensions import override
 
 from deepnode_ledger import tables
 from deepnode_ledger.errors import BadInput, TryAgain
 
 CONNECT_TIMEOUT_SECONDS: Final = 5
+
+BECOME_ROLE: Final = """
+    SELECT set_config('role', role.rolname, false)
+    FROM pg_roles role JOIN pg_namespace schema ON schema.nspname = %s
+    WHERE role.rolname = %s AND has_schema_privilege(role.oid, schema.oid, 'USAGE')
+    AND pg_has_role(session_user, role.oid,
+        CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END)"""
 
 
 def parse_url(url: str) -> dict[str, Any]:
@@ -33,6 +42,20 @@ def parse_url(url: str) -> dict[str, Any]:
     return settings
 
 
+class LogDatastore(PostgresDatastore):
+    """A datastore whose connections work as ``tables.ROLE``, so that a change to the sealed log is refused to them."""
+
+    @override
+    def after_connect_func(self) -> Callable[[Connection[Any]], None]:
+        prepare = super().after_connect_func()
+
+        def after_connect(connection: Connection[Any]) -> None:
+            prepare(connection)
+            become_role(connection)
+
+        return after_connect
+
+
 def open_datastore(url: str, *, pool_size: int = 2) -> PostgresDatastore:
     """Describe a database by its URL (``postgresql://user@host:port/name`` or a libpq connection string).
 
@@ -42,7 +65,7 @@ def open_datastore(url: str, *, pool_size: int = 2) -> PostgresDatastore:
         BadInput: the text is not a connection string.
     """
     settings = parse_url(url)
-    datastore = PostgresDatastore(
+    datastore = LogDatastore(
         dbname=str(settings.get("dbname", "postgres")),
         host=str(settings.get("host", "127.0.0.1")),
         port=str(settings.get("port", "5432")),
@@ -60,6 +83,15 @@ def open_datastore(url: str, *, pool_size: int = 2) -> PostgresDatastore:
     datastore.pool.conninfo = url
     datastore.pool.kwargs = {"row_factory": dict_row}
     return datastore
+
+
+def become_role(connection: Connection[Any]) -> None:
+    """Go on as ``tables.ROLE``, where this database's log knows that role and the login may become it.
+
+    The connection is in autocommit mode. Where there is no such role yet, it stays the login's own.
+    """
+    assert connection.autocommit, "at the end of a transaction that fails the role would be the old one"
+    connection.execute(BECOME_ROLE, (tables.SCHEMA, tables.ROLE))
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from typing_extensions import override
 STREAM: Final = "log"
 """The originator id of every batch: there is one log."""
 
+LOG_TABLE: Final = "log.sealed"
+
 
 class LogRecorder(PostgresApplicationRecorder):
     """An ``ApplicationRecorder`` whose inserts are one COPY under the library's table lock."""
@@ -29,6 +31,9 @@ class LogRecorder(PostgresApplicationRecorder):
         super().__init__(datastore, events_table_name=events_table_name)
         del self.sql_create_statements[self.create_insert_function_statement_index]
         table = f"{datastore.schema}.{events_table_name}"
+        if table == LOG_TABLE:
+            # The role that programs work as may insert, which is not enough for LOCK TABLE.
+            self.lock_table_statements[-1] = SQL("SELECT log.lock_sealed()")
         self._next_ids_statement = SQL(
             "SELECT nextval(pg_get_serial_sequence({}, 'notification_id')) FROM generate_series(1, %s)"
         ).format(Literal(table))

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 from eventsourcing.postgres import PostgresDatastore
 from psycopg.conninfo import make_conninfo
-from psycopg.errors import InvalidSchemaName, UndefinedTable
+from psycopg.errors import InsufficientPrivilege, InvalidRoleSpecification, InvalidSchemaName, UndefinedTable
 
-from deepnode_ledger.database import CONNECT_TIMEOUT_SECONDS, database_errors, parse_url, url_of
+from deepnode_ledger.database import CONNECT_TIMEOUT_SECONDS, become_role, database_errors, parse_url, url_of
 from deepnode_ledger.errors import BadInput
-from deepnode_ledger.tables import VERSION
+from deepnode_ledger.tables import ROLE, VERSION
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -64,11 +64,15 @@ def upgrade(url: str) -> Upgrade:
 def _version(url: str) -> str | None:
     """Read the version that the database says, or None if it says nothing."""
     with _connect(url) as connection:
+        become_role(connection)
         try:
             row = connection.execute("SELECT version_num FROM log.alembic_version").fetchone()
         except (InvalidSchemaName, UndefinedTable):
             return None
-    return None if row is None else str(row[0])
+        except InsufficientPrivilege as error:
+            why = error.diag.message_primary
+            raise BadInput(f"this login may not read the log ({why}): an administrator grants it {ROLE}") from error
+    return None if row is None else _known(row[0])
 
 
 def _run_migrations(url: str) -> str | None:
@@ -80,7 +84,7 @@ def _run_migrations(url: str) -> str | None:
 
     config = Config()
     config.set_main_option("script_location", "deepnode_ledger:migrations")
-    engine = create_engine("postgresql+psycopg://", creator=lambda: _connect(url), poolclass=NullPool)
+    engine = create_engine("postgresql+psycopg://", creator=lambda: _connect(url, autocommit=False), poolclass=NullPool)
     try:
         with engine.begin() as connection:
             # CREATE … IF NOT EXISTS still fails when two sessions do it at the same moment.
@@ -92,35 +96,46 @@ def _run_migrations(url: str) -> str | None:
                 command.upgrade(config, VERSION)
             return before
     except DBAPIError as error:
-        # Whoever waits for a database that is away knows psycopg's errors.
-        raise (error.orig or error) from error
+        raise _explained(error.orig) from error
     finally:
         engine.dispose()
 
 
 def _begin(connection: "Connection") -> str | None:
     """Make the schema if there is none, and read its version."""
-    tables = connection.exec_driver_sql(
+    has_schema, has_head, has_version = connection.exec_driver_sql(
         "SELECT to_regnamespace('log') IS NOT NULL, to_regclass('log.head') IS NOT NULL,"
         " to_regclass('log.alembic_version') IS NOT NULL"
-    )
-    has_schema, has_head, has_version = tables.one()
+    ).one()
     if not has_schema:
         connection.exec_driver_sql("CREATE SCHEMA log")
     if not has_version:
         return FIRST_VERSION if has_head else None
-    version: str | None = connection.exec_driver_sql("SELECT version_num FROM log.alembic_version").scalar()
-    _check_known(version)
-    return version
+    return _known(connection.exec_driver_sql("SELECT version_num FROM log.alembic_version").scalar_one())
 
 
-def _check_known(version: str | None) -> None:
-    if version is not None and version > VERSION:
+def _known(version: str) -> str:
+    if version > VERSION:
         raise BadInput(
             f"the log's tables are of version {version}, this program knows up to {VERSION}: upgrade the program"
         )
+    return version
 
 
-def _connect(url: str) -> psycopg.Connection:
-    settings = parse_url(url)
-    return psycopg.connect(make_conninfo(url, connect_timeout=settings.get("connect_timeout", CONNECT_TIMEOUT_SECONDS)))
+def _explained(error: BaseException | None) -> BaseException:
+    """Say what to do about a refusal of the server; other errors are for those who know psycopg's."""
+    if isinstance(error, InvalidRoleSpecification):
+        return BadInput(f"{error.diag.message_primary}: {error.diag.message_hint}")
+    if isinstance(error, InsufficientPrivilege):
+        return BadInput(
+            f"the log's tables have to be brought to version {VERSION}, and this login may not do it "
+            f"({error.diag.message_primary}): run `deepnode log migrate` as their owner"
+        )
+    assert error is not None, "the driver raised it"
+    return error
+
+
+def _connect(url: str, *, autocommit: bool = True) -> psycopg.Connection:
+    # As the login: the role that programs work as may not change tables.
+    timeout_seconds = parse_url(url).get("connect_timeout", CONNECT_TIMEOUT_SECONDS)
+    return psycopg.connect(make_conninfo(url, connect_timeout=timeout_seconds), autocommit=autocommit)
