@@ -16,6 +16,7 @@ from deepnode_ledger.transparency.key import Signer, Verifier
 from deepnode_ledger.transparency.note import Note, NotSigned, Opened, Signature, open_note
 from deepnode_ledger.transparency.tile import (
     Bundle,
+    ReadTile,
     Tile,
     TileHashes,
     bundles_of,
@@ -27,6 +28,7 @@ from deepnode_ledger.transparency.tile import (
 from deepnode_ledger.transparency.tree import (
     EMPTY_ROOT,
     NotProven,
+    ReadHash,
     consistency_proof,
     inclusion_proof,
     leaf_hash,
@@ -48,6 +50,8 @@ __all__ = [
     "NotSigned",
     "Note",
     "Opened",
+    "ReadHash",
+    "ReadTile",
     "Signature",
     "Signer",
     "Tile",

@@ -137,15 +137,18 @@ class SecretKey:
         Raises:
             BadInput: malformed, a key of another type, or an id that is not this key's.
         """
-        if not text.startswith(_PRIVATE):
-            raise BadInput(f"a signer key starts with {_PRIVATE}")
+        found = None
         try:
-            name, stated_id, material = _parts(text.removeprefix(_PRIVATE), "a signer key")
-            found = cls(name, _key_of(material, cls.VERIFIER.TYPE, "a signer key"))
-            _check_id(stated_id, found.key_id, text)
+            if text.startswith(_PRIVATE):
+                name, stated_id, material = _parts(text.removeprefix(_PRIVATE), "a signer key")
+                found = cls(name, _key_of(material, cls.VERIFIER.TYPE, "a signer key"))
+                _check_id(stated_id, found.key_id, text)
         except BadInput:
-            # What led here would show the text; a key that is almost right is still a secret.
-            raise BadInput(f"a signer key is {_PRIVATE}name+id+base64, with the id of its public key") from None
+            # That error shows the text, and a key that is almost right is still a secret. So it ends here, and the one
+            # below does not even have it for its context.
+            found = None
+        if found is None:
+            raise BadInput(f"a signer key is {_PRIVATE}name+id+base64, with the id and the type of its public key")
         return found
 
     @property

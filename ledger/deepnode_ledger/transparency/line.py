@@ -16,6 +16,7 @@ HASH_BYTES: Final = 32
 SIZE_MAX: Final = 2**63 - 1
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 def to_base64(value: bytes) -> str:
@@ -85,7 +86,7 @@ def text_of(raw: bytes | str, *, bytes_max: int, what: str) -> str:
         raise BadInput(f"{what} must be UTF-8: {error}") from error
     if len(encoded) > bytes_max:
         raise BadInput(f"{what} may have {bytes_max} bytes, not {len(encoded)}")
-    control = next((character for character in text if character < " " and character != "\n"), None)
+    control = _CONTROL.search(text)
     if control is not None:
-        raise BadInput(f"{what} must hold no control character but newlines, not {control!r}")
+        raise BadInput(f"{what} must hold no control character but newlines, not {control[0]!r}")
     return text

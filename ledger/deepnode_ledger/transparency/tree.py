@@ -13,7 +13,7 @@ from deepnode_ledger.errors import BadInput
 from deepnode_ledger.transparency.line import HASH_BYTES, SIZE_MAX
 
 EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
-# A tree of at most 2**63 - 1 leaves is 63 levels high (tlog-witness allows no more lines either).
+# A tree of at most 2**62 leaves needs no more hashes for either proof, and tlog-witness allows no more lines.
 PROOF_HASHES_MAX: Final = 63
 
 ReadHash = Callable[[int, int], bytes]

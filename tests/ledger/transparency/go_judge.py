@@ -102,7 +102,7 @@ def _compile(binary: Path) -> None:
     if not (GOPATH / "src/golang.org/x/mod/sumdb/tlog").is_dir():
         _missing("golang.org/x/mod is not installed (Debian: golang-golang-x-mod-dev)")
     home = binary.parent / "home"
-    home.mkdir(parents=True)
+    home.mkdir(parents=True, exist_ok=True)
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(home),
