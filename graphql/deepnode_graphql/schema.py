@@ -26,7 +26,7 @@ from deepnode_graphql.reads.accounts import (
 )
 from deepnode_graphql.reads.balances import BalanceOrder, BalanceWhere, list_balances
 from deepnode_graphql.reads.entries import EntryOrder, EntryWhere, find_entry, list_entries
-from deepnode_graphql.reads.log_entries import LogEntry, LogEntryWhere, find_log_entry, list_log_entries
+from deepnode_graphql.reads.log_entries import LogEntry, LogEntryOrder, LogEntryWhere, find_log_entry, list_log_entries
 from deepnode_graphql.reads.meta import Meta, read_meta
 from deepnode_graphql.reads.postings import PostingOrder, PostingWhere, list_postings
 from deepnode_graphql.reads.without_effect import (
@@ -163,10 +163,11 @@ class Query:
         first: First = FIRST_DEFAULT,
         after: After = strawberry.UNSET,
         where: LogEntryWhere | None = strawberry.UNSET,
+        order_by: LogEntryOrder = LogEntryOrder.POSITION_ASC,
         at: AtArgument = strawberry.UNSET,
     ) -> Connection[LogEntry]:
-        """The log, oldest first. With a filter a page may be short and still have a next one."""
-        return list_log_entries(info.context, where, info.context.moment(at), first, after or None)
+        """The log itself. With several conditions a page may be short and still have a next one."""
+        return list_log_entries(info.context, where, order_by, info.context.moment(at), first, after or None)
 
     @strawberry.field
     def refusals(

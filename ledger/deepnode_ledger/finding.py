@@ -4,6 +4,7 @@ A selection has three faces that must agree: ``terms`` say which sealed batches 
 which rows of a batch are meant, and ``condition`` the same for the pending table, where an index answers it.
 """
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ import pyarrow.compute as pc
 from typing_extensions import override
 
 from deepnode_ledger.errors import BadInput
-from deepnode_ledger.segment import hashed_term, transaction_term
+from deepnode_ledger.record import Kind
+from deepnode_ledger.segment import hashed_term, kind_term, transaction_term
 
 
 class Selection(ABC):
@@ -22,8 +24,8 @@ class Selection(ABC):
 
     @property
     @abstractmethod
-    def terms(self) -> tuple[int, ...]:
-        """A sealed batch without any of these terms holds no such entry."""
+    def terms(self) -> tuple[tuple[int, ...], ...]:
+        """Groups of terms: a sealed batch that lacks all terms of any group holds no such entry."""
 
     @abstractmethod
     def mask(self, batch: pa.RecordBatch) -> pa.BooleanArray:
@@ -47,8 +49,8 @@ class OfTransaction(Selection):
 
     @property
     @override
-    def terms(self) -> tuple[int, ...]:
-        return (transaction_term(self.hash),)
+    def terms(self) -> tuple[tuple[int, ...], ...]:
+        return ((transaction_term(self.hash),),)
 
     @override
     def mask(self, batch: pa.RecordBatch) -> pa.BooleanArray:
@@ -84,9 +86,9 @@ class OfType(Selection):
 
     @property
     @override
-    def terms(self) -> tuple[int, ...]:
+    def terms(self) -> tuple[tuple[int, ...], ...]:
         values = sorted(self.topics) + sorted(name.encode() for name in self.event_types)
-        return tuple(hashed_term("type", value) for value in values)
+        return (tuple(hashed_term("type", value) for value in values),)
 
     @override
     def mask(self, batch: pa.RecordBatch) -> pa.BooleanArray:
@@ -112,9 +114,9 @@ class _OfColumn(Selection):
 
     @property
     @override
-    def terms(self) -> tuple[int, ...]:
+    def terms(self) -> tuple[tuple[int, ...], ...]:
         value = self.value if isinstance(self.value, bytes) else self.value.encode()
-        return (hashed_term(self._column[0], value),)
+        return ((hashed_term(self._column[0], value),),)
 
     @override
     def mask(self, batch: pa.RecordBatch) -> pa.BooleanArray:
@@ -165,3 +167,51 @@ class OfContract(_OfColumn):
     @override
     def _column(self) -> tuple[str, str]:
         return "contract", "address"
+
+
+@dataclass(frozen=True, slots=True)
+class OfKind(Selection):
+    """The entries that came in by one door."""
+
+    kind: Kind
+
+    @property
+    @override
+    def terms(self) -> tuple[tuple[int, ...], ...]:
+        return ((kind_term(self.kind),),)
+
+    @override
+    def mask(self, batch: pa.RecordBatch) -> pa.BooleanArray:
+        return pc.equal(batch.column("kind"), int(self.kind))
+
+    @property
+    @override
+    def condition(self) -> tuple[str, tuple[Any, ...]]:
+        return "kind = %s", (int(self.kind),)
+
+
+@dataclass(frozen=True, slots=True)
+class OfAll(Selection):
+    """The entries that each of some selections means."""
+
+    parts: tuple[Selection, ...]
+
+    def __post_init__(self) -> None:
+        assert self.parts, "all of nothing is everything: read it"
+
+    @property
+    @override
+    def terms(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(group for part in self.parts for group in part.terms)
+
+    @override
+    def mask(self, batch: pa.RecordBatch) -> pa.BooleanArray:
+        # A null is no; of two masks, and_ would let a null stand.
+        masks = [pc.fill_null(part.mask(batch), False) for part in self.parts]
+        return functools.reduce(pc.and_, masks)
+
+    @property
+    @override
+    def condition(self) -> tuple[str, tuple[Any, ...]]:
+        conditions = [part.condition for part in self.parts]
+        return " AND ".join(text for text, _ in conditions), tuple(v for _, values in conditions for v in values)

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import Cursor
-from psycopg.rows import DictRow
+from psycopg.rows import DictRow, dict_row
 
 FAN: Final = 8
 
@@ -58,9 +58,15 @@ def transaction_term(transaction_hash: bytes) -> int:
     return int.from_bytes(transaction_hash[:TERM_BYTES])
 
 
+def kind_term(kind: int) -> int:
+    """Return the term of a kind of entries."""
+    return hashed_term("kind", kind.to_bytes(1))
+
+
 def of_batch(number: int, batch: pa.RecordBatch) -> Segment:
     """Return the postings of one batch."""
-    terms = [_transactions(batch)]
+    kinds = pc.unique(batch.column("kind")).to_pylist()
+    terms = [_transactions(batch), np.array([kind_term(kind) for kind in kinds], np.uint64)]
     for kind, column in HASHED_COLUMNS:
         values = pc.unique(batch.column(column)).drop_null().to_pylist()
         encoded = [value if isinstance(value, bytes) else value.encode() for value in values]
@@ -128,13 +134,22 @@ def batches_with(cursor: Cursor[DictRow], term: int, first: int, last: int, *, n
                 yield number
 
 
-def merged(searches: Sequence[Iterator[int]], *, newest_first: bool) -> Iterator[int]:
-    """Yield what any of the searches yields, once and in order. Each must be in that order itself."""
-    last = None
-    for number in heapq.merge(*searches, reverse=newest_first):
-        if number != last:
+def batches_with_all(
+    cursor: Cursor[DictRow], groups: Sequence[Sequence[int]], first: int, last: int, *, newest_first: bool
+) -> Iterator[int]:
+    """Yield, in order, the numbers of the batches that may hold a term of every group."""
+
+    def search(term: int) -> Iterator[int]:
+        # A cursor of its own, as the searches go on side by side.
+        own = cursor.connection.cursor(row_factory=dict_row)
+        return batches_with(own, term, first, last, newest_first=newest_first)
+
+    searches = [heapq.merge(*map(search, group), reverse=newest_first) for group in groups]
+    # A number counts when it has come from every group; within a group it may come several times.
+    tagged = (zip(search, itertools.repeat(which)) for which, search in enumerate(searches))
+    for number, together in itertools.groupby(heapq.merge(*tagged, reverse=newest_first), key=lambda pair: pair[0]):
+        if len({which for _, which in together}) == len(groups):
             yield number
-        last = number
 
 
 def last_batch(cursor: Cursor[DictRow]) -> int:

@@ -8,6 +8,7 @@ Every way to look something up reads an index and the batches that hold what is 
 (``read``), by block and log index (``chain_log``), and by transaction, type, task, producer or contract (``find``).
 """
 
+import itertools
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +43,17 @@ class Reorg:
     kept_block: int
     old_tip: tuple[int, bytes]
     new_tip: tuple[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one look found: ``entries``, maybe none, in the order that was asked for.
+
+    In that order, every position up to ``through`` (included) has been looked at.
+    """
+
+    entries: pa.RecordBatch
+    through: int
 
 
 class Snapshot:
@@ -84,7 +96,8 @@ class Snapshot:
             Damaged: a stored batch cannot be read, or the log has a gap.
         """
         if types is not None:
-            yield from self.find(OfType.named(types), first, last)
+            found = self.find(OfType.named(types), first, last)
+            yield from (each.entries for each in found if each.entries.num_rows)
             return
         stop = self._stop(first, last)
         expected = first
@@ -106,23 +119,29 @@ class Snapshot:
             yield from batches.entries(batch, self.finality(batch))
 
     def find(
-        self, selection: Selection, first: int = 1, last: int | None = None, *, newest_first: bool = False
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield the entries that are meant, from position ``first`` to ``last``, in one order or the other.
+        self,
+        selection: Selection,
+        first: int = 1,
+        last: int | None = None,
+        *,
+        newest_first: bool = False,
+        page_entries: int = tail.PAGE_ENTRIES,
+    ) -> Iterator[Found]:
+        """Look for entries from position ``first`` to ``last``, in one order or the other.
 
-        Only the batches that hold what is looked for are read, one at a time and as the caller goes on. No batch that
-        is yielded is empty.
+        Only the batches that may hold what is looked for are read, one at a time and as the caller goes on; of pending
+        entries, ``page_entries`` at a time.
 
         Raises:
             BadInput: ``first`` is below 1.
             Damaged: a stored batch cannot be read.
         """
         stop = self._stop(first, last)
-        parts = [self._find_sealed, self._find_pending]
-        for part in reversed(parts) if newest_first else parts:
-            for batch in part(selection, first, stop, newest_first):
-                if batch.num_rows:
-                    yield batch.take(pa.array(range(batch.num_rows - 1, -1, -1))) if newest_first else batch
+        sealed = self._find_sealed(selection, first, stop, newest_first)
+        pending = self._find_pending(selection, first, stop, newest_first, page_entries)
+        for found, through in itertools.chain(*((pending, sealed) if newest_first else (sealed, pending))):
+            backwards = pa.array(range(found.num_rows - 1, -1, -1), pa.int64())
+            yield Found(found.take(backwards) if newest_first else found, through)
 
     def chain_log(self, chain_id: int, block_hash: bytes, log_index: int, *, block_number: int) -> LogEntry | None:
         """Return the entry of a chain log by its key, or None. The block's number says where to look."""
@@ -179,23 +198,24 @@ class Snapshot:
         skip = max(0, first - place.first_position)
         return batch.slice(skip, min(stop, place.last_position) - place.first_position + 1 - skip)
 
-    def _find_sealed(self, selection: Selection, first: int, stop: int, newest_first: bool) -> Iterator[pa.RecordBatch]:
-        held = stored.numbers_between(self._cursor(), first, min(stop, self.head.sealed_position))
+    def _find_sealed(
+        self, selection: Selection, first: int, stop: int, newest_first: bool
+    ) -> Iterator[tuple[pa.RecordBatch, int]]:
+        cursor = self._cursor()
+        held = stored.numbers_between(cursor, first, min(stop, self.head.sealed_position))
         if held is None:
             return
-        searches = [
-            segment.batches_with(self._cursor(), term, *held, newest_first=newest_first) for term in selection.terms
-        ]
-        for number in segment.merged(searches, newest_first=newest_first):
-            batch = self._part(stored.place_of(self._cursor(), number), first, stop)
-            yield batch.filter(selection.mask(batch))
+        for number in segment.batches_with_all(cursor, selection.terms, *held, newest_first=newest_first):
+            place = stored.place_of(cursor, number)
+            batch = self._part(place, first, stop)
+            yield batch.filter(selection.mask(batch)), place.first_position if newest_first else place.last_position
 
     def _find_pending(
-        self, selection: Selection, first: int, stop: int, newest_first: bool
-    ) -> Iterator[pa.RecordBatch]:
+        self, selection: Selection, first: int, stop: int, newest_first: bool, page_entries: int
+    ) -> Iterator[tuple[pa.RecordBatch, int]]:
         first = max(first, self.head.sealed_position + 1)
-        if first <= stop:
-            yield from tail.find(self.connection, selection, first, stop, newest_first=newest_first)
+        for page in tail.find(self.connection, selection, first, stop, page_entries, newest_first=newest_first):
+            yield page, page.column(0)[0 if newest_first else page.num_rows - 1].as_py()
 
     def _at_block(self, number: int) -> Iterator[pa.RecordBatch]:
         for place in stored.places_at_block(self._cursor(), number):

@@ -44,20 +44,20 @@ class Accepted:
 
 def pages(connection: Connection[Any], first: int, last: int) -> Iterator[pa.RecordBatch]:
     """Yield the pending entries from position ``first`` to ``last`` in batches of bounded length and size."""
-    while first <= last and (page := _matching(connection, "true", (first, last), newest_first=False)) is not None:
+    while first <= last and (page := _matching(connection, "true", (first, last))) is not None:
         yield page
         first = page.column(0)[page.num_rows - 1].as_py() + 1
 
 
 def find(
-    connection: Connection[Any], selection: Selection, first: int, last: int, *, newest_first: bool
+    connection: Connection[Any], selection: Selection, first: int, last: int, page_entries: int, *, newest_first: bool
 ) -> Iterator[pa.RecordBatch]:
     """Yield the pending entries that a selection means, in pages of ascending positions; the pages in either order."""
     condition, values = selection.condition
     low, high = first, last
     while low <= high:
         # The condition's columns are ours, its values are parameters.
-        page = _matching(connection, condition, (*values, low, high), newest_first=newest_first)
+        page = _matching(connection, condition, (*values, low, high), page_entries, newest_first=newest_first)
         if page is None:
             return
         yield page
@@ -70,13 +70,18 @@ def find(
 def at_block(connection: Connection[Any], number: int) -> Iterator[pa.RecordBatch]:
     """Yield the pending entries of one block."""
     low = 1
-    while (page := _matching(connection, "block_number = %s", (number, low, 2**62), newest_first=False)) is not None:
+    while (page := _matching(connection, "block_number = %s", (number, low, 2**62))) is not None:
         yield page
         low = page.column(0)[page.num_rows - 1].as_py() + 1
 
 
 def _matching(
-    connection: Connection[Any], condition: str, values: tuple[Any, ...], *, newest_first: bool
+    connection: Connection[Any],
+    condition: str,
+    values: tuple[Any, ...],
+    page_entries: int = PAGE_ENTRIES,
+    *,
+    newest_first: bool = False,
 ) -> pa.RecordBatch | None:
     order = "DESC" if newest_first else "ASC"
     cursor = connection.cursor(row_factory=tuple_row, binary=True)
@@ -85,7 +90,7 @@ def _matching(
         f" SELECT *, sum(octet_length(data)) OVER (ORDER BY position {order}) - octet_length(data) AS bytes_before"
         f" FROM log.pending WHERE {condition} AND position BETWEEN %s AND %s ORDER BY position {order} LIMIT %s"
         ") page WHERE bytes_before < %s ORDER BY position".encode(),
-        (*values, PAGE_ENTRIES, batches.RUN_BYTES),
+        (*values, page_entries, batches.RUN_BYTES),
     )
     rows = cursor.fetchall()
     return batches.from_rows(rows, gapless=False) if rows else None

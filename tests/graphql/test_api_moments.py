@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from deepnode_ledger.hexadecimal import to_hex
 from tests.graphql.conftest import Api
@@ -22,8 +24,8 @@ def held(data: Any) -> dict[tuple[str, str], int]:
 
 def summed(books: Scribe, position: int) -> dict[tuple[str, str], int]:
     """The same by plain SQL: the sum of all postings up to a position."""
-    with books.log.datastore.cursor() as cursor:
-        cursor.execute(
+    with psycopg.connect(books.url, row_factory=dict_row) as connection:
+        cursor = connection.execute(
             "SELECT a.name, s.symbol, sum(p.amount) AS total FROM books.posting p"
             " JOIN books.account a USING (account_id) JOIN books.asset s USING (asset_id)"
             " WHERE p.position <= %s GROUP BY a.name, s.symbol",

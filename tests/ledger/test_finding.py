@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepnode_ledger import batch as batches
 from deepnode_ledger import segment, stored
 from deepnode_ledger.errors import BadInput
-from deepnode_ledger.finding import OfContract, OfProducer, OfTask, OfTransaction, OfType, Selection
+from deepnode_ledger.finding import OfAll, OfContract, OfKind, OfProducer, OfTask, OfTransaction, OfType, Selection
 from deepnode_ledger.log import Log
-from deepnode_ledger.record import Block, ChainLog, Finality, LogEntry, TaskEvent
+from deepnode_ledger.record import Block, ChainLog, Finality, Kind, LogEntry, TaskEvent
 from deepnode_ledger.segment import Segment
 from deepnode_ledger.snapshot import Snapshot, snapshot
 from tests.conftest import fresh_database
@@ -34,7 +33,7 @@ from tests.ledger.histories import (
 
 def found(view: Snapshot, selection: Selection, *, newest_first: bool = False, first: int = 1) -> list[int]:
     read = view.find(selection, first, newest_first=newest_first)
-    return [entry.position for batch in read for entry in batches.entries(batch, view.finality(batch))]
+    return [position for each in read for position in each.entries.column("position").to_pylist()]
 
 
 def meant(selection: Selection, entry: LogEntry) -> bool:
@@ -51,6 +50,10 @@ def meant(selection: Selection, entry: LogEntry) -> bool:
             return record.address == address
         case OfType(topics, _), ChainLog():
             return record.topics[0] in topics
+        case OfKind(kind), _:
+            return (kind == Kind.CHAIN_LOG) == isinstance(record, ChainLog)
+        case OfAll(parts), _:
+            return all(meant(part, entry) for part in parts)
         case _:
             return False
 
@@ -85,6 +88,11 @@ def test_a_lookup_finds_what_a_search_through_everything_finds(
             OfType.named([topic]),
             OfContract(b"\xaa" * 20),
             OfContract(b"\xab" * 20),
+            OfKind(Kind.CHAIN_LOG),
+            OfKind(Kind.TASK_EVENT),
+            OfAll((OfProducer("urn:p1"), OfTask("task-1"))),
+            OfAll((OfProducer("urn:p0"), OfTask("task-1"))),
+            OfAll((OfContract(b"\xaa" * 20), OfType.named([topic]), OfKind(Kind.CHAIN_LOG))),
         ]
         with snapshot(log.datastore) as view:
             for selection in selections:
@@ -154,7 +162,7 @@ def test_a_lookup_opens_only_the_batches_that_hold_what_is_looked_for(
         assert seen == [51, 52]
         with counting_batches(monkeypatch) as seen:
             newest = next(view.find(OfContract(b"\xaa" * 20), newest_first=True))
-            assert newest.column(0).to_pylist() == [400, 399]
+            assert (newest.entries.column("position").to_pylist(), newest.through) == ([400, 399], 399)
         assert seen == [200]
         with counting_batches(monkeypatch) as seen:
             assert view.chain_log(CHAIN_ID, ref(50).hash, 1, block_number=50) is not None

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Any, Final
 
-import pyarrow.compute as pc
+import pyarrow as pa
 import strawberry
 from sqlalchemy import ColumnElement
 from strawberry.scalars import JSON
 
 from deepnode_graphql.connections import Connection, check_first, connection_of
 from deepnode_graphql.cursors import Order
-from deepnode_graphql.filters import given
+from deepnode_graphql.filters import given, text
 from deepnode_graphql.moments import Moment
 from deepnode_graphql.nodes import Block, Finality
 from deepnode_graphql.reading import Reading
@@ -20,13 +20,24 @@ from deepnode_graphql.scalars import Address, Hex, Long
 from deepnode_ledger import batch as batches
 from deepnode_ledger import record
 from deepnode_ledger.decoding import Unknown, decode_log
+from deepnode_ledger.finding import (
+    OfAll,
+    OfContract,
+    OfKind,
+    OfProducer,
+    OfTask,
+    OfTransaction,
+    OfType,
+    Selection,
+)
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.record import ChainLog, Kind, TaskEvent
+from deepnode_ledger.snapshot import Found
 from deepnode_projections.tables import posting as posting_table
 
-SCANNED_MAX: Final = 4 * 65_536
-"""Log entries that one page may look through for its filter; the page ends there, and its cursor goes on from there."""
+BATCHES_MAX: Final = 32
+"""Batches that one page may open for its conditions; the page ends there, and its cursor goes on from there."""
 
 
 @strawberry.enum
@@ -42,12 +53,31 @@ class LogEntryKind(Enum):
     TASK_EVENT = "TASK_EVENT"
 
 
+@strawberry.enum
+class LogEntryOrder(Enum):
+    """How log entries are sorted.
+
+    Attributes:
+        POSITION_ASC: as the log grew.
+        POSITION_DESC: newest first.
+    """
+
+    POSITION_ASC = "POSITION_ASC"
+    POSITION_DESC = "POSITION_DESC"
+
+
 @strawberry.input
 class LogEntryWhere:
     """Which log entries; all conditions that are given must hold.
 
     Attributes:
         kind: only contract logs, or only task events.
+        transaction_hash: only the logs of this transaction (32 bytes).
+        address: only the logs of this contract.
+        event: only events of this name, such as Transfer, or task events of this type.
+        topic0: only contract logs with this first topic (32 bytes).
+        producer: only task events of this producer (its id in the manifest).
+        task: only task events that name this task in their data.
         position_gt: behind this position.
         position_gte: at or behind this position.
         position_lt: before this position.
@@ -55,6 +85,12 @@ class LogEntryWhere:
     """
 
     kind: LogEntryKind | None = strawberry.UNSET
+    transaction_hash: Hex | None = strawberry.UNSET
+    address: Address | None = strawberry.UNSET
+    event: str | None = strawberry.UNSET
+    topic0: Hex | None = strawberry.UNSET
+    producer: str | None = strawberry.UNSET
+    task: str | None = strawberry.UNSET
     position_gt: Long | None = strawberry.UNSET
     position_gte: Long | None = strawberry.UNSET
     position_lt: Long | None = strawberry.UNSET
@@ -117,41 +153,91 @@ def find_log_entry(reading: Reading, position: int, moment: Moment) -> LogEntry 
 
 
 def list_log_entries(
-    reading: Reading, where: LogEntryWhere | None, moment: Moment, first: int, after: str | None
+    reading: Reading, where: LogEntryWhere | None, order: LogEntryOrder, moment: Moment, first: int, after: str | None
 ) -> Connection[LogEntry]:
-    """Return a page of the log up to a moment, oldest first.
+    """Return a page of the log up to a moment.
 
-    A page may be shorter than ``first`` and still have a next one: see ``SCANNED_MAX``.
+    A page may be shorter than ``first`` and still have a next one: see ``BATCHES_MAX``.
 
     Raises:
-        BadInput: ``first`` or ``after`` breaks a rule.
+        BadInput: ``first``, ``after`` or a condition breaks a rule.
     """
     check_first(first)
     where = given(where) or LogEntryWhere()
     start, stop = _bounds(where, min(moment.position, reading.snapshot.head.last_position))
+    newest_first = order is LogEntryOrder.POSITION_DESC
+    by_position = _ORDERS[order]
     if after is not None:
-        start = max(start, _BY_POSITION.decode(after)[0] + 1)
-    kind = given(where.kind)
-    # Without a filter the page is a run of positions.
-    reach = min(stop, start + (first if kind is None else SCANNED_MAX) - 1)
+        passed = by_position.decode(after)[0]
+        start, stop = (start, min(stop, passed - 1)) if newest_first else (max(start, passed + 1), stop)
     page: list[record.LogEntry] = []
-    looked_through = start - 1
-    for position, entry in _scan(reading, start, reach, kind):
-        looked_through = position
-        if entry is not None:
-            page.append(entry)
-            if len(page) == first:
-                break
-    cursors = [_BY_POSITION.encode([entry.position]) for entry in page]
+    through = None
+    more = False
+    selection = _selection(where, reading.manifest)
+    for looks, found in enumerate(_look(reading, selection, start, stop, first, newest_first), 1):
+        room = first - len(page)
+        if room < found.entries.num_rows:
+            page += batches.entries(found.entries.slice(0, room), reading.snapshot.finality(found.entries))
+            through, more = page[-1].position, True
+            break
+        if found.entries.num_rows:
+            page += batches.entries(found.entries, reading.snapshot.finality(found.entries))
+        through = found.through
+        more = (through > start if newest_first else through < stop) and (len(page) == first or looks == BATCHES_MAX)
+        if more:
+            break
+    cursors = [by_position.encode([entry.position]) for entry in page]
     nodes = [_log_entry(entry, reading.manifest) for entry in page]
-    made = connection_of(nodes, cursors, more=looked_through < stop, continued=after is not None)
-    if looked_through >= start:
-        made.page_info.end_cursor = _BY_POSITION.encode([looked_through])
+    made = connection_of(nodes, cursors, more=more, continued=after is not None)
+    if through is not None:
+        made.page_info.end_cursor = by_position.encode([through])
     return made
 
 
+def _selection(where: LogEntryWhere, manifest: Manifest) -> Selection | None:
+    """Return what the conditions other than positions mean; None if there are none."""
+    parts: list[Selection] = []
+    if (transaction := given(where.transaction_hash)) is not None:
+        parts.append(OfTransaction(transaction))
+    if (task := given(where.task)) is not None:
+        parts.append(OfTask(text(task, "task")))
+    if (producer := given(where.producer)) is not None:
+        parts.append(OfProducer(text(producer, "producer")))
+    if (event := given(where.event)) is not None:
+        named = (abi for contract in manifest.contracts.values() for abi in contract.events.items())
+        topics = {topic0 for (topic0, _), abi in named if abi.name == event}
+        parts.append(OfType.named([text(event, "event"), *topics]))
+    if (topic0 := given(where.topic0)) is not None:
+        parts.append(OfType.named([bytes(topic0)]))
+    if (address := given(where.address)) is not None:
+        parts.append(OfContract(address))
+    if (kind := given(where.kind)) is not None:
+        parts.append(OfKind(Kind[kind.value]))
+    return OfAll(tuple(parts)) if parts else None
+
+
+def _look(
+    reading: Reading, selection: Selection | None, start: int, stop: int, first: int, newest_first: bool
+) -> Iterator[Found]:
+    if start > stop:
+        return
+    if selection is not None:
+        yield from reading.snapshot.find(selection, start, stop, newest_first=newest_first, page_entries=first + 1)
+        return
+    # Without a condition the page is a run of positions.
+    low, high = (max(start, stop - first + 1), stop) if newest_first else (start, min(stop, start + first - 1))
+    runs = list(reading.snapshot.read(low, high))
+    for batch in reversed(runs) if newest_first else runs:
+        backwards = pa.array(range(batch.num_rows - 1, -1, -1), pa.int64())
+        entries = batch.take(backwards) if newest_first else batch
+        yield Found(entries, entries.column("position")[batch.num_rows - 1].as_py())
+
+
 _POSITION: ColumnElement[Any] = posting_table.c.position
-_BY_POSITION: Final = Order("logEntries", (_POSITION,))
+_ORDERS: Final = {
+    LogEntryOrder.POSITION_ASC: Order("logEntries", (_POSITION,)),
+    LogEntryOrder.POSITION_DESC: Order("logEntries desc", (_POSITION,)),
+}
 
 
 def _bounds(where: LogEntryWhere, last: int) -> tuple[int, int]:
@@ -165,21 +251,6 @@ def _bounds(where: LogEntryWhere, last: int) -> tuple[int, int]:
     if (lte := given(where.position_lte)) is not None:
         stop = min(stop, lte)
     return start, stop
-
-
-def _scan(
-    reading: Reading, start: int, stop: int, kind: LogEntryKind | None
-) -> Iterator[tuple[int, record.LogEntry | None]]:
-    """Yield each entry of that kind and its position, and the last position of each run without one."""
-    if start > stop:
-        return
-    for batch in reading.snapshot.read(start, stop):
-        last = batch.column("position")[batch.num_rows - 1].as_py()
-        sealed = last <= reading.snapshot.head.sealed_position
-        chosen = batch if kind is None else batch.filter(pc.equal(batch.column("kind"), int(Kind[kind.value])))
-        for entry in batches.entries(chosen, record.Finality.SEALED if sealed else record.Finality.PENDING):
-            yield entry.position, entry
-        yield last, None
 
 
 def _log_entry(entry: record.LogEntry, manifest: Manifest) -> LogEntry:
