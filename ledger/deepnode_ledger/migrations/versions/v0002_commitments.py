@@ -39,9 +39,11 @@ STATEMENTS = (
         first_batch bigint PRIMARY KEY,
         last_batch bigint NOT NULL UNIQUE,
         postings bigint NOT NULL,
-        terms bytea STORAGE EXTERNAL NOT NULL,
-        batches bytea STORAGE EXTERNAL NOT NULL
+        terms bytea NOT NULL,
+        batches bytea NOT NULL
     )""",
+    # Not compressed, so that a part of a value is read without the rest.
+    "ALTER TABLE log.segment ALTER terms SET STORAGE EXTERNAL, ALTER batches SET STORAGE EXTERNAL",
     # Each checkpoint that was ever signed, kept before it is published: the tree must never be shown in two ways.
     """CREATE TABLE log.checkpoint (
         size bigint PRIMARY KEY,
