@@ -14,7 +14,7 @@ STATEMENTS = (
         f"CREATE INDEX pending_{column} ON log.pending ({column}) WHERE {column} IS NOT NULL"
         for column in ("transaction_hash", "topic0", "event_type", "producer", "task")
     ),
-    # sha256: of the batch's stored bytes, so that they can be checked, and be replaced from a copy that is right.
+    # sha256: of the batch's stored bytes, so that damage shows without decoding them.
     "ALTER TABLE log.batch ADD COLUMN sha256 bytea",
     """UPDATE log.batch SET sha256 = sha256(sealed.state) FROM log.sealed
         WHERE sealed.originator_id = 'log' AND sealed.originator_version = batch.number""",
