@@ -1,12 +1,21 @@
 """Many writers, one order: a reader that follows the log sees every position once, in order, and never a gap."""
 
+import hashlib
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
-from deepnode_ledger.record import LogEntry, TaskEvent
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from deepnode_ledger.log import Log
+from deepnode_ledger.record import Kind, LogEntry, TaskEvent
 from deepnode_ledger.snapshot import snapshot
 from deepnode_ledger.tail import Accepted
-from tests.ledger.histories import block, contents, opened, ref, task
+from tests.ledger import crowd
+from tests.ledger.histories import FIRST_BLOCK, block, contents, opened, ref, task
 
 WRITERS = 4
 EVENTS = 300
@@ -122,3 +131,69 @@ def test_many_programs_may_make_the_log_at_once(database_url: str) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+A_MILLION = crowd.Mix(
+    ranges=20,
+    range_blocks=50,
+    range_logs=1_000,
+    tail_blocks_between=14,
+    tail_logs=20,
+    producers=4,
+    events=3_000,
+    readers=10,
+)
+
+
+@pytest.mark.parametrize(
+    "mix",
+    [
+        pytest.param(A_MILLION, id="a million"),
+        pytest.param(
+            replace(A_MILLION, ranges=200, tail_blocks_between=28, events=50_000),
+            id="ten million",
+            marks=pytest.mark.soak,
+        ),
+    ],
+)
+def test_ten_readers_of_eight_writers_see_the_log_that_is_there(database_url: str, mix: crowd.Mix) -> None:
+    """Lets processes write ranges, blocks, reorgs, task events and seals at once; each reader's digest is the log's."""
+    with opened(database_url) as log:
+        log.extend(None, [block(FIRST_BLOCK, logs=mix.tail_logs)])
+        seen = crowd.gather(database_url, mix)
+        held, digest = audit(log, mix)
+    assert held > mix.ranges * mix.range_blocks * mix.range_logs + mix.producers * mix.events
+    assert len(seen) == mix.readers
+    for reader in seen:
+        assert (reader.place.position, reader.digest) == (held, digest)
+    assert sum(reader.rollbacks for reader in seen) > 0, "no reader saw a reorg"
+    assert sum(reader.resumptions for reader in seen) > 0, "no reader resumed"
+
+
+def audit(log: Log, mix: crowd.Mix) -> tuple[int, str]:
+    """Read the log at rest: it holds what the writers were told that it holds. Return its length and its digest."""
+    digest = hashlib.sha256()
+    batches = []
+    with snapshot(log.datastore) as view:
+        assert view.head.sealed_position == view.head.last_position
+        for batch in view.read(1):
+            digest.update(crowd.places_and_keys(batch))
+            batches.append(batch.select(["kind", "block_number", "block_hash", "log_index", "producer", "sequence"]))
+    table = pa.Table.from_batches(batches)
+    tasks = table.filter(pc.equal(table["kind"], int(Kind.TASK_EVENT))).to_pydict()
+    told: dict[str, list[int]] = {}
+    for producer, sequence in zip(tasks["producer"], tasks["sequence"], strict=True):
+        told.setdefault(producer, []).append(sequence)
+    each = list(range(1, mix.events + 1))
+    assert told == {**{f"urn:{n}": each for n in range(mix.producers)}, crowd.END: [1]}
+    logs = table.filter(pc.equal(table["kind"], int(Kind.CHAIN_LOG)))
+    numbers, counts = np.unique(logs["block_number"].to_numpy(), return_counts=True)
+    assert set(counts.tolist()) == {mix.tail_logs, mix.range_logs}
+    tip = log.chain().tip
+    assert tip is not None
+    assert numbers.tolist() == list(range(FIRST_BLOCK, tip.number + 1))
+    # Every block in one piece, of one hash, each log of it once: so no key is in the log twice.
+    assert np.array_equal(logs["block_number"].to_numpy(), np.repeat(numbers, counts))
+    assert np.array_equal(logs["log_index"].to_numpy(), np.concatenate([np.arange(count) for count in counts]))
+    assert len(logs["block_hash"].unique()) == len(numbers)
+    return view.head.last_position, digest.hexdigest()

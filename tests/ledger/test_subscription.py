@@ -42,6 +42,7 @@ class Copy:
     def take(self, change: Change) -> None:
         if isinstance(change, RolledBack):
             assert change.place.position < len(self.held), "a rollback takes something back"
+            assert change.place.reorg > self.place.reorg, "a reorg is told once"
             del self.held[change.place.position :]
         else:
             new = list(entries(change.batch, change.finality))
@@ -92,14 +93,15 @@ def following(url: str, **options: Any) -> Iterator["queue.SimpleQueue[Change | 
         except Exception as error:  # noqa: BLE001 - handed to the test's own thread
             changes.put(error)
 
-    thread = threading.Thread(target=read)
+    thread = threading.Thread(target=read, daemon=True)
     thread.start()
     try:
         yield changes
     finally:
         stop.set()
         ask(url, f"NOTIFY {CHANNEL}")
-        thread.join()
+        thread.join(timeout=WAIT_SECONDS)
+    assert not thread.is_alive(), "the reader did not stop"
 
 
 def ask(url: str, statement: str) -> list[tuple[Any, ...]]:
