@@ -20,9 +20,9 @@ from tests.ledger import histories
 from tests.ledger.histories import FIRST_BLOCK, GENESIS, contents, everything, placed, ref, run, task
 from tests.ledger.servers import OLDEST, debian_server, login, without_role
 
-IMMUTABLE = ("batch", "checkpoint", "reorg", "sealed", "sealing")
+IMMUTABLE = ("batch", "checkpoint", "cosignature", "reorg", "sealed", "sealing")
 CHANGEABLE = ("chain", "coverage", "head", "header", "pending", "segment", "task_key")
-COLUMN = {"checkpoint": "size", "sealed": "topic"}
+COLUMN = {"checkpoint": "size", "cosignature": "size", "sealed": "topic"}
 
 CHANGES = {
     "UPDATE": "UPDATE log.{table} SET {column} = {column}",
@@ -82,10 +82,11 @@ def live(log: Log) -> None:
 
 @pytest.fixture
 def lived(log: Log) -> Log:
-    """A log with a row at least in each table that has rows by now; a checkpoint is put in by hand."""
+    """A log with a row at least in each table that has rows by now; a cosigned checkpoint is put in by hand."""
     live(log)
     with log.datastore.transaction(commit=True) as cursor:
         cursor.execute("INSERT INTO log.checkpoint VALUES (1, %s, 'a note')", (bytes(32),))
+        cursor.execute("INSERT INTO log.cosignature VALUES (1, 'a witness', %s, 'a line')", (bytes(4),))
     assert all(everything(log)[table] for table in IMMUTABLE)
     return log
 

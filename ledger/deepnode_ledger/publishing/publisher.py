@@ -34,6 +34,7 @@ from deepnode_ledger.transparency import (
     Signer,
     TileHashes,
     TreeHead,
+    add_cosignatures,
     consistency_proof,
     open_checkpoint,
     sign_head,
@@ -156,9 +157,9 @@ class Publisher:
                 newest = self._grow(newest, entries)
             if newest is None:
                 return None
-            published = self._witness(newest, entries, sealed - newest.size)
-            same = shown is not None and published.note == shown.note
-            return None if same and not entries and not published.faults else published
+            published, asked = self._witness(newest, entries, sealed - newest.size)
+            same = self._directory.checkpoint() == (shown.note if shown else None)
+            return None if same and not entries and not asked else published
 
     def refill(self) -> None:
         """Write every file that is missing anew from the log, and compare all others with it.
@@ -197,7 +198,7 @@ class Publisher:
             sealed = load_head(cursor).sealed_position
         if newest is None:
             return None, sealed
-        head = open_checkpoint(newest.note, self._signer.verifier, origin=self._origin).head
+        head = self._opened(newest.note)
         if (head.size, head.root) != (newest.size, newest.root):
             raise Damaged(f"log.checkpoint holds size {newest.size} with the note of another one, of {head.size}")
         if sealed < newest.size:
@@ -214,7 +215,7 @@ class Publisher:
         if text is None:
             return None
         try:
-            head = open_checkpoint(text, self._signer.verifier, origin=self._origin).head
+            head = self._opened(text)
         except BadInput as error:
             raise Damaged(
                 f"{path} is no checkpoint of {self._origin} ({error}): changed by hand, or another log's directory? "
@@ -288,24 +289,47 @@ class Publisher:
         self._directory.sync()
         self._prove(newest, TreeHead(self._origin, newest.size, newest.root))
 
-    def _witness(self, newest: SignedCheckpoint, entries: int, behind: int) -> Published:
-        """Ask the witnesses who have not cosigned yet, and show the checkpoint if enough have."""
+    def _witness(self, newest: SignedCheckpoint, entries: int, behind: int) -> tuple[Published, bool]:
+        """Ask the witnesses who have not cosigned yet, if it is time, and show the checkpoint if enough have."""
         head = TreeHead(self._origin, newest.size, newest.root)
         faults: list[WitnessFault] = []
-        public, note, lines = self._show(newest)
-        return Published(head, note, entries, behind, tuple(line.name for line in lines), public, tuple(faults))
+        services = self._witnesses.due(self._cosigned(newest)[1])
+        if services:
+            with reading(self._datastore) as cursor:
+                seen = signed.last_cosigned(cursor, [each.key for each in services])
+            lines, faults = self._witnesses.ask(
+                services, head, newest.note, seen, lambda: TileHashes(newest.size, self._directory.read_tile)
+            )
+            with self._datastore.transaction(commit=True) as cursor:
+                signed.add_cosignatures(cursor, newest.size, lines)
+        public, note, cosignatures = self._show(newest)
+        names = tuple(line.name for line in cosignatures)
+        return Published(head, note, entries, behind, names, public, tuple(faults)), bool(services)
 
     def _show(self, newest: SignedCheckpoint) -> tuple[bool, str, Sequence[Signature]]:
         """Let readers see a checkpoint, if enough witnesses have cosigned it."""
-        note, lines = self._cosigned(newest)
-        if len(lines) < self._quorum:
-            return False, note, lines
+        note, cosignatures = self._cosigned(newest)
+        if len(cosignatures) < self._quorum:
+            return False, note, cosignatures
         shown = self._directory.checkpoint()
         if shown != note:
             self._directory.replace_checkpoint(note)
-            since = 0 if shown is None else open_checkpoint(shown, self._signer.verifier, origin=self._origin).head.size
+            since = 0 if shown is None else self._opened(shown).size
             self._directory.forget_partials(newest.size, since)
-        return True, note, lines
+        return True, note, cosignatures
 
     def _cosigned(self, newest: SignedCheckpoint) -> tuple[str, Sequence[Signature]]:
-        return newest.note, ()
+        """Return a checkpoint with the stored lines of the witnesses, and those lines."""
+        keys = [each.key for each in self._witnesses.services]
+        with reading(self._datastore) as cursor:
+            lines = signed.cosignatures(cursor, newest.size) if keys else ""
+        if not lines:
+            return newest.note, ()
+        try:
+            note = str(add_cosignatures(newest.note, lines, keys))
+            return note, open_checkpoint(note, self._signer.verifier, keys, origin=self._origin).cosignatures
+        except BadInput as error:
+            raise Damaged(f"log.cosignature holds for size {newest.size} what was never verified: {error}") from error
+
+    def _opened(self, note: str) -> TreeHead:
+        return open_checkpoint(note, self._signer.verifier, origin=self._origin).head

@@ -4,6 +4,7 @@ A checkpoint is stored before anybody sees it, so the log can never be shown in 
 is published, and a publisher that finds another one than it started from signs nothing.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +12,7 @@ from psycopg import Cursor
 from psycopg.rows import DictRow
 
 from deepnode_ledger.errors import TryAgain
-from deepnode_ledger.transparency import TreeHead
+from deepnode_ledger.transparency import Signature, TreeHead, Witness
 
 PAGE: Final = 1_000
 
@@ -64,6 +65,35 @@ def add(cursor: Cursor[DictRow], head: TreeHead, note: str, *, behind: int) -> S
         )
     cursor.execute("INSERT INTO log.checkpoint (size, root, note) VALUES (%s, %s, %s)", (head.size, head.root, note))
     return SignedCheckpoint(head.size, head.root, note)
+
+
+def cosignatures(cursor: Cursor[DictRow], size: int) -> str:
+    """Return the lines that witnesses have put under the checkpoint of a size, in the order of their names."""
+    cursor.execute("SELECT line FROM log.cosignature WHERE size = %s ORDER BY name, key_id", (size,))
+    return "".join(row["line"] for row in cursor.fetchall())
+
+
+def last_cosigned(cursor: Cursor[DictRow], witnesses: Collection[Witness]) -> dict[Witness, int]:
+    """Return for each witness that ever cosigned the size of the last tree that it cosigned."""
+    found = {}
+    for witness in witnesses:
+        cursor.execute(
+            "SELECT max(size) AS size FROM log.cosignature WHERE name = %s AND key_id = %s",
+            (witness.name, witness.key_id),
+        )
+        row = cursor.fetchone()
+        if row is not None and row["size"] is not None:
+            found[witness] = row["size"]
+    return found
+
+
+def add_cosignatures(cursor: Cursor[DictRow], size: int, lines: Collection[Signature]) -> None:
+    """Store verified cosignatures of the checkpoint of a size; a witness's first one stays."""
+    for line in lines:
+        cursor.execute(
+            "INSERT INTO log.cosignature (size, name, key_id, line) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            (size, line.name, line.key_id, str(line)),
+        )
 
 
 def _checkpoint(row: DictRow | None) -> SignedCheckpoint | None:

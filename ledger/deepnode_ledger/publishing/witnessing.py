@@ -5,6 +5,7 @@ cosignatures for one of them. What a witness answers is believed when its known 
 that is away, slow or wrong is reported and holds up nothing but itself.
 """
 
+import contextlib
 import queue
 import threading
 import time
@@ -79,7 +80,7 @@ class Witnesses:
         self.services = tuple(services)
         self._rest_seconds = rest_seconds
         self._pool = urllib3.PoolManager(retries=False)
-        self._resting: dict[Witness, float] = {}
+        self._rests_until_seconds: dict[Witness, float] = {}
         self._busy: dict[Witness, threading.Thread] = {}
 
     def due(self, signed: Sequence[Signature]) -> list[WitnessService]:
@@ -90,7 +91,7 @@ class Witnesses:
             each
             for each in self.services
             if (each.key.name, each.key.key_id) not in have
-            and self._resting.get(each.key, now_seconds) <= now_seconds
+            and self._rests_until_seconds.get(each.key, now_seconds) <= now_seconds
             and not (each.key in self._busy and self._busy[each.key].is_alive())
         ]
 
@@ -127,29 +128,25 @@ class Witnesses:
                 answer = WitnessFault(service.key.name, str(error))
             answers.put((service, answer))
 
-        waiting = {service.key: service for service in services}
         for service in services:
             # A daemon: a witness that sends a byte now and then must not keep the program from ending.
             self._busy[service.key] = threading.Thread(target=inquire, args=(service,), daemon=True)
             self._busy[service.key].start()
-        signatures, faults = list[Signature](), list[WitnessFault]()
+        told: dict[Witness, Signature | WitnessFault] = {}
         until_seconds = time.monotonic() + ANSWER_SECONDS
-        while waiting:
-            try:
+        with contextlib.suppress(queue.Empty):
+            while len(told) < len(services):
                 service, answer = answers.get(timeout=max(0, until_seconds - time.monotonic()))
-            except queue.Empty:
-                faults += [
-                    WitnessFault(key.name, f"{each.url} did not answer within {ANSWER_SECONDS} s")
-                    for key, each in waiting.items()
-                ]
-                break
-            del waiting[service.key]
-            if isinstance(answer, Signature):
-                signatures.append(answer)
+                told[service.key] = answer
+        signatures, faults = list[Signature](), list[WitnessFault]()
+        for service in services:
+            late = WitnessFault(service.key.name, f"{service.url} did not answer within {ANSWER_SECONDS} s")
+            outcome = told.get(service.key, late)
+            if isinstance(outcome, Signature):
+                signatures.append(outcome)
             else:
-                faults.append(answer)
-                waiting_again_seconds = time.monotonic() + self._rest_seconds
-                self._resting[service.key] = waiting_again_seconds
+                faults.append(outcome)
+                self._rests_until_seconds[service.key] = time.monotonic() + self._rest_seconds
         return signatures, faults
 
     def _cosignature(
