@@ -48,3 +48,10 @@ def files(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != ".lock"
     }
+
+
+def checkpoints(log: Log) -> list[int]:
+    """The sizes that were signed."""
+    with log.datastore.cursor() as cursor:
+        cursor.execute("SELECT size FROM log.checkpoint ORDER BY size")
+        return [row["size"] for row in cursor.fetchall()]
