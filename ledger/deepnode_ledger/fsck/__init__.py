@@ -1,0 +1,9 @@
+"""Checking a log: everything that can be rebuilt from its stored bytes is rebuilt and compared.
+
+``fsck`` yields each ``Difference``; a log without one is what was written. What the bytes mean is not looked at here.
+"""
+
+from deepnode_ledger.fsck.check import fsck
+from deepnode_ledger.fsck.difference import Difference, Report
+
+__all__ = ["Difference", "Report", "fsck"]

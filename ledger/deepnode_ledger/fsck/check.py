@@ -1,0 +1,156 @@
+"""The check itself: one snapshot, one walk through the stored batches, everything else rebuilt from them.
+
+The batches are read once, one at a time, and each part of the check takes from them what it compares. So a log of any
+size needs the same memory; only the headers of the tail and the reorgs are held as a whole.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import Connection, IsolationLevel
+from psycopg.conninfo import make_conninfo
+from psycopg.errors import InsufficientPrivilege, InvalidSchemaName, UndefinedTable
+from psycopg.pq import TransactionStatus
+
+from deepnode_ledger import tables
+from deepnode_ledger.database import CONNECT_TIMEOUT_SECONDS, become_role, database_errors, parse_url
+from deepnode_ledger.errors import BadInput
+from deepnode_ledger.fsck.difference import Difference, Findings, Report
+from deepnode_ledger.fsck.published import PublishedTree
+from deepnode_ledger.fsck.rows import one
+from deepnode_ledger.fsck.sealings import Sealings
+from deepnode_ledger.fsck.segments import Segments
+from deepnode_ledger.fsck.signed_tree import SignedTree
+from deepnode_ledger.fsck.standing import Reorgs, check_coverage, check_head
+from deepnode_ledger.fsck.stored_batches import StoredBatches, Walked
+from deepnode_ledger.fsck.tail_rows import Tail
+from deepnode_ledger.fsck.task_keys import TaskKeys
+from deepnode_ledger.transparency import Verifier
+
+Progress = Callable[[Report], None]
+
+
+def fsck(
+    source: str | Connection[Any],
+    *,
+    directory: Path | None = None,
+    verifier: Verifier | None = None,
+    report: Report | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Difference]:
+    """Rebuild everything from the stored batches alone, and yield what differs: the batches' own faults first.
+
+    Nothing is changed. Behind a batch that cannot be read, only the batches themselves are looked at.
+
+    Args:
+        source: the database's URL, or a connection with a transaction that sees one state.
+        directory: where the log is published, to compare its files too.
+        verifier: the log's key, to verify what it signed.
+        report: is filled in while the check goes on.
+        progress: called behind every batch.
+
+    Raises:
+        BadInput: there is no log, its tables are of another version, or the directory is not there.
+        TryAgain: the database is away.
+    """
+    kept = Report() if report is None else report
+    if isinstance(source, str):
+        with database_errors(source), _one_state(source) as connection:
+            yield from _check(connection, directory, verifier, kept, progress)
+    else:
+        assert source.info.transaction_status == TransactionStatus.INTRANS, "all is read in one transaction"
+        yield from _check(source, directory, verifier, kept, progress)
+
+
+def _check(
+    connection: Connection[Any],
+    directory: Path | None,
+    verifier: Verifier | None,
+    report: Report,
+    progress: Progress | None,
+) -> Iterator[Difference]:
+    _check_version(connection)
+    of_tree, of_segments, of_entries, of_keys, of_standing, of_tail, of_files = (Findings() for _ in range(7))
+    published = None if directory is None else PublishedTree(directory, connection, of_files, report)
+    stored = StoredBatches(connection)
+    tree = SignedTree(connection, of_tree, report, verifier, published)
+    segments = Segments(connection, of_segments)
+    keys = TaskKeys(connection, of_keys, report)
+    sealings = Sealings(connection, of_standing, report)
+    reorgs: Reorgs | None = None
+    for found in stored.walk():
+        if isinstance(found, Difference):
+            yield found
+            continue
+        report.batches += 1
+        if stored.intact:
+            reorgs = reorgs or Reorgs(connection, of_standing, stored.order.chain_id)
+            _take_in(found, tree, segments, keys, sealings, reorgs)
+        if progress is not None:
+            progress(report)
+    if stored.intact:
+        report.root = tree.edge.root
+        sealed_position = stored.order.position
+        tree.finish()
+        segments.finish()
+        sealings.finish(stored.number)
+        tail = Tail(connection, of_tail, of_entries, stored.order, sealings.newest)
+        tail.check_chain()
+        reorgs = reorgs or Reorgs(connection, of_standing, stored.order.chain_id)
+        for page in tail.entries():
+            report.pending += page.num_rows
+            keys.add(page)
+            sealings.behind("the tail", page)
+            reorgs.add(page)
+        keys.finish()
+        reorgs.finish(stored.order.position)
+        check_head(
+            connection,
+            of_standing,
+            last_position=stored.order.position,
+            sealed_position=sealed_position,
+            batches=stored.number,
+        )
+        check_coverage(connection, of_standing, stored.order.chain_id)
+        if published is not None:
+            published.finish(tree.edge)
+    for findings in (of_tree, of_segments, of_entries, of_keys, of_standing, of_tail, of_files):
+        yield from findings.kept
+
+
+def _take_in(
+    walked: Walked, tree: SignedTree, segments: Segments, keys: TaskKeys, sealings: Sealings, reorgs: Reorgs
+) -> None:
+    tree.add(walked.batch)
+    segments.add(walked.number, walked.batch)
+    keys.add(walked.batch)
+    sealings.add(walked.number, walked.batch)
+    reorgs.add(walked.batch)
+
+
+@contextmanager
+def _one_state(url: str) -> Iterator[Connection[Any]]:
+    timeout_seconds = parse_url(url).get("connect_timeout", CONNECT_TIMEOUT_SECONDS)
+    with psycopg.connect(make_conninfo(url, connect_timeout=timeout_seconds), autocommit=True) as connection:
+        become_role(connection)
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        with connection.transaction():
+            yield connection
+
+
+def _check_version(connection: Connection[Any]) -> None:
+    try:
+        row = one(connection, "SELECT version_num FROM log.alembic_version")
+    except (InvalidSchemaName, UndefinedTable) as error:
+        raise BadInput("there is no log in this database, or one from before its tables had versions") from error
+    except InsufficientPrivilege as error:
+        raise BadInput(f"this login may not read the log ({error.diag.message_primary})") from error
+    if row is None or row[0] != tables.VERSION:
+        found = None if row is None else row[0]
+        raise BadInput(
+            f"the log's tables are of version {found}, this program checks {tables.VERSION}: run `deepnode log migrate`"
+        )
