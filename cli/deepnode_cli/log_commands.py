@@ -4,7 +4,7 @@ import json
 
 import typer
 
-from deepnode_cli import settings
+from deepnode_cli import publish, settings
 from deepnode_ledger.schema import upgrade
 
 app = typer.Typer(help="Look after the log itself.", no_args_is_help=True, rich_markup_mode=None)
@@ -13,7 +13,10 @@ app = typer.Typer(help="Look after the log itself.", no_args_is_help=True, rich_
 @app.callback()
 def log() -> None:
     """Look after the log itself."""
-    # With a callback, the one command there is keeps its name.
+
+
+app.command()(publish.publish)
+app.command()(publish.proof)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """The settings: one place that says their names on the command line and in the environment, and their defaults."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -78,6 +79,49 @@ TaskFiles = Annotated[
     typer.Option("--task-events", help="A JSON Lines file of task events to follow.", metavar="FILE"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write what happens to stdout, one JSON object a line.")]
+
+LogDirectory = Annotated[
+    Path,
+    typer.Option(
+        "--log-directory",
+        envvar="DEEPNODE_LOG_DIRECTORY",
+        help="The directory that the log is published in.",
+        metavar="DIRECTORY",
+    ),
+]
+LogKey = Annotated[
+    Path,
+    typer.Option(
+        "--log-key", envvar="DEEPNODE_LOG_KEY", help="The file of the log's secret key (deepnode keys).", metavar="FILE"
+    ),
+]
+
+
+def witnesses_of_environment() -> list[str]:
+    """Read DEEPNODE_WITNESSES: witnesses as in --witness, with commas between them."""
+    return [each.strip() for each in os.environ.get("DEEPNODE_WITNESSES", "").split(",") if each.strip()]
+
+
+WitnessList = Annotated[
+    list[str],
+    typer.Option(
+        "--witness",
+        # Not by envvar: that would be split at white space, and there is some in each.
+        default_factory=witnesses_of_environment,
+        show_default=False,
+        help="A witness's verifier key, a space and its URL; for several repeat it. [env var: DEEPNODE_WITNESSES]",
+        metavar="'VKEY URL'",
+    ),
+]
+WitnessQuorum = Annotated[
+    int,
+    typer.Option(
+        "--witness-quorum",
+        envvar="DEEPNODE_WITNESS_QUORUM",
+        help="Show a checkpoint once that many witnesses have cosigned it.",
+        min=0,
+    ),
+]
 
 LOOPBACK: Final = "127.0.0.1"
 API_PORT: Final = 8000

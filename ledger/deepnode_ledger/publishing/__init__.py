@@ -1,7 +1,17 @@
 """Publishing the sealed log: its tree as static files, signed checkpoints, witnesses."""
 
 from deepnode_ledger.publishing.directory import Directory, PublishedFiles
+from deepnode_ledger.publishing.proof import prove
 from deepnode_ledger.publishing.publisher import Published, Publisher
 from deepnode_ledger.publishing.witnessing import Witnesses, WitnessFault, WitnessService
 
-__all__ = ["Directory", "Published", "PublishedFiles", "Publisher", "WitnessFault", "WitnessService", "Witnesses"]
+__all__ = [
+    "Directory",
+    "Published",
+    "PublishedFiles",
+    "Publisher",
+    "WitnessFault",
+    "WitnessService",
+    "Witnesses",
+    "prove",
+]

@@ -148,9 +148,8 @@ class Publisher:
             newest, sealed = self._stand()
             shown = self._shown(newest)
             if newest is not None and (shown is None or shown.size < newest.size):
-                # A crash came between the commit and the file, or witnesses were missing.
-                if shown is None:
-                    self._refill_if_lost(newest)
+                # A crash came between the commit and the file, or witnesses were missing; or the files are behind.
+                self._catch_up(newest, shown)
                 self._show(newest)
             entries = min(sealed - (newest.size if newest else 0), self._round_entries)
             if entries:
@@ -175,7 +174,7 @@ class Publisher:
             newest, _ = self._stand()
             self._shown(newest)
             if newest is not None:
-                self._refill(newest)
+                self._regrow(Growth(Edge(), [], self._directory), newest)
 
     def follow(self, stop: threading.Event) -> Iterator[Published]:
         """Publish as the log is sealed, until told to stop; yield what the rounds did.
@@ -265,15 +264,19 @@ class Publisher:
         except NotProven as error:
             raise Damaged(f"{what}: {error}. {then}") from error
 
-    def _refill_if_lost(self, newest: SignedCheckpoint) -> None:
-        """Where readers have no checkpoint, the files may be lost, or have never come to be."""
+    def _catch_up(self, newest: SignedCheckpoint, shown: SignedCheckpoint | None) -> None:
+        """Make sure that the files of the newest checkpoint are there before readers see it.
+
+        They are not if the directory was lost or is an older copy, or if the checkpoint was signed on another machine.
+        """
         try:
             resume(self._directory, newest.size, newest.root)
         except Damaged:
-            self._refill(newest)
+            lost = Growth(Edge(), [], self._directory)
+            self._regrow(lost if shown is None else resume(self._directory, shown.size, shown.root), newest)
 
-    def _refill(self, newest: SignedCheckpoint) -> None:
-        growth = Growth(Edge(), [], self._directory)
+    def _regrow(self, growth: Growth, newest: SignedCheckpoint) -> None:
+        """Write what is missing up to the newest checkpoint; compare the tree with each that was signed on the way."""
         while growth.edge.size < newest.size:
             with reading(self._datastore) as cursor:
                 page = signed.page_behind(cursor, growth.edge.size)
