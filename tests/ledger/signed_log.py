@@ -10,6 +10,7 @@ from deepnode_ledger.transparency import (
     Edge,
     Signer,
     TreeHead,
+    WitnessSigner,
     bundles_of,
     encode_bundle,
     leaf_hashes,
@@ -20,6 +21,7 @@ from deepnode_ledger.transparency.tile import WIDTH
 from tests.ledger.histories import FIRST_BLOCK, block, placed, ref, run, task
 
 SIGNER = Signer.generate("log.example/deepnode")
+WITNESS = WitnessSigner.generate("witness.example")
 
 
 def header(number: int, branch: str = "a") -> Header:
@@ -58,15 +60,18 @@ def leaves(log: Log) -> list[bytes]:
 
 
 def sign(log: Log, size: int, directory: Path | None = None) -> str:
-    """Sign the tree of so many entries, store its checkpoint, and publish it if a directory is given."""
+    """Sign the tree of so many entries, have it cosigned, store both, and publish it if a directory is given."""
     entries = leaves(log)[:size]
     edge, _ = Edge().extend(leaf_hashes(entries))
-    text = str(sign_head(TreeHead(SIGNER.name, size, edge.root), [SIGNER]))
+    head = TreeHead(SIGNER.name, size, edge.root)
+    text = str(sign_head(head, [SIGNER]))
+    line = WITNESS.cosign(str(head), 1_700_000_000)
     if directory is not None:
         publish(entries, directory)
-        (directory / "checkpoint").write_text(text)
+        (directory / "checkpoint").write_text(f"{text}{line}")
     with log.datastore.transaction(commit=True) as cursor:
         cursor.execute("INSERT INTO log.checkpoint VALUES (%s, %s, %s)", (size, edge.root, text))
+        cursor.execute("INSERT INTO log.cosignature VALUES (%s, %s, %s, %s)", (size, line.name, line.key_id, str(line)))
     return text
 
 

@@ -27,6 +27,7 @@ class Rows(Iterator[TupleRow]):
         declared = ClientCursor(connection)
         declared.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {query}".encode(), values)
         declared.close()
+        self._close = f"CLOSE {name}".encode()
         self._fetched = connection.cursor(row_factory=tuple_row, binary=True)
         self._fetch = f"FETCH FORWARD {at_once} FROM {name}".encode()
         self._rows = self._all()
@@ -45,6 +46,7 @@ class Rows(Iterator[TupleRow]):
     def _all(self) -> Iterator[TupleRow]:
         while rows := self._fetched.execute(self._fetch).fetchall():
             yield from rows
+        self._fetched.execute(self._close)
 
     def take(self) -> TupleRow:
         """Return the row to come, which must be there, and go on to the one behind it."""

@@ -14,7 +14,7 @@ from deepnode_ledger import leaf
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.fsck.difference import Findings, Report, shown
 from deepnode_ledger.fsck.published import PublishedTree
-from deepnode_ledger.fsck.rows import Rows, every, one
+from deepnode_ledger.fsck.rows import Rows
 from deepnode_ledger.transparency import Edge, Verifier, leaf_hashes, note, open_checkpoint, parse_head
 
 
@@ -55,14 +55,20 @@ class SignedTree:
         self._compare()
         for size, _, _ in self._signed:
             self._findings.note(f"log.checkpoint size {size}", f"a size up to {self.edge.size}, the sealed part", size)
-        if one(self._connection, "SELECT to_regclass('log.cosignature')::text") != (None,):
-            orphans = every(
-                self._connection,
-                "SELECT DISTINCT size FROM log.cosignature c"
-                " WHERE NOT EXISTS (SELECT FROM log.checkpoint k WHERE k.size = c.size) ORDER BY size LIMIT 10",
-            )
-            for (size,) in orphans:
-                self._findings.note(f"log.cosignature size {size}", "a checkpoint of that size", "none")
+        for size, name, key_id, line, signed in Rows(
+            self._connection,
+            "SELECT c.size, c.name, c.key_id, c.line, k.size IS NOT NULL FROM log.cosignature c"
+            " LEFT JOIN log.checkpoint k USING (size) ORDER BY 1, 2, 3",
+        ):
+            where = f"log.cosignature size {size} of {name!r:.80}"
+            if not signed:
+                self._findings.note(where, "a checkpoint of that size", "none")
+            try:
+                keys = [each.key for each in note.parse_signatures(line)]
+            except BadInput as error:
+                self._findings.note(f"{where}: line", "a signature line", error)
+                continue
+            self._findings.compare(f"{where}: key in its line", [(name, key_id)], keys)
 
     def _room(self) -> int:
         """How many entries there are up to where the tree is next looked at."""

@@ -44,7 +44,7 @@ class StoredBatches:
     def walk(self) -> Iterator[Difference | Walked]:
         """Yield what is wrong, and each batch that can be read."""
         yield from self._strays()
-        last = self._last_known()
+        indexed, counted = self._known()
         index = Rows(
             self._connection,
             "SELECT number, first_position, last_position, first_block, last_block, sha256 FROM log.batch"
@@ -61,6 +61,9 @@ class StoredBatches:
         notified = 0
         for row in states:
             number, notification_id = row[0], row[4]
+            if number > max(indexed, counted):
+                yield Difference(f"log.sealed batch {number}", f"no such row: the log has {indexed} batches", "a row")
+                continue
             if number > self.number + 1:
                 yield self._missing(number - 1)
             while index.next is not None and index.next[0] < number:
@@ -68,18 +71,14 @@ class StoredBatches:
                 if skipped[0] < 1:
                     yield Difference(f"log.batch number {skipped[0]}", "no such row", "a row")
             self.number = number
-            if number > last:
-                yield Difference(f"log.sealed batch {number}", f"no such row: the log has {last} batches", "a row")
-                self.intact = False
-                continue
             known = index.take() if index.next is not None and index.next[0] == number else None
             if notification_id <= notified:
                 where = f"log.sealed batch {number}: notification_id"
                 yield Difference(where, f"above {notified}, the one before", shown(notification_id))
             notified = max(notified, notification_id)
             yield from self._batch(row, known)
-        if last > self.number:
-            yield self._missing(last)
+        if indexed > self.number:
+            yield self._missing(indexed)
 
     def _batch(self, row: tuple[Any, ...], known: tuple[Any, ...] | None) -> Iterator[Difference | Walked]:
         number, topic, size_bytes, state, _ = row
@@ -134,15 +133,15 @@ class StoredBatches:
         for stream, version in rows:
             yield Difference(f"log.sealed originator {stream!r:.80} version {version}", "no such row", "a row")
 
-    def _last_known(self) -> int:
-        """The newest batch that somebody knows of. One that nobody knows of does not belong to the log."""
+    def _known(self) -> tuple[int, int]:
+        """The newest batch of the index, and of those who count: a row behind both belongs to nobody."""
         row = one(
             self._connection,
-            "SELECT greatest((SELECT max(number) FROM log.batch), (SELECT max(batches) FROM log.sealing), least("
-            " (SELECT batches FROM log.head), (SELECT max(originator_version) FROM log.sealed)))",
+            "SELECT coalesce((SELECT max(number) FROM log.batch), 0),"
+            " greatest((SELECT max(batches) FROM log.sealing), (SELECT max(batches) FROM log.head), 0)",
         )
         assert row is not None
-        return row[0] or 0
+        return row[0], row[1]
 
 
 def _index_row(number: int, batch: pa.RecordBatch, known: tuple[Any, ...]) -> Iterator[Difference]:

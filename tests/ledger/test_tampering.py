@@ -1,0 +1,411 @@
+"""A hand that may do anything in the database changes one thing, and the check names the place of it first."""
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pytest
+
+from deepnode_ledger import batch as batches
+from deepnode_ledger import segment
+from deepnode_ledger.batch_versions import SCHEMA, TOPIC
+from deepnode_ledger.database import url_of
+from deepnode_ledger.fsck import Difference, fsck
+from deepnode_ledger.log import Log
+from tests.ledger import signed_log
+from tests.ledger.histories import everything
+
+IMMUTABLE = ("sealed", "batch", "sealing", "reorg", "checkpoint", "cosignature")
+
+
+@contextmanager
+def superuser(log: Log) -> Iterator[psycopg.Connection[Any]]:
+    """A connection that switches the triggers off, changes, and puts them back."""
+    with psycopg.connect(url_of(log.datastore)) as connection:
+        for table in IMMUTABLE:
+            connection.execute(f"ALTER TABLE log.{table} DISABLE TRIGGER ALL".encode())
+        yield connection
+        for table in IMMUTABLE:
+            connection.execute(f"ALTER TABLE log.{table} ENABLE ALWAYS TRIGGER immutable".encode())
+
+
+def differences(log: Log, directory: Path | None = None) -> list[Difference]:
+    return list(fsck(url_of(log.datastore), directory=directory, verifier=signed_log.SIGNER.verifier))
+
+
+@pytest.fixture
+def signed(log: Log) -> Log:
+    """A log with a row in every table, signed at its end."""
+    signed_log.live(log)
+    signed_log.sign(log, 100)
+    signed_log.sign(log, len(signed_log.leaves(log)))
+    assert all(everything(log)[table] for table in everything(log))
+    assert differences(log) == []
+    return log
+
+
+def with_state(connection: psycopg.Connection[Any], number: int, change: Callable[[bytes], bytes]) -> None:
+    """Change the bytes of a stored batch."""
+    row = connection.execute("SELECT state FROM log.sealed WHERE originator_version = %s", (number,)).fetchone()
+    assert row is not None
+    connection.execute(
+        "UPDATE log.sealed SET state = %s WHERE originator_version = %s", (change(bytes(row[0])), number)
+    )
+
+
+def flipped(state: bytes) -> bytes:
+    middle = len(state) // 2
+    return state[:middle] + bytes([state[middle] ^ 1]) + state[middle + 1 :]
+
+
+def other_data(state: bytes) -> bytes:
+    """A batch whose second entry has other data: one byte of what a contract logged."""
+    batch = batches.decode(TOPIC, state)
+    data = batch.column("data").to_pylist()
+    data[1] = bytes([data[1][0] ^ 1]) + data[1][1:]
+    place = SCHEMA.get_field_index("data")
+    return batches.encode(batch.set_column(place, SCHEMA.field(place), pa.array(data, pa.binary())))
+
+
+def other_topic(state: bytes) -> bytes:
+    """A batch whose second entry has another first topic."""
+    batch = batches.decode(TOPIC, state)
+    topics = batch.column("topic0").to_pylist()
+    topics[1] = b"\xee" * 32
+    place = SCHEMA.get_field_index("topic0")
+    return batches.encode(batch.set_column(place, SCHEMA.field(place), pa.array(topics, pa.binary(32))))
+
+
+def adapt_sha256(connection: psycopg.Connection[Any], number: int) -> None:
+    connection.execute(
+        "UPDATE log.batch SET sha256 = sha256(state) FROM log.sealed WHERE number = originator_version AND number = %s",
+        (number,),
+    )
+
+
+def adapt_segments(connection: psycopg.Connection[Any]) -> None:
+    """Make every segment anew from the batches as they are now."""
+    rows = connection.execute("SELECT first_batch, last_batch FROM log.segment").fetchall()
+    for first, last in rows:
+        states = connection.execute(
+            "SELECT originator_version, topic, state FROM log.sealed WHERE originator_version BETWEEN %s AND %s"
+            " ORDER BY 1",
+            (first, last),
+        ).fetchall()
+        made = segment.merge(
+            [segment.of_batch(number, batches.decode(topic, state)) for number, topic, state in states]
+        )
+        connection.execute(
+            "UPDATE log.segment SET postings = %s, terms = %s, batches = %s WHERE first_batch = %s",
+            (len(made.terms), made.terms.astype(">u8").tobytes(), made.batches.astype(">u4").tobytes(), first),
+        )
+
+
+def test_a_byte_of_a_stored_batch(signed: Log) -> None:
+    """Flips a bit in the middle of the second batch."""
+    with superuser(signed) as connection:
+        with_state(connection, 2, flipped)
+    first = differences(signed)[0]
+    assert first.where == "log.sealed batch 2"
+    assert "by log.batch" in first.expected
+
+
+def test_a_byte_of_a_stored_batch_with_its_hash_adapted(signed: Log) -> None:
+    """Flips a bit and makes the index say the new hash: the bytes are no batch any more."""
+    with superuser(signed) as connection:
+        with_state(connection, 2, flipped)
+        adapt_sha256(connection, 2)
+    first = differences(signed)[0]
+    assert first.where == "log.sealed batch 2"
+    assert first.expected == f"a batch of {TOPIC}"
+
+
+@pytest.mark.parametrize("change", [other_data, other_topic])
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_an_entry_changed_with_everything_adapted_contradicts_what_was_signed(
+    signed: Log, number: int, change: Callable[[bytes], bytes]
+) -> None:
+    """Writes a batch that is right in itself, with hash and segments made anew: only the tree knows better."""
+    with superuser(signed) as connection:
+        with_state(connection, number, change)
+        adapt_sha256(connection, number)
+        adapt_segments(connection)
+    found = differences(signed)
+    sizes = [100, len(signed_log.leaves(signed))] if number == 1 else [len(signed_log.leaves(signed))]
+    if number == 2:
+        sizes = [100, *sizes]
+    assert [each.where for each in found] == [
+        f"log.checkpoint size {size}: root{tail}" for size in sizes for tail in ("", " in its note")
+    ]
+
+
+def test_even_the_root_of_the_checkpoint_adapted(signed: Log) -> None:
+    """Rewrites the checkpoint's row too: what is left is a note that the key has signed for another root."""
+    with superuser(signed) as connection:
+        with_state(connection, 4, other_data)
+        adapt_sha256(connection, 4)
+        roots = [each for each in _found(connection, signed) if each.where.endswith(": root")]
+        size = len(signed_log.leaves(signed))
+        root = bytes.fromhex(roots[0].expected.removeprefix("0x"))
+        connection.execute("UPDATE log.checkpoint SET root = %s WHERE size = %s", (root, size))
+    assert [each.where for each in differences(signed)] == [f"log.checkpoint size {size}: root in its note"]
+
+
+def test_even_the_note_adapted(signed: Log) -> None:
+    """Writes the adapted root into the note as well: then the signature is none."""
+    with superuser(signed) as connection:
+        with_state(connection, 4, other_data)
+        adapt_sha256(connection, 4)
+        size = len(signed_log.leaves(signed))
+        [note] = connection.execute("SELECT note FROM log.checkpoint WHERE size = %s", (size,)).fetchone() or [""]
+        origin, written, _, rest = note.split("\n", 3)
+        roots = [each for each in _found(connection, signed) if each.where.endswith(": root")]
+        root = bytes.fromhex(roots[0].expected.removeprefix("0x"))
+        text = "\n".join([origin, written, base64.b64encode(root).decode(), rest])
+        connection.execute("UPDATE log.checkpoint SET root = %s, note = %s WHERE size = %s", (root, text, size))
+    [found] = differences(signed)
+    assert found.where == f"log.checkpoint size {size}: note"
+    assert found.expected == f"a signature by {signed_log.SIGNER.verifier}"
+
+
+def _found(connection: psycopg.Connection[Any], log: Log) -> list[Difference]:
+    """Check inside of the transaction that changes."""
+    return list(fsck(connection))
+
+
+def test_a_batch_is_missing(signed: Log) -> None:
+    """Deletes the third batch."""
+    with superuser(signed) as connection:
+        connection.execute("DELETE FROM log.sealed WHERE originator_version = 3")
+    assert differences(signed)[0] == Difference("log.sealed batch 3", "a row", "no row")
+
+
+def test_the_last_batches_are_missing(signed: Log) -> None:
+    """Deletes the last two batches."""
+    count = len(everything(signed)["batch"])
+    with superuser(signed) as connection:
+        connection.execute("DELETE FROM log.sealed WHERE originator_version > %s", (count - 2,))
+    first = differences(signed)[0]
+    assert first == Difference(f"log.sealed batch {count - 1} and those to {count}", "rows", "no rows")
+
+
+def test_two_batches_are_swapped(signed: Log) -> None:
+    """Gives the first and the third batch each other's bytes; with the hashes adapted the positions tell."""
+    with superuser(signed) as connection:
+        connection.execute(
+            "UPDATE log.sealed a SET state = b.state FROM log.sealed b"
+            " WHERE (a.originator_version, b.originator_version) IN ((1, 3), (3, 1))"
+        )
+    assert differences(signed)[0].where == "log.sealed batch 1"
+    with superuser(signed) as connection:
+        adapt_sha256(connection, 1)
+        adapt_sha256(connection, 3)
+    assert differences(signed)[0].where == "log.sealed batch 1, row 0: position"
+
+
+@pytest.mark.parametrize(
+    ("statement", "where"),
+    [
+        ("INSERT INTO log.sealed SELECT 'other', 1, topic, state, 99 FROM log.sealed LIMIT 1", "log.sealed originator"),
+        (
+            "INSERT INTO log.sealed SELECT 'log', 40, topic, state, 99 FROM log.sealed LIMIT 1",
+            "log.sealed batch 40",
+        ),
+        ("UPDATE log.sealed SET topic = 'x' WHERE originator_version = 2", "log.sealed batch 2: topic"),
+        (
+            "UPDATE log.sealed SET notification_id = -1 WHERE originator_version = 2",
+            "log.sealed batch 2: notification_id",
+        ),
+        ("UPDATE log.batch SET sha256 = sha256('') WHERE number = 3", "log.sealed batch 3"),
+        ("UPDATE log.batch SET first_position = -7 WHERE number = 3", "log.batch number 3: first_position"),
+        ("UPDATE log.batch SET last_block = 8000 WHERE number = 3", "log.batch number 3: last_block"),
+        ("DELETE FROM log.batch WHERE number = 3", "log.batch number 3"),
+        ("INSERT INTO log.batch VALUES (0, -1, -1, 0, 0, sha256(''))", "log.batch number 0"),
+        ("UPDATE log.checkpoint SET size = 99 WHERE size = 100", "log.checkpoint size 99: root"),
+        ("UPDATE log.checkpoint SET size = 9999 WHERE size = 100", "log.checkpoint size 9999"),
+        ("UPDATE log.checkpoint SET root = sha256('') WHERE size = 100", "log.checkpoint size 100: root"),
+        ("UPDATE log.checkpoint SET note = 'x' WHERE size = 100", "log.checkpoint size 100: note"),
+        (
+            "UPDATE log.checkpoint SET note = (SELECT max(note) FROM log.checkpoint WHERE size > 100) WHERE size = 100",
+            "log.checkpoint size 100: size in its note",
+        ),
+        ("UPDATE log.cosignature SET size = 101 WHERE size = 100", "log.cosignature size 101 of 'witness.example'"),
+        (
+            "UPDATE log.cosignature SET line = 'x' WHERE size = 100",
+            "log.cosignature size 100 of 'witness.example': line",
+        ),
+        ("UPDATE log.cosignature SET name = 'x' WHERE size = 100", "log.cosignature size 100 of 'x': key in its line"),
+        ("DELETE FROM log.segment WHERE first_batch = 2", "log.segment first_batch 2"),
+        ("DELETE FROM log.segment WHERE first_batch = (SELECT max(first_batch) FROM log.segment)", "log.segment first"),
+        (
+            "UPDATE log.segment SET terms = overlay(terms PLACING '\\x00'::bytea FROM 9) WHERE first_batch = 2",
+            "log.segment first_batch 2, posting 1",
+        ),
+        (
+            "UPDATE log.segment SET batches = overlay(batches PLACING '\\x09'::bytea FROM 4) WHERE first_batch = 3",
+            "log.segment first_batch 3, posting 0",
+        ),
+        ("UPDATE log.segment SET postings = 7 WHERE first_batch = 3", "log.segment first_batch 3: postings"),
+        (
+            "UPDATE log.segment SET terms = terms || '\\x00' WHERE first_batch = 3",
+            "log.segment first_batch 3: bytes of terms",
+        ),
+        ("UPDATE log.segment SET last_batch = 900 WHERE first_batch = 3", "log.segment first_batch 3: last_batch"),
+        ("INSERT INTO log.segment VALUES (0, 0, 0, '', '')", "log.segment first_batch 0"),
+        ("DELETE FROM log.task_key WHERE event_id = 'e2'", "log.task_key 'urn:p' 'e2'"),
+        ("DELETE FROM log.task_key WHERE event_id = 'e5'", "log.task_key 'urn:p' 'e5'"),
+        ("UPDATE log.task_key SET sequence = 77 WHERE event_id = 'e1'", "log.task_key 'urn:p' 'e1': sequence"),
+        ("UPDATE log.task_key SET event_id = 'e7' WHERE event_id = 'e1'", "log.task_key 'urn:p' 'e1': producer and"),
+        ("UPDATE log.task_key SET position = 1 WHERE event_id = 'e1'", "log.task_key 'urn:p' 'e1'"),
+        (
+            "UPDATE log.task_key SET payload_sha256 = sha256('') WHERE event_id = 'e5'",
+            "log.task_key 'urn:p' 'e5': payload_sha256",
+        ),
+        ("INSERT INTO log.task_key VALUES ('urn:q', 'e', 1, 7, '')", "log.task_key 'urn:q' 'e'"),
+        ("INSERT INTO log.task_key VALUES ('urn:q', 'e', 1, 99999, '')", "log.task_key 'urn:q' 'e'"),
+        ("UPDATE log.head SET last_position = last_position + 1", "log.head: last_position"),
+        ("UPDATE log.head SET sealed_position = sealed_position - 1", "log.head: sealed_position"),
+        ("UPDATE log.head SET batches = batches + 1", "log.head: batches"),
+        ("UPDATE log.head SET batches = 1", "log.head: batches"),
+        ("DELETE FROM log.head", "log.head: rows"),
+        ("DELETE FROM log.sealing WHERE number = 2", "log.sealing number 3: number"),
+        ("DELETE FROM log.sealing WHERE number = 7", "log.sealing number 7"),
+        ("UPDATE log.sealing SET batches = batches + 1 WHERE number = 2", "log.sealing number 2"),
+        ("UPDATE log.sealing SET batches = 99 WHERE number = 7", "log.sealing number 7: batches"),
+        (
+            "UPDATE log.sealing SET sealed_position = sealed_position - 1 WHERE number = 2",
+            "log.sealing number 2: sealed_position",
+        ),
+        ("UPDATE log.sealing SET block_number = 3 WHERE number = 2", "log.sealing number 2: block_number"),
+        ("UPDATE log.sealing SET block_number = 14 WHERE number = 3", "log.sealing number 3: block_number"),
+        ("UPDATE log.sealing SET block_hash = sha256('') WHERE number = 2", "log.sealing number 2: block_hash"),
+        ("UPDATE log.sealing SET parent_hash = sha256('') WHERE number = 2", "log.sealing number 2: parent_hash"),
+        ("UPDATE log.sealing SET block_time = 1 WHERE number = 2", "log.sealing number 2: block_time"),
+        ("DELETE FROM log.coverage", "log.coverage"),
+        ("DELETE FROM log.coverage WHERE evidence = 'another'", "log.coverage first_block 13"),
+        ("DELETE FROM log.coverage WHERE first_block > 10", "log.coverage first_block 10: last_block"),
+        ("UPDATE log.coverage SET last_hash = sha256('') WHERE first_block = 5", "log.coverage first_block 5: last_"),
+        ("UPDATE log.coverage SET last_block = 8 WHERE first_block = 5", "log.coverage first_block 5"),
+        ("UPDATE log.reorg SET number = 2", "log.reorg number 2: number"),
+        ("UPDATE log.reorg SET kept_position = kept_position + 9", "log.reorg number 1: kept_block"),
+        ("UPDATE log.reorg SET kept_position = 100000", "log.reorg number 1: kept_position"),
+        ("UPDATE log.reorg SET kept_block = kept_block - 2", "log.reorg number 1: kept_block"),
+        ("UPDATE log.reorg SET old_tip_number = 4", "log.reorg number 1: old_tip_number"),
+        ("UPDATE log.reorg SET new_tip_hash = ''", "log.reorg number 1: bytes of hashes"),
+        ("DELETE FROM log.pending WHERE block_number = 22", "log.pending position"),
+        ("UPDATE log.pending SET data = '' WHERE event_id = 'e4'", "log.pending position"),
+        ("UPDATE log.pending SET data = data || ' ' WHERE event_id = 'e4'", "log.task_key 'urn:p' 'e4': payload"),
+        ("UPDATE log.pending SET event_id = 'e9' WHERE event_id = 'e4'", "log.task_key 'urn:p' 'e9': producer"),
+        ("UPDATE log.pending SET task = 'task-9' WHERE event_id = 'e4'", "log.pending position"),
+        ("UPDATE log.pending SET topic0 = NULL WHERE block_number = 22", "log.pending position"),
+        ("UPDATE log.pending SET topic0 = '\\x00' WHERE block_number = 22", "log.pending position"),
+        ("UPDATE log.pending SET kind = 3 WHERE block_number = 22", "log.pending position"),
+        ("UPDATE log.pending SET kind = 2 WHERE block_number = 22", "log.pending position"),
+        ("UPDATE log.pending SET block_hash = sha256('') WHERE block_number = 25", "log.pending position"),
+        ("UPDATE log.pending SET block_number = 24 WHERE block_number = 22", "log.pending position"),
+        ("UPDATE log.pending SET block_time = 1 WHERE block_number = 25", "log.pending position"),
+        ("UPDATE log.pending SET chain_id = 1 WHERE block_number = 25", "log.pending position"),
+        ("UPDATE log.pending SET log_index = -1 WHERE block_number = 25", "log.pending position"),
+        ("UPDATE log.header SET hash = sha256('') WHERE number = 23", "log.header number 24: parent_hash"),
+        ("UPDATE log.header SET parent_hash = sha256('') WHERE number = 23", "log.header number 23: parent_hash"),
+        ("UPDATE log.header SET time = 1 WHERE number = 20", "log.header number 20: time"),
+        ("UPDATE log.header SET number = 99 WHERE number = 23", "log.header number 24: number"),
+        ("DELETE FROM log.header WHERE number = 20", "log.header number 21: number"),
+        ("DELETE FROM log.header WHERE number = 23", "log.header number 24: number"),
+        ("DELETE FROM log.header", "log.header number 20"),
+        ("DELETE FROM log.header WHERE number = 25", "log.chain 8453: tip_number"),
+        ("DELETE FROM log.chain", "log.chain 8453"),
+        ("UPDATE log.chain SET chain_id = 1", "log.chain 1: chain_id"),
+        ("UPDATE log.chain SET tip_hash = sha256('')", "log.chain 8453: tip_hash"),
+        ("UPDATE log.chain SET tip_time = NULL", "log.chain 8453: tip_time"),
+        ("UPDATE log.chain SET finalized_hash = sha256('')", "log.chain 8453: finalized_hash"),
+        ("UPDATE log.chain SET finalized_number = 19", "log.chain 8453: finalized_number"),
+        ("UPDATE log.chain SET finalized_number = 26", "log.chain 8453: finalized_number"),
+        ("UPDATE log.chain SET first_block = 4", "log.coverage first_block 5"),
+        ("INSERT INTO log.chain VALUES (8454, '', 0)", "log.chain 8454"),
+    ],
+)
+def test_a_changed_row_is_named(signed: Log, statement: str, where: str) -> None:
+    """Runs one statement with the triggers off; the first difference must be at its place."""
+    with superuser(signed) as connection:
+        changed = connection.execute(statement.encode())
+        assert changed.rowcount >= 1, "the statement changes something"
+    found = differences(signed)
+    assert found, statement
+    assert found[0].where.startswith(where), found[:3]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "where"),
+    [
+        ("tile/0/000", b"", "tile/0/000, byte 0"),
+        ("tile/0/000", None, "tile/0/000"),
+        ("tile/1/000.p/1", None, "tile/1/000.p/1"),
+        ("tile/1/000.p/1", bytes(32), "tile/1/000.p/1, byte 0"),
+        ("tile/0/000.p/3", bytes(96), "tile/0/000.p/3, byte 0"),
+        ("tile/0/001.p/255", bytes(255 * 32), "tile/0/001.p/255"),
+        ("tile/0/002", bytes(256 * 32), "tile/0/002"),
+        ("tile/5/000", bytes(256 * 32), "tile/5/000"),
+        ("tile/entries/000", b"\x00\x00", "tile/entries/000, byte"),
+        ("tile/entries/000", None, "tile/entries/000"),
+        ("tile/entries/x001/000", b"", "tile/entries/x001/000"),
+        ("checkpoint", b"nothing signed\n", "checkpoint"),
+    ],
+)
+def test_a_changed_file_is_named(signed: Log, tmp_path: Path, name: str, data: bytes | None, where: str) -> None:
+    """Changes, adds or removes one file of a published log."""
+    size = len(signed_log.leaves(signed))
+    assert 256 < size < 511
+    with superuser(signed) as connection:
+        connection.execute("DELETE FROM log.checkpoint WHERE size = %s", (size,))
+        connection.execute("DELETE FROM log.cosignature WHERE size = %s", (size,))
+    signed_log.sign(signed, size, tmp_path)
+    (tmp_path / "tile/.note.new").write_bytes(b"left by a crash")
+    assert differences(signed, tmp_path) == []
+    if data is None:
+        (tmp_path / name).unlink()
+    else:
+        signed_log.write(tmp_path / name, data)
+    assert differences(signed, tmp_path)[0].where.startswith(where)
+
+
+def test_every_byte_of_a_tile_counts(signed: Log, tmp_path: Path) -> None:
+    """Flips a bit in each of the files in turn, at its end."""
+    size = len(signed_log.leaves(signed))
+    with superuser(signed) as connection:
+        connection.execute("DELETE FROM log.checkpoint WHERE size = %s", (size,))
+        connection.execute("DELETE FROM log.cosignature WHERE size = %s", (size,))
+    signed_log.sign(signed, size, tmp_path)
+    for path in sorted(tmp_path.rglob("tile/**/*")):
+        if path.is_file():
+            right = path.read_bytes()
+            path.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
+            [found] = differences(signed, tmp_path)
+            assert found.where == f"{path.relative_to(tmp_path).as_posix()}, byte {len(right) - 1}"
+            path.write_bytes(right)
+
+
+@pytest.mark.parametrize("name", ["another size", "another signature"])
+def test_a_checkpoint_file_that_the_table_does_not_hold(signed: Log, tmp_path: Path, name: str) -> None:
+    """Publishes a checkpoint of a size that was never stored, and one whose signature is another."""
+    text = signed_log.sign(signed, 40, tmp_path)
+    if name == "another size":
+        text = text.replace("\n40\n", "\n39\n")
+    else:
+        text = text[:-9] + ("A" if text[-9] != "A" else "B") + text[-8:]
+    (tmp_path / "checkpoint").write_text(text)
+    assert differences(signed, tmp_path)[0].where.startswith("checkpoint")
+
+
+def test_a_hash_that_was_right_once(signed: Log) -> None:
+    """The batches' hashes in the index are those of their bytes: what the other tests adapt by hand."""
+    with psycopg.connect(url_of(signed.datastore)) as connection:
+        for state, digest in connection.execute(
+            "SELECT state, sha256 FROM log.sealed JOIN log.batch ON number = originator_version"
+        ):
+            assert hashlib.sha256(state).digest() == digest
