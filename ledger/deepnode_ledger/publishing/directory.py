@@ -91,8 +91,11 @@ class PublishedFiles:
             return None
         except OSError as error:
             raise _explained(error, path) from error
-        with _os_errors(path), os.fdopen(descriptor, "rb") as file:
-            data = file.read(bytes_max + 1)
+        try:
+            with _os_errors(path), os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read(bytes_max + 1)
+        finally:
+            os.close(descriptor)
         if len(data) > bytes_max:
             raise Damaged(f"{path} has more than {bytes_max} bytes: changed by hand?")
         return data
@@ -179,9 +182,8 @@ class Directory(PublishedFiles):
         full = [each.path for each in tiles_of(size, since) if each.width == WIDTH]
         full += [each.path for each in bundles_of(size, since) if each.width == WIDTH]
         for name in full:
-            folder = self.path / f"{name}.p"
-            with _os_errors(folder):
-                self._remove_partials(folder)
+            with _os_errors(self.path / name):
+                self._remove_partials(self.path / f"{name}.p")
 
     @override
     def __repr__(self) -> str:
@@ -215,16 +217,26 @@ class Directory(PublishedFiles):
                 self._disk.remove(path)
             elif not entry.is_dir(follow_symlinks=False) or (top and entry.name != "tile"):
                 continue
-            elif entry.name.endswith(".p") and entry.name.removesuffix(".p") in names:
-                self._remove_partials(path)
             elif _FOLDER.fullmatch(entry.name):
                 self._tidy(path)
+                if entry.name.removesuffix(".p") in names - {entry.name}:
+                    self._remove_partials(path)
 
     def _remove_partials(self, folder: Path) -> None:
-        if not folder.is_dir() or folder.is_symlink():
+        """Remove the partial files of a folder that the full file beside it begins with."""
+        if folder.is_symlink() or not folder.is_dir():
             return
+        full = self._read(
+            str(folder.with_name(folder.name.removesuffix(".p")).relative_to(self.path)), BUNDLE_BYTES_MAX
+        )
         for path in sorted(folder.iterdir()):
-            if _PARTIAL.fullmatch(path.name) or path.name.endswith(TEMPORARY):
+            # What is in the way of a full file that is yet to be written must not cost a file that is published.
+            held = (
+                self._read(str(path.relative_to(self.path)), BUNDLE_BYTES_MAX)
+                if _PARTIAL.fullmatch(path.name)
+                else None
+            )
+            if held is not None and full is not None and full.startswith(held):
                 self._disk.remove(path)
         if not any(folder.iterdir()):
             folder.rmdir()
@@ -243,7 +255,8 @@ def _missing(path: Path) -> Damaged:
 
 
 def _explained(error: OSError, path: Path) -> TryAgain | BadInput:
-    where = error.filename or path
+    # Of a file that is open already the error knows a number alone.
+    where = error.filename if isinstance(error.filename, (str, Path)) else path
     if error.errno in _WRONG_PLACE:
         return BadInput(f"{where} cannot be read or written: {error.strerror}")
     return TryAgain(f"{where} cannot be read or written: {error.strerror or error}")
