@@ -6,6 +6,8 @@ version that this program does not know, and a login that may not change an olde
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -76,29 +78,52 @@ def _version(url: str) -> str | None:
 
 
 def _run_migrations(url: str) -> str | None:
-    """Upgrade in one transaction under a lock, and return what the version was when the lock was had."""
-    from alembic import command
-    from alembic.config import Config
+    """Upgrade in one transaction, and return what the version was when the lock was had."""
+    with own_transaction(url) as connection:
+        return upgrade_within(connection)
+
+
+@contextmanager
+def own_transaction(url: str) -> Iterator["Connection"]:
+    """Open a connection as the login, with a transaction that is committed in the end, as alembic wants it.
+
+    Errors are those of the driver, as everywhere else, not SQLAlchemy's.
+    """
     from sqlalchemy import NullPool, create_engine
     from sqlalchemy.exc import DBAPIError
 
-    config = Config()
-    config.set_main_option("script_location", "deepnode_ledger:migrations")
     engine = create_engine("postgresql+psycopg://", creator=lambda: _connect(url, autocommit=False), poolclass=NullPool)
     try:
         with engine.begin() as connection:
-            # CREATE … IF NOT EXISTS still fails when two sessions do it at the same moment.
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('deepnode log tables'))")
-            before = _begin(connection)
-            config.attributes["connection"] = connection
-            # alembic keeps what it works on in global variables: one thread of a process at a time.
-            with _alembic_is_busy:
-                command.upgrade(config, VERSION)
-            return before
+            yield connection
     except DBAPIError as error:
         raise _explained(error.orig) from error
     finally:
         engine.dispose()
+
+
+def upgrade_within(connection: "Connection") -> str | None:
+    """Bring the schema to the newest version in a transaction of ``own_transaction``, under a lock.
+
+    Returns:
+        What the version was when the lock was had, or None if there was no schema.
+
+    Raises:
+        BadInput: the schema is newer than this program.
+    """
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "deepnode_ledger:migrations")
+    config.attributes["connection"] = connection
+    # CREATE … IF NOT EXISTS still fails when two sessions do it at the same moment.
+    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('deepnode log tables'))")
+    before = _begin(connection)
+    # alembic keeps what it works on in global variables: one thread of a process at a time.
+    with _alembic_is_busy:
+        command.upgrade(config, VERSION)
+    return before
 
 
 def _begin(connection: "Connection") -> str | None:

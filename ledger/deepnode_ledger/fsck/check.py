@@ -5,22 +5,16 @@ size needs the same memory; only the headers of the tail and the reorgs are held
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg
-from psycopg import Connection, IsolationLevel
-from psycopg.conninfo import make_conninfo
-from psycopg.errors import InsufficientPrivilege, InvalidSchemaName, UndefinedTable
+from psycopg import Connection
 from psycopg.pq import TransactionStatus
 
-from deepnode_ledger import tables
-from deepnode_ledger.database import CONNECT_TIMEOUT_SECONDS, become_role, database_errors, parse_url
-from deepnode_ledger.errors import BadInput
+from deepnode_ledger.database import database_errors
 from deepnode_ledger.fsck.difference import Difference, Findings, Report
+from deepnode_ledger.fsck.one_state import check_version, one_state
 from deepnode_ledger.fsck.published import PublishedTree
-from deepnode_ledger.fsck.rows import one
 from deepnode_ledger.fsck.sealings import Sealings
 from deepnode_ledger.fsck.segments import Segments
 from deepnode_ledger.fsck.signed_tree import SignedTree
@@ -58,7 +52,7 @@ def fsck(
     """
     kept = Report() if report is None else report
     if isinstance(source, str):
-        with database_errors(source), _one_state(source) as connection:
+        with database_errors(source), one_state(source) as connection:
             yield from _check(connection, directory, verifier, kept, progress)
     else:
         assert source.info.transaction_status == TransactionStatus.INTRANS, "all is read in one transaction"
@@ -72,7 +66,7 @@ def _check(
     report: Report,
     progress: Progress | None,
 ) -> Iterator[Difference]:
-    _check_version(connection)
+    check_version(connection)
     of_tree, of_segments, of_entries, of_keys, of_standing, of_tail, of_files = (Findings() for _ in range(7))
     published = None if directory is None else PublishedTree(directory, connection, of_files, report)
     stored = StoredBatches(connection)
@@ -129,28 +123,3 @@ def _take_in(
     keys.add(walked.batch)
     sealings.add(walked.number, walked.batch)
     reorgs.add(walked.batch)
-
-
-@contextmanager
-def _one_state(url: str) -> Iterator[Connection[Any]]:
-    timeout_seconds = parse_url(url).get("connect_timeout", CONNECT_TIMEOUT_SECONDS)
-    with psycopg.connect(make_conninfo(url, connect_timeout=timeout_seconds), autocommit=True) as connection:
-        become_role(connection)
-        connection.isolation_level = IsolationLevel.REPEATABLE_READ
-        connection.read_only = True
-        with connection.transaction():
-            yield connection
-
-
-def _check_version(connection: Connection[Any]) -> None:
-    try:
-        row = one(connection, "SELECT version_num FROM log.alembic_version")
-    except (InvalidSchemaName, UndefinedTable) as error:
-        raise BadInput("there is no log in this database, or one from before its tables had versions") from error
-    except InsufficientPrivilege as error:
-        raise BadInput(f"this login may not read the log ({error.diag.message_primary})") from error
-    if row is None or row[0] != tables.VERSION:
-        found = None if row is None else row[0]
-        raise BadInput(
-            f"the log's tables are of version {found}, this program checks {tables.VERSION}: run `deepnode log migrate`"
-        )
