@@ -121,19 +121,25 @@ def test_a_foreign_file_in_the_place_of_a_new_one_is_refused(published: Log, fol
     assert go_judge.check_directory(folder, VKEY)["size"] == 800
 
 
-@pytest.mark.parametrize(
-    "change", [flip, cut, lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"\xff")]
-)
+def into_no_text(path: Path) -> None:
+    path.write_bytes(b"\xff")
+
+
+def into_nothing(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("change", [flip, cut, into_no_text, into_nothing, into_directory, into_link])
 def test_a_changed_checkpoint_is_refused(published: Log, folder: Path, change: Change) -> None:
     """Edits the file by hand; moved away, the signed one takes its place."""
     right = (folder / "checkpoint").read_bytes()
     change(folder / "checkpoint")
     wrong = files(folder)
-    with pytest.raises(Damaged, match=str(folder / "checkpoint")):
+    with pytest.raises(BadInput, match=str(folder / "checkpoint")):
         publish(published, folder)
     assert files(folder) == wrong
     assert checkpoints(published) == [600]
-    (folder / "checkpoint").unlink()
+    (folder / "checkpoint").rename(folder / "moved away")
     with publisher(published, folder, round_entries=1) as each:
         each.publish()
     assert head(folder).size == 601

