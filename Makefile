@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONTRACTS := indexer/contracts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test check format contracts lock build fresh soak clean
+.PHONY: help demo setup test check format contracts lock build fresh soak bench-log clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ fresh: ## the package in an empty environment, as a stranger installs it
 
 soak: $(VENV)/.dev ## the tests that run for minutes
 	$(BIN)/python -m pytest -m soak $(ARGS)
+
+bench-log: $(VENV)/.dev ## how fast the log is beside its peers; writes benchmarks/out/log.json (some minutes)
+	$(BIN)/python -m benchmarks.bench_log $(ARGS)
 
 # --- Set-up -----------------------------------------------------------------------------------------------------------
 

@@ -80,7 +80,10 @@ def stored_bytes(cursor: Cursor[DictRow], number: int) -> tuple[str, bytes]:
         Damaged: it is not there.
     """
     cursor.execute(
-        "SELECT topic, state FROM log.sealed WHERE originator_id = %s AND originator_version = %s", (STREAM, number)
+        "SELECT topic, state FROM log.sealed WHERE originator_id = %s AND originator_version = %s",
+        (STREAM, number),
+        # As text, every byte would travel as two digits.
+        binary=True,
     )
     row = cursor.fetchone()
     if row is None:
