@@ -109,6 +109,7 @@ class Directory(PublishedFiles):
         self._disk = Disk() if disk is None else disk
         self._lock: int | None = None
         self._unflushed: set[Path] = set()
+        self._made: set[Path] = set()
 
     def open(self) -> Self:
         """Make the directory if it is missing, lock it, and remove what a crash left behind.
@@ -195,16 +196,24 @@ class Directory(PublishedFiles):
             self._disk.create(temporary, data)
             self._disk.rename(temporary, path)
         except OSError:
+            self._made.clear()
             temporary.unlink(missing_ok=True)
             raise
         self._unflushed.add(path.parent)
 
     def _make(self, folder: Path) -> None:
-        if folder.is_dir():
+        """Make a folder if it is missing. Its name is durable after ``sync``, also if it is one from before a crash."""
+        if folder in self._made:
+            return
+        inside = self.path in folder.parents
+        if not inside and folder.is_dir():
+            # What lies above is not ours: we may not even be allowed to flush it.
             return
         self._make(folder.parent)
-        self._disk.make_directory(folder)
+        if not folder.is_dir():
+            self._disk.make_directory(folder)
         self._unflushed |= {folder, folder.parent}
+        self._made.add(folder)
 
     def _tidy(self, folder: Path, *, top: bool = False) -> None:
         """Remove unfinished files, and partial ones whose full one is there."""
@@ -240,6 +249,7 @@ class Directory(PublishedFiles):
                 self._disk.remove(path)
         if not any(folder.iterdir()):
             folder.rmdir()
+            self._made.discard(folder)
 
 
 @contextmanager
@@ -260,3 +270,18 @@ def _explained(error: OSError, path: Path) -> TryAgain | BadInput:
     if error.errno in _WRONG_PLACE:
         return BadInput(f"{where} cannot be read or written: {error.strerror}")
     return TryAgain(f"{where} cannot be read or written: {error.strerror or error}")
+
+
+def is_kept(path: Path) -> bool:
+    """Say whether a publisher is at work in a directory."""
+    try:
+        lock = os.open(path / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False

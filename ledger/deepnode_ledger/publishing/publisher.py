@@ -197,7 +197,13 @@ class Publisher:
             sealed = load_head(cursor).sealed_position
         if newest is None:
             return None, sealed
-        head = self._opened(newest.note)
+        try:
+            head = self._opened(newest.note)
+        except BadInput as error:
+            raise BadInput(
+                f"{error}: the database's newest, of size {newest.size}. Go on with the key that signed it, "
+                "or is this another log's database? Nothing was signed"
+            ) from error
         if (head.size, head.root) != (newest.size, newest.root):
             raise Damaged(f"log.checkpoint holds size {newest.size} with the note of another one, of {head.size}")
         if sealed < newest.size:

@@ -101,6 +101,29 @@ def test_a_process_that_dies_at_a_call_costs_a_start(case: Case, tmp_path: Path,
             finished(url, case, folder)
 
 
+def test_a_database_that_goes_away_at_the_commit_costs_a_round(case: Case, tmp_path: Path, go_judge: GoJudge) -> None:
+    """Has the server end the session that commits the checkpoint: nothing of it is stored or seen, and then all is."""
+    folder = tmp_path / "try"
+    with case.copied(folder) as url, Publisher(url, folder, SIGNER) as publisher:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(
+                "CREATE FUNCTION public.go_away() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+                " AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$"
+            )
+            connection.execute(
+                "CREATE CONSTRAINT TRIGGER go_away AFTER INSERT ON log.checkpoint DEFERRABLE INITIALLY DEFERRED"
+                " FOR EACH ROW EXECUTE FUNCTION public.go_away()"
+            )
+            with pytest.raises(TryAgain, match="is away"):
+                publisher.publish()
+            assert head(folder).size == FIRST
+            go_judge.check_directory(folder, VKEY)
+            connection.execute("DROP TRIGGER go_away ON log.checkpoint")
+        publisher.publish()
+        publisher.close()
+        finished(url, case, folder)
+
+
 def finished(url: str, case: Case, folder: Path) -> None:
     """All is as if nothing had failed; partial files that a late failure forgot go with the next start."""
     with opened(url) as log:

@@ -1,5 +1,6 @@
 """Witnesses cosign what only grew; an answer is believed when its key verifies it, and holds up nothing else."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.log import Log
-from deepnode_ledger.publishing import Published, Witnesses, WitnessService
+from deepnode_ledger.publishing import Published, Witnesses, WitnessService, witnessing
 from deepnode_ledger.transparency import TreeHead, WitnessSigner, open_checkpoint, time_of
 from tests.ledger.publishing.sealed_history import SIGNER, VKEY, checkpoints, head, publisher, seal
 from tests.ledger.publishing.witness_server import Answer, WitnessServer, running
@@ -101,6 +102,37 @@ def test_a_witness_that_failed_rests(log: Log, folder: Path) -> None:
     with publisher(log, folder, witnesses=Witnesses([NOBODY])) as each:
         assert each.publish() is not None
         assert each.publish() is None
+
+
+def test_a_witness_that_does_not_answer_is_not_waited_for(
+    log: Log, folder: Path, first: WitnessServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Holds a witness's answer back until the round is over; it is asked again once it is not busy any more."""
+    monkeypatch.setattr(witnessing, "ANSWER_SECONDS", 0.5)
+    answer = threading.Event()
+
+    def late(_: bytes) -> Answer:
+        assert answer.wait(60)
+        return 503, b""
+
+    first.instead = late
+    seal(log, 10)
+    witnesses = Witnesses([first.service], rest_seconds=0)
+    with publisher(log, folder, witnesses=witnesses) as each:
+        published = each.publish()
+        assert published is not None
+        assert published.public
+        assert "did not answer within 0.5 s" in published.faults[0].message
+        assert each.publish() is None
+        answer.set()
+        first.instead = None
+        while not witnesses.due([]):
+            pass
+        monkeypatch.undo()
+        published = each.publish()
+        assert published is not None
+        assert published.cosigned == (first.signer.name,)
+    assert first.answers == [503, 200]
 
 
 def lies(witness: WitnessServer, forger: WitnessSigner) -> dict[str, Answer]:
