@@ -2,40 +2,28 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
-import pyarrow as pa
 import pytest
 
-from deepnode_ledger import batch as batches
-from deepnode_ledger import segment
-from deepnode_ledger.batch_versions import SCHEMA, TOPIC
+from deepnode_ledger.batch_versions import TOPIC
 from deepnode_ledger.database import url_of
 from deepnode_ledger.fsck import Difference, fsck
 from deepnode_ledger.log import Log
 from tests.ledger import signed_log
 from tests.ledger.histories import everything
-
-IMMUTABLE = ("sealed", "batch", "sealing", "reorg", "checkpoint", "cosignature")
-
-
-@contextmanager
-def superuser(log: Log) -> Iterator[psycopg.Connection[Any]]:
-    """A connection that switches the triggers off, changes, and puts them back."""
-    with psycopg.connect(url_of(log.datastore)) as connection:
-        for table in IMMUTABLE:
-            connection.execute(f"ALTER TABLE log.{table} DISABLE TRIGGER ALL".encode())
-        yield connection
-        for table in IMMUTABLE:
-            connection.execute(f"ALTER TABLE log.{table} ENABLE ALWAYS TRIGGER immutable".encode())
-
-
-def differences(log: Log, directory: Path | None = None) -> list[Difference]:
-    return list(fsck(url_of(log.datastore), directory=directory, verifier=signed_log.SIGNER.verifier))
+from tests.ledger.tampering import (
+    adapt_segments,
+    adapt_sha256,
+    differences,
+    flipped,
+    other_data,
+    other_topic,
+    superuser,
+    with_state,
+)
 
 
 @pytest.fixture
@@ -47,63 +35,6 @@ def signed(log: Log) -> Log:
     assert all(everything(log)[table] for table in everything(log))
     assert differences(log) == []
     return log
-
-
-def with_state(connection: psycopg.Connection[Any], number: int, change: Callable[[bytes], bytes]) -> None:
-    """Change the bytes of a stored batch."""
-    row = connection.execute("SELECT state FROM log.sealed WHERE originator_version = %s", (number,)).fetchone()
-    assert row is not None
-    connection.execute(
-        "UPDATE log.sealed SET state = %s WHERE originator_version = %s", (change(bytes(row[0])), number)
-    )
-
-
-def flipped(state: bytes) -> bytes:
-    middle = len(state) // 2
-    return state[:middle] + bytes([state[middle] ^ 1]) + state[middle + 1 :]
-
-
-def other_data(state: bytes) -> bytes:
-    """A batch whose second entry has other data: one byte of what a contract logged."""
-    batch = batches.decode(TOPIC, state)
-    data = batch.column("data").to_pylist()
-    data[1] = bytes([data[1][0] ^ 1]) + data[1][1:]
-    place = SCHEMA.get_field_index("data")
-    return batches.encode(batch.set_column(place, SCHEMA.field(place), pa.array(data, pa.binary())))
-
-
-def other_topic(state: bytes) -> bytes:
-    """A batch whose second entry has another first topic."""
-    batch = batches.decode(TOPIC, state)
-    topics = batch.column("topic0").to_pylist()
-    topics[1] = b"\xee" * 32
-    place = SCHEMA.get_field_index("topic0")
-    return batches.encode(batch.set_column(place, SCHEMA.field(place), pa.array(topics, pa.binary(32))))
-
-
-def adapt_sha256(connection: psycopg.Connection[Any], number: int) -> None:
-    connection.execute(
-        "UPDATE log.batch SET sha256 = sha256(state) FROM log.sealed WHERE number = originator_version AND number = %s",
-        (number,),
-    )
-
-
-def adapt_segments(connection: psycopg.Connection[Any]) -> None:
-    """Make every segment anew from the batches as they are now."""
-    rows = connection.execute("SELECT first_batch, last_batch FROM log.segment").fetchall()
-    for first, last in rows:
-        states = connection.execute(
-            "SELECT originator_version, topic, state FROM log.sealed WHERE originator_version BETWEEN %s AND %s"
-            " ORDER BY 1",
-            (first, last),
-        ).fetchall()
-        made = segment.merge(
-            [segment.of_batch(number, batches.decode(topic, state)) for number, topic, state in states]
-        )
-        connection.execute(
-            "UPDATE log.segment SET postings = %s, terms = %s, batches = %s WHERE first_batch = %s",
-            (len(made.terms), made.terms.astype(">u8").tobytes(), made.batches.astype(">u4").tobytes(), first),
-        )
 
 
 def test_a_byte_of_a_stored_batch(signed: Log) -> None:
@@ -338,68 +269,6 @@ def test_a_changed_row_is_named(signed: Log, statement: str, where: str) -> None
     found = differences(signed)
     assert found, statement
     assert found[0].where.startswith(where), found[:3]
-
-
-@pytest.mark.parametrize(
-    ("name", "data", "where"),
-    [
-        ("tile/0/000", b"", "tile/0/000, byte 0"),
-        ("tile/0/000", None, "tile/0/000"),
-        ("tile/1/000.p/1", None, "tile/1/000.p/1"),
-        ("tile/1/000.p/1", bytes(32), "tile/1/000.p/1, byte 0"),
-        ("tile/0/000.p/3", bytes(96), "tile/0/000.p/3, byte 0"),
-        ("tile/0/001.p/255", bytes(255 * 32), "tile/0/001.p/255"),
-        ("tile/0/002", bytes(256 * 32), "tile/0/002"),
-        ("tile/5/000", bytes(256 * 32), "tile/5/000"),
-        ("tile/entries/000", b"\x00\x00", "tile/entries/000, byte"),
-        ("tile/entries/000", None, "tile/entries/000"),
-        ("tile/entries/x001/000", b"", "tile/entries/x001/000"),
-        ("checkpoint", b"nothing signed\n", "checkpoint"),
-    ],
-)
-def test_a_changed_file_is_named(signed: Log, tmp_path: Path, name: str, data: bytes | None, where: str) -> None:
-    """Changes, adds or removes one file of a published log."""
-    size = len(signed_log.leaves(signed))
-    assert 256 < size < 511
-    with superuser(signed) as connection:
-        connection.execute("DELETE FROM log.checkpoint WHERE size = %s", (size,))
-        connection.execute("DELETE FROM log.cosignature WHERE size = %s", (size,))
-    signed_log.sign(signed, size, tmp_path)
-    (tmp_path / "tile/.note.new").write_bytes(b"left by a crash")
-    assert differences(signed, tmp_path) == []
-    if data is None:
-        (tmp_path / name).unlink()
-    else:
-        signed_log.write(tmp_path / name, data)
-    assert differences(signed, tmp_path)[0].where.startswith(where)
-
-
-def test_every_byte_of_a_tile_counts(signed: Log, tmp_path: Path) -> None:
-    """Flips a bit in each of the files in turn, at its end."""
-    size = len(signed_log.leaves(signed))
-    with superuser(signed) as connection:
-        connection.execute("DELETE FROM log.checkpoint WHERE size = %s", (size,))
-        connection.execute("DELETE FROM log.cosignature WHERE size = %s", (size,))
-    signed_log.sign(signed, size, tmp_path)
-    for path in sorted(tmp_path.rglob("tile/**/*")):
-        if path.is_file():
-            right = path.read_bytes()
-            path.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
-            [found] = differences(signed, tmp_path)
-            assert found.where == f"{path.relative_to(tmp_path).as_posix()}, byte {len(right) - 1}"
-            path.write_bytes(right)
-
-
-@pytest.mark.parametrize("name", ["another size", "another signature"])
-def test_a_checkpoint_file_that_the_table_does_not_hold(signed: Log, tmp_path: Path, name: str) -> None:
-    """Publishes a checkpoint of a size that was never stored, and one whose signature is another."""
-    text = signed_log.sign(signed, 40, tmp_path)
-    if name == "another size":
-        text = text.replace("\n40\n", "\n39\n")
-    else:
-        text = text[:-9] + ("A" if text[-9] != "A" else "B") + text[-8:]
-    (tmp_path / "checkpoint").write_text(text)
-    assert differences(signed, tmp_path)[0].where.startswith("checkpoint")
 
 
 def test_a_hash_that_was_right_once(signed: Log) -> None:
