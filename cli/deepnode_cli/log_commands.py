@@ -4,7 +4,7 @@ import json
 
 import typer
 
-from deepnode_cli import publish, settings
+from deepnode_cli import backup, fsck, publish, settings
 from deepnode_ledger.schema import upgrade
 
 app = typer.Typer(help="Look after the log itself.", no_args_is_help=True, rich_markup_mode=None)
@@ -17,6 +17,9 @@ def log() -> None:
 
 app.command()(publish.publish)
 app.command()(publish.proof)
+app.command()(fsck.fsck)
+app.command()(backup.backup)
+app.command()(backup.restore)
 
 
 @app.command()

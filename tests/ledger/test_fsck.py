@@ -13,7 +13,7 @@ from deepnode_ledger.fsck import Difference, Report, fsck
 from deepnode_ledger.log import Log
 from deepnode_ledger.transparency import Edge, Signer, leaf_hashes
 from tests.ledger import signed_log
-from tests.ledger.histories import WITHOUT_SHRINKING, everything
+from tests.ledger.histories import WITHOUT_SHRINKING, everything, placed, run
 from tests.ledger.test_log_model import LogAsAList
 
 
@@ -68,6 +68,22 @@ def test_a_signed_and_published_log_has_no_difference(log: Log, tmp_path: Path) 
     assert seen == list(range(1, report.batches + 1))
     assert report.files == len([path for path in tmp_path.rglob("*") if path.is_file()]) - 1
     assert everything(log) == before
+
+
+def test_the_publisher_may_go_on_meanwhile(log: Log, tmp_path: Path) -> None:
+    """Seals, signs and publishes more behind the first batch that is checked."""
+    signed_log.live(log)
+    signed_log.sign(log, 300, tmp_path)
+    went_on: list[int] = []
+
+    def go_on(so_far: Report) -> None:
+        if not went_on:
+            went_on.append(so_far.batches)
+            log.append_finalized(26, signed_log.header(27, "b"), placed(run(26, 27, logs=400, branch="b")), "range")
+            signed_log.sign(log, len(signed_log.leaves(log)), tmp_path)
+
+    assert list(fsck(url_of(log.datastore), directory=tmp_path, progress=go_on)) == []
+    assert list(fsck(url_of(log.datastore), directory=tmp_path)) == []
 
 
 def test_another_key_has_not_signed(log: Log) -> None:

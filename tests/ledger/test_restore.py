@@ -144,7 +144,8 @@ def test_a_database_with_a_log_is_refused(signed: Log, postgres_url: str, tmp_pa
 
 def test_tables_that_the_owner_has_made_are_filled(signed: Log, postgres_url: str, tmp_path: Path) -> None:
     """Restores as a member of the programs' role, who may make no table; the next batch goes on behind."""
-    from tests.ledger.test_immutability import ROLE, login
+    from deepnode_ledger.tables import ROLE
+    from tests.ledger.servers import login
 
     backup(url_of(signed.datastore), tmp_path)
     with fresh_database(postgres_url) as owner_url:

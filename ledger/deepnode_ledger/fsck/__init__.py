@@ -4,6 +4,6 @@
 """
 
 from deepnode_ledger.fsck.check import fsck
-from deepnode_ledger.fsck.difference import Difference, Report
+from deepnode_ledger.fsck.difference import FINDINGS_MAX, Difference, Report
 
-__all__ = ["Difference", "Report", "fsck"]
+__all__ = ["FINDINGS_MAX", "Difference", "Report", "fsck"]

@@ -4,7 +4,7 @@ The batches are read once, one at a time, and each part of the check takes from 
 size needs the same memory; only the headers of the tail and the reorgs are held as a whole.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def fsck(
     verifier: Verifier | None = None,
     report: Report | None = None,
     progress: Progress | None = None,
-) -> Iterator[Difference]:
+) -> Generator[Difference, None, None]:
     """Rebuild everything from the stored batches alone, and yield what differs: the batches' own faults first.
 
     Nothing is changed. Behind a batch that cannot be read, only the batches themselves are looked at.
@@ -51,24 +51,28 @@ def fsck(
         TryAgain: the database is away.
     """
     kept = Report() if report is None else report
+    of_files = Findings()
+    published = None if directory is None else PublishedTree(directory, of_files, kept)
     if isinstance(source, str):
         with database_errors(source), one_state(source) as connection:
-            yield from _check(connection, directory, verifier, kept, progress)
+            yield from _check(connection, published, verifier, kept, progress)
     else:
         assert source.info.transaction_status == TransactionStatus.INTRANS, "all is read in one transaction"
-        yield from _check(source, directory, verifier, kept, progress)
+        yield from _check(source, published, verifier, kept, progress)
+    yield from of_files.kept
 
 
 def _check(
     connection: Connection[Any],
-    directory: Path | None,
+    published: PublishedTree | None,
     verifier: Verifier | None,
     report: Report,
     progress: Progress | None,
 ) -> Iterator[Difference]:
     check_version(connection)
-    of_tree, of_segments, of_entries, of_keys, of_standing, of_tail, of_files = (Findings() for _ in range(7))
-    published = None if directory is None else PublishedTree(directory, connection, of_files, report)
+    of_tree, of_segments, of_entries, of_keys, of_standing, of_tail = (Findings() for _ in range(6))
+    if published is not None:
+        published.look_up(connection)
     stored = StoredBatches(connection)
     tree = SignedTree(connection, of_tree, report, verifier, published)
     segments = Segments(connection, of_segments)
@@ -111,7 +115,7 @@ def _check(
         check_coverage(connection, of_standing, stored.order.chain_id)
         if published is not None:
             published.finish(tree.edge)
-    for findings in (of_tree, of_segments, of_entries, of_keys, of_standing, of_tail, of_files):
+    for findings in (of_tree, of_segments, of_entries, of_keys, of_standing, of_tail):
         yield from findings.kept
 
 

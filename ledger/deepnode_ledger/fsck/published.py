@@ -2,6 +2,9 @@
 
 A tile or a bundle beyond the published size, or a partial one that is not needed any more, need not be there; where it
 is, it has to be right, since a reader may have been given it. Files of other names are nobody's.
+
+The publisher may go on meanwhile. So what is published is looked up before the database's state is taken: whatever it
+speaks of then is in that state, and files of later are nobody's business.
 """
 
 import os
@@ -21,6 +24,8 @@ from deepnode_ledger.transparency.tile import BUNDLE_BYTES_MAX, HEIGHT, WIDTH
 
 CHECKPOINT: Final = "checkpoint"
 
+_BUNDLES: Final = -1
+
 
 class PublishedTree:
     """Takes in the entries and tiles as they are rebuilt, and compares the files of a directory with them.
@@ -32,7 +37,7 @@ class PublishedTree:
         BadInput: there is no such directory.
     """
 
-    def __init__(self, directory: Path, connection: Connection[Any], findings: Findings, report: Report) -> None:
+    def __init__(self, directory: Path, findings: Findings, report: Report) -> None:
         if not directory.is_dir():
             raise BadInput(f"{directory} is no directory of a published log")
         self._directory = directory
@@ -40,7 +45,26 @@ class PublishedTree:
         self._report = report
         self._started: list[bytes] = []
         self._entries = 0
-        self.size = self._checkpoint(connection)
+        self._highest = self._look_around()
+        self._shown = self._checkpoint()
+        self.size = 0 if self._shown is None else parse_head(self._shown.text).size
+
+    def look_up(self, connection: Connection[Any]) -> None:
+        """Check that the published checkpoint is one that the table holds."""
+        if self._shown is None:
+            return
+        row = one(connection, "SELECT note FROM log.checkpoint WHERE size = %s", (self.size,))
+        if row is None:
+            self._findings.note(CHECKPOINT, "a checkpoint that log.checkpoint holds", f"one of size {self.size}")
+            return
+        try:
+            held = note.parse(row[0])
+        except BadInput:
+            return
+        self._findings.compare(f"{CHECKPOINT}: text", held.text, self._shown.text)
+        for line in held.signatures:
+            if line not in self._shown.signatures:
+                self._findings.note(f"{CHECKPOINT}: signature", str(line).strip(), "another one, or none")
 
     def add(self, entries: Sequence[bytes], tiles: Sequence[tuple[Tile, bytes]]) -> None:
         """Compare what has become full by these entries."""
@@ -74,31 +98,32 @@ class PublishedTree:
         if self._started:
             bundle = Bundle(self._entries // WIDTH, len(self._started))
             self._compare(bundle, False, _bundle_of(self._started))
-        for found in self._files():
-            level = 0 if isinstance(found, Bundle) else found.level
-            if found.index * WIDTH >= edge.size >> (HEIGHT * level):
+        for level, (index, width) in sorted(self._highest.items()):
+            there = edge.size >> (HEIGHT * max(level, 0))
+            if (index, width) > divmod(there, WIDTH):
+                at, wide = (index, width) if width else (index - 1, WIDTH)
+                found = Bundle(at, wide) if level == _BUNDLES else Tile(level, at, wide)
                 self._findings.note(found.path, f"no such file in a tree of {edge.size} leaves", "a file")
 
-    def _checkpoint(self, connection: Connection[Any]) -> int:
+    def _checkpoint(self) -> note.Note | None:
         try:
             raw = self._read(CHECKPOINT, NOTE_BYTES_MAX)
             if raw is None:
-                return 0
+                return None
             shown_note = note.parse(raw)
-            head = parse_head(shown_note.text)
-            row = one(connection, "SELECT note FROM log.checkpoint WHERE size = %s", (head.size,))
-            if row is None:
-                self._findings.note(CHECKPOINT, "a checkpoint that log.checkpoint holds", f"one of size {head.size}")
-                return head.size
-            held = note.parse(row[0])
+            parse_head(shown_note.text)
         except BadInput as error:
             self._findings.note(CHECKPOINT, "a signed checkpoint", error)
-            return 0
-        self._findings.compare(f"{CHECKPOINT}: text", held.text, shown_note.text)
-        for line in held.signatures:
-            if line not in shown_note.signatures:
-                self._findings.note(f"{CHECKPOINT}: signature", str(line).strip(), "another one, or none")
-        return head.size
+            return None
+        return shown_note
+
+    def _look_around(self) -> dict[int, tuple[int, int]]:
+        """The highest index of each level that has a file, with its width."""
+        highest: dict[int, tuple[int, int]] = {}
+        for found in self._files():
+            level = _BUNDLES if isinstance(found, Bundle) else found.level
+            highest[level] = max(highest.get(level, (0, 0)), _end(found))
+        return highest
 
     def _look_for(self, partial: Tile | Bundle) -> None:
         if not any((self._directory / each.path).is_file() for each in (partial, partial.full)):
@@ -108,25 +133,27 @@ class PublishedTree:
         """Compare the full file of a place and every partial one with what its first entries or hashes make."""
         full = place.full
         if needed or (self._directory / full.path).exists():
-            self._compare_file(full, place.width, bytes_of)
+            self._compare_file(full, place.width, needed, bytes_of)
         folder = self._directory / f"{full.path}.p"
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             partial = _parsed(f"{full.path}.p/{path.name}")
             if partial is not None:
-                self._compare_file(partial, place.width, bytes_of)
+                self._compare_file(partial, place.width, False, bytes_of)
 
-    def _compare_file(self, place: Tile | Bundle, there: int, bytes_of: Callable[[int], bytes]) -> None:
-        self._report.files += 1
+    def _compare_file(self, place: Tile | Bundle, there: int, needed: bool, bytes_of: Callable[[int], bytes]) -> None:
+        if place.width > there:
+            return
         try:
             found = self._read(place.path, BUNDLE_BYTES_MAX)
         except BadInput as error:
             self._findings.note(place.path, "a file of the published tree", error)
             return
         if found is None:
-            self._findings.note(place.path, "a file of the published tree", "no file")
-        elif place.width > there:
-            self._findings.note(place.path, f"no such file: {there} are there", f"{len(found)} bytes")
-        elif found != (should := bytes_of(place.width)):
+            if needed:
+                self._findings.note(place.path, "a file of the published tree", "no file")
+            return
+        self._report.files += 1
+        if found != (should := bytes_of(place.width)):
             at = next(
                 (at for at, (a, b) in enumerate(zip(found, should, strict=False)) if a != b),
                 min(len(found), len(should)),
@@ -157,6 +184,11 @@ class PublishedTree:
         if len(data) > bytes_max:
             raise BadInput(f"{path} has more than {bytes_max} bytes")
         return data
+
+
+def _end(place: Tile | Bundle) -> tuple[int, int]:
+    """Where a file ends: index and width, of which a full one has as much as the next one has with none."""
+    return (place.index + 1, 0) if place.width == WIDTH else (place.index, place.width)
 
 
 def _parsed(path: str) -> Tile | Bundle | None:

@@ -1,0 +1,93 @@
+"""``deepnode log backup`` and ``deepnode log restore``: a copy of the log as plain files, and a log made of it."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from deepnode_cli import settings
+from deepnode_ledger.backup import PointInTime
+from deepnode_ledger.backup import backup as back_up
+from deepnode_ledger.backup import restore as bring_back
+from deepnode_ledger.hexadecimal import to_hex
+from deepnode_ledger.transparency import Verifier
+
+LINE_SECONDS: Final = 1.0
+
+Directory = Annotated[Path, typer.Argument(help="The directory of the backups.", metavar="DIRECTORY")]
+
+
+def backup(directory: Directory, database: settings.Database, as_json: settings.AsJson = False) -> None:
+    """Write a consistent copy of the log as plain files; into a directory with backups, only what is new.
+
+    The log can be written meanwhile. What is damaged is not backed up. Keep the directory on another machine.
+    """
+    say = _Progress()
+    made = back_up(database, directory, progress=lambda done, of: say("backed up", done, of))
+    if as_json:
+        fields = {"backup": made.number, "new": made.made, "batches": made.batches, "entries": made.entries}
+        standing = {"lastPosition": made.head.last_position, "sealedPosition": made.head.sealed_position}
+        typer.echo(json.dumps({**fields, **standing, "root": to_hex(made.root)}))
+        return
+    what = f"{made.batches} new batches with {made.entries} entries" if made.made else "nothing is new since then"
+    typer.echo(
+        f"backup {made.number}: {what}; the log has {made.head.sealed_position} sealed entries, root "
+        f"{to_hex(made.root)}, and {made.head.last_position - made.head.sealed_position} pending"
+    )
+
+
+def restore(
+    directory: Directory,
+    database: settings.Database,
+    position: Annotated[int | None, typer.Option("--position", help="Up to this position of the log.", min=0)] = None,
+    block: Annotated[int | None, typer.Option("--block", help="Up to this block, by its number.", min=0)] = None,
+    at_time: Annotated[
+        str | None,
+        typer.Option("--time", help="Up to this block time, such as 2026-01-31T12:00:00Z.", metavar="RFC3339"),
+    ] = None,
+    sealing: Annotated[int | None, typer.Option("--sealing", help="Exactly this row of log.sealing.", min=1)] = None,
+    verifier: Annotated[
+        str | None,
+        typer.Option("--verifier", help="The log's verifier key, to verify what it signed.", metavar="VKEY"),
+    ] = None,
+    as_json: settings.AsJson = False,
+) -> None:
+    """Make the log of a directory of backups, in a database that holds none.
+
+    Without a point it is exactly what was backed up last. With one it is the log as it was sealed at that point or
+    last before it. The log is checked before it is committed: a changed file is named, and then nothing is restored.
+    """
+    point = PointInTime.of(position=position, block=block, time=at_time, sealing=sealing)
+    key = None if verifier is None else Verifier.parse(verifier)
+    done = bring_back(directory, database, point=point, verifier=key, progress=_Progress())
+    if as_json:
+        fields = {"entries": done.entries, "batches": done.batches, "pending": done.pending, "block": done.block}
+        tree = {"root": to_hex(done.root), "checkpoints": done.checkpoints, "signedLater": done.left_out}
+        typer.echo(json.dumps({**fields, **tree}))
+        return
+    typer.echo(
+        f"restored {done.entries} entries in {done.batches} batches and {done.pending} pending up to block {done.block}"
+    )
+    typer.echo(
+        f"size {done.entries}, root {to_hex(done.root)}, equal to the backup's and to {done.checkpoints} checkpoints"
+    )
+    if done.left_out is not None:
+        typer.echo(
+            f"a checkpoint of size {done.left_out} was signed later and is left out: read docs/backup.md before this "
+            "log signs again",
+            err=True,
+        )
+
+
+class _Progress:
+    """Says once a second what is done, and how far it is."""
+
+    def __init__(self) -> None:
+        self._shown_at = time.monotonic()
+
+    def __call__(self, what: str, done: int, of: int) -> None:
+        if time.monotonic() - self._shown_at >= LINE_SECONDS:
+            self._shown_at = time.monotonic()
+            typer.echo(f"{what} {done} of {of} batches", err=True)
