@@ -1,4 +1,4 @@
-# One image for the three services of docker-compose.yml; the command chooses which of them a container is.
+# One image for our four services of docker-compose.yml; the command chooses which of them a container is.
 
 FROM python:3.13-slim AS build
 WORKDIR /src
@@ -10,7 +10,8 @@ COPY . ./
 RUN /opt/deepnode/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --home-dir /var/lib/deepnode --create-home deepnode
+RUN useradd --system --uid 10001 --home-dir /var/lib/deepnode --create-home deepnode \
+    && install --directory --owner deepnode /var/lib/deepnode/published
 COPY --from=build /opt/deepnode /opt/deepnode
 ENV PATH="/opt/deepnode/bin:$PATH" \
     PYTHONUNBUFFERED=1

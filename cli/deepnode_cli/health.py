@@ -8,6 +8,7 @@ import urllib3
 
 from deepnode_cli import settings
 from deepnode_ledger.errors import BadInput, TryAgain
+from deepnode_ledger.publishing import is_kept as is_published
 from deepnode_projections.projector import is_kept
 
 TIMEOUT_SECONDS = 3.0
@@ -18,6 +19,7 @@ class Part(StrEnum):
 
     INDEXER = "indexer"
     PROJECTIONS = "projections"
+    PUBLISHER = "publisher"
     API = "api"
 
 
@@ -26,6 +28,7 @@ def health(
     database: Annotated[
         str | None, typer.Option("--database", envvar="DEEPNODE_DATABASE_URL", help="For projections.", metavar="URL")
     ] = None,
+    log_directory: settings.LogDirectoryIfAny = None,
     port: settings.Port = settings.API_PORT,
     intake_port: settings.IntakePort = settings.INTAKE_PORT,
 ) -> None:
@@ -35,6 +38,12 @@ def health(
             raise BadInput("health of the projections needs --database or DEEPNODE_DATABASE_URL")
         if not is_kept(database):
             raise TryAgain("no projector is at work on this database")
+        return
+    if part is Part.PUBLISHER:
+        if log_directory is None:
+            raise BadInput("health of the publisher needs --log-directory or DEEPNODE_LOG_DIRECTORY")
+        if not is_published(log_directory):
+            raise TryAgain(f"no publisher is at work in {log_directory}")
         return
     url = f"http://{settings.LOOPBACK}:{port if part is Part.API else intake_port}/health"
     try:

@@ -34,6 +34,21 @@ def new(
     ],
 ) -> None:
     """Make a new key in a file that is not there yet, and print its verifier key, which is for everybody."""
+    typer.echo(str(make_key(file, name).verifier))
+
+
+@app.command()
+def show(file: KeyFile) -> None:
+    """Print the verifier key of a secret key: by it everybody can check what the log signs."""
+    typer.echo(str(load_signer(file).verifier))
+
+
+def make_key(file: Path, name: str) -> Signer:
+    """Make a new key in a file that is not there yet.
+
+    Raises:
+        BadInput: the name is none for a key, or the file is there or cannot be written.
+    """
     signer = Signer.generate(name)
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)
@@ -47,13 +62,7 @@ def new(
         written.write(signer.secret_text() + "\n")
         written.flush()
         os.fsync(descriptor)
-    typer.echo(str(signer.verifier))
-
-
-@app.command()
-def show(file: KeyFile) -> None:
-    """Print the verifier key of a secret key: by it everybody can check what the log signs."""
-    typer.echo(str(load_signer(file).verifier))
+    return signer
 
 
 def load_signer(file: Path) -> Signer:

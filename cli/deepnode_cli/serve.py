@@ -11,9 +11,10 @@ def serve(
     manifest: settings.ManifestPath,
     host: settings.Host = settings.LOOPBACK,
     port: settings.Port = settings.API_PORT,
+    log_directory: settings.LogDirectoryIfAny = None,
 ) -> None:
-    """Serve GraphQL, exports and a page for people until told to stop."""
+    """Serve GraphQL, exports, the published log and a page for people until told to stop."""
     # The server ends by itself at a signal, and then raises it again for whoever was there before it: that is us, and
     # having ended as asked is no failure.
     with on_interrupt(lambda: None):
-        serve_api(database, load_manifest(manifest), host, port)
+        serve_api(database, load_manifest(manifest), host, port, log_directory=log_directory)

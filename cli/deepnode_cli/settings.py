@@ -89,10 +89,28 @@ LogDirectory = Annotated[
         metavar="DIRECTORY",
     ),
 ]
+LogDirectoryIfAny = Annotated[
+    Path | None,
+    typer.Option(
+        "--log-directory",
+        envvar="DEEPNODE_LOG_DIRECTORY",
+        help="The directory that the log is published in, if it is.",
+        metavar="DIRECTORY",
+    ),
+]
 LogKey = Annotated[
     Path,
     typer.Option(
         "--log-key", envvar="DEEPNODE_LOG_KEY", help="The file of the log's secret key (deepnode keys).", metavar="FILE"
+    ),
+]
+LogKeyIfAny = Annotated[
+    Path | None,
+    typer.Option(
+        "--log-key",
+        envvar="DEEPNODE_LOG_KEY",
+        help="The file of the log's secret key (deepnode keys); one is made if left out.",
+        metavar="FILE",
     ),
 ]
 

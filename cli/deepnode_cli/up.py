@@ -1,5 +1,6 @@
 """``deepnode up``: the whole ledger on this machine, against a chain, a database and a manifest of one's own."""
 
+import secrets
 import socket
 import sys
 import time
@@ -15,6 +16,7 @@ from deepnode_cli import settings
 from deepnode_cli.display import Display
 from deepnode_cli.embedded import url_file
 from deepnode_cli.interruption import on_interrupt
+from deepnode_cli.keys import load_signer, make_key
 from deepnode_cli.process_tree import ProcessTree, Stopping
 from deepnode_indexer.rpc import shown
 from deepnode_ledger.database import parse_url
@@ -51,6 +53,17 @@ class Ledger:
     poll: float
     seal_entries: int
     task_events: tuple[Path, ...] = ()
+    log_key: Path | None = None
+
+    @property
+    def published(self) -> Path:
+        """The directory that the log is published in."""
+        return self.data / "published"
+
+    @property
+    def signing_key(self) -> Path:
+        """The file of the key that signs the log."""
+        return self.log_key or self.data / "log.key"
 
     @property
     def api(self) -> str:
@@ -75,14 +88,18 @@ def up(
     poll: settings.PollSeconds = settings.POLL_SECONDS,
     seal_entries: settings.SealEntries = 1_000,
     task_events: settings.TaskFiles = None,
+    log_key: settings.LogKeyIfAny = None,
     seconds: Annotated[float | None, typer.Option("--for", help="Stop after so many seconds.", min=1)] = None,
 ) -> None:
-    """Run the indexer, the projections and the API as one, until Ctrl-C.
+    """Run the indexer, the projections, the publisher and the API as one, until Ctrl-C.
 
-    Each runs in a process of its own; their output goes to files in the data directory.
+    Each runs in a process of its own; their output goes to files in the data directory. So does the published log, and
+    the key that signs it unless one is named.
     """
     # What is wrong with a setting is said before anything is started.
     load_manifest(manifest)
+    if log_key is not None:
+        load_signer(log_key)
     shown(rpc)
     if database != settings.EMBEDDED:
         parse_url(database)
@@ -98,6 +115,7 @@ def up(
         poll,
         seal_entries,
         tuple(task_events or ()),
+        log_key,
     )
     with Display() as display, ProcessTree(data / "logs") as tree:
         run(tree, display, lambda: start_ledger(tree, display, ledger), ledger, seconds)
@@ -133,7 +151,9 @@ def start_ledger(tree: ProcessTree, display: Display, ledger: Ledger) -> None:
         display.doing("starting PostgreSQL")
         database = start_database(tree, ledger.data)
         display.done("PostgreSQL 18 runs")
-    display.doing("starting the indexer, the projections and the API")
+    if ledger.log_key is None:
+        _make_own_key(ledger)
+    display.doing("starting the indexer, the projections, the publisher and the API")
     # Settings that may hold a password travel in the environment: anyone may read a process's arguments.
     environment = {
         "DEEPNODE_RPC_URL": ledger.rpc,
@@ -145,6 +165,8 @@ def start_ledger(tree: ProcessTree, display: Display, ledger: Ledger) -> None:
         "DEEPNODE_INTAKE_PORT": str(ledger.intake_port),
         "DEEPNODE_POLL_SECONDS": str(ledger.poll),
         "DEEPNODE_SEAL_ENTRIES": str(ledger.seal_entries),
+        "DEEPNODE_LOG_DIRECTORY": str(ledger.published.absolute()),
+        "DEEPNODE_LOG_KEY": str(ledger.signing_key.absolute()),
     }
     files = [argument for path in ledger.task_events for argument in ("--task-events", str(path))]
     tree.start("indexer", [*command("index"), *files], environment=environment)
@@ -152,6 +174,7 @@ def start_ledger(tree: ProcessTree, display: Display, ledger: Ledger) -> None:
     tree.wait_ready("indexer", lambda: answers(intake_health), START_SECONDS)
     display.done("the indexer follows the chain")
     tree.start("projections", command("project"), environment=environment)
+    tree.start("publisher", command("log", "publish"), environment=environment)
     tree.start("api", command("serve"), environment=environment)
     tree.wait_ready("api", lambda: answers(f"{ledger.api}/ready"), START_SECONDS)
     display.done("the books and the API are up")
@@ -160,10 +183,7 @@ def start_ledger(tree: ProcessTree, display: Display, ledger: Ledger) -> None:
 def start_database(tree: ProcessTree, data: Path) -> str:
     """Start the embedded PostgreSQL and return its URL."""
     directory = data / "postgres"
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"the data directory {data} cannot be made: {error.strerror}") from error
+    _make_data_directory(data)
     written = url_file(directory.expanduser().resolve())
     written.unlink(missing_ok=True)
     tree.start("database", [*command("embedded-postgres"), "--data", str(directory)])
@@ -171,9 +191,24 @@ def start_database(tree: ProcessTree, data: Path) -> str:
     return written.read_text(encoding="utf-8")
 
 
-def command(name: str) -> list[str]:
+def command(*names: str) -> list[str]:
     """Say how to run one of our own commands in a process of its own."""
-    return [sys.executable, "-m", "deepnode_cli.main", name]
+    return [sys.executable, "-m", "deepnode_cli.main", *names]
+
+
+def _make_data_directory(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"the data directory {data} cannot be made: {error.strerror}") from error
+
+
+def _make_own_key(ledger: Ledger) -> None:
+    """Make the key in the data directory the first time, under a name that claims nobody's domain."""
+    if not ledger.signing_key.exists():
+        _make_data_directory(ledger.data)
+        chain_id = load_manifest(ledger.manifest).chain_id
+        make_key(ledger.signing_key, f"deepnode.invalid/{chain_id}/{secrets.token_hex(4)}")
 
 
 def answers(url: str) -> bool:
@@ -189,6 +224,8 @@ def _introduction(ledger: Ledger) -> str:
   page      {ledger.api}/
   GraphQL   {ledger.api}/graphql
   export    {ledger.api}/export/postings.arrow
+  log       {ledger.api}/log/checkpoint
+  verifier  {load_signer(ledger.signing_key).verifier}
   intake    {ledger.intake}
 
 Try this query:

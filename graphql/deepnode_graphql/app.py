@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.routing import Route
 
 from deepnode_graphql.export.http import ExportEndpoint
 from deepnode_graphql.graphql_http import GraphQLEndpoint
+from deepnode_graphql.log_files import LogFilesEndpoint
 from deepnode_graphql.operations import OperationsEndpoint
 from deepnode_graphql.pages import PageEndpoint
 from deepnode_graphql.service import make_service
@@ -15,13 +17,16 @@ from deepnode_ledger.manifest import Manifest
 from deepnode_projections.tables import SCHEMA
 
 
-def make_app(database_url: str, manifest: Manifest, *, schema: str = SCHEMA) -> Starlette:
+def make_app(
+    database_url: str, manifest: Manifest, *, schema: str = SCHEMA, log_directory: Path | None = None
+) -> Starlette:
     """Wire the API. Nothing connects yet: the first request does, and a database that is away is answered with 503.
 
     Args:
         database_url: what libpq takes, such as ``postgresql://user@host:5432/name``.
         manifest: the one that the books were made with.
         schema: the PostgreSQL schema that holds the books.
+        log_directory: where the log is published, if it is.
 
     Raises:
         BadInput: ``database_url`` is not a connection string.
@@ -30,6 +35,7 @@ def make_app(database_url: str, manifest: Manifest, *, schema: str = SCHEMA) -> 
     graphql = GraphQLEndpoint(service)
     export = ExportEndpoint(service)
     operations = OperationsEndpoint(service)
+    log_files = LogFilesEndpoint(log_directory)
     page = PageEndpoint()
 
     @asynccontextmanager
@@ -47,6 +53,9 @@ def make_app(database_url: str, manifest: Manifest, *, schema: str = SCHEMA) -> 
             Route("/schema.graphql", page.schema),
             Route("/graphql", graphql.answer, methods=["GET", "POST"]),
             Route("/export/postings.arrow", export.postings_arrow, methods=["GET"]),
+            Route("/log/checkpoint", log_files.checkpoint),
+            Route("/log/tile/{path:path}", log_files.tile),
+            Route("/log/proof/{position:int}", log_files.proof),
             Route("/health", operations.health),
             Route("/ready", operations.ready),
             Route("/metrics", operations.metrics),

@@ -1,6 +1,7 @@
 """Running the API as a server of its own."""
 
 import socket
+from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -22,6 +23,7 @@ def serve(
     port: int = PORT,
     *,
     schema: str = SCHEMA,
+    log_directory: Path | None = None,
     log_level: str = "info",
 ) -> None:
     """Serve the API until the process is told to stop (SIGINT or SIGTERM); requests under way are finished.
@@ -32,12 +34,13 @@ def serve(
         host: the address to listen on.
         port: the port to listen on; 0 takes a free one, which the log names.
         schema: the PostgreSQL schema that holds the books.
+        log_directory: where the log is published, if it is.
         log_level: uvicorn's name of what is logged at least.
 
     Raises:
         BadInput: the address cannot be listened on, or ``database_url`` is not a connection string.
     """
-    app = make_app(database_url, manifest, schema=schema)
+    app = make_app(database_url, manifest, schema=schema, log_directory=log_directory)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=1024)

@@ -16,6 +16,8 @@ import urllib3
 
 from deepnode_cli.up import EXAMPLE_QUERY
 from deepnode_indexer.devnet.anvil import free_port
+from deepnode_ledger.transparency import Bundle, Tile, bundles_of, note, parse_head, tiles_of
+from tests.ledger.transparency.go_judge import GoJudge, running_judge
 
 START_SECONDS = 90
 TOTALS = """
@@ -47,8 +49,10 @@ def demo(tmp_path: Path) -> Any:
             process.wait(60)
 
 
-def test_the_demo_answers_the_readmes_query_and_the_answer_follows_the_blocks(demo: Any) -> None:
-    """The example query has data, which changes as blocks come; the export's sums are those of GraphQL."""
+def test_the_demo_answers_the_readmes_query_and_the_answer_follows_the_blocks(
+    demo: Any, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The example query has data, which changes as blocks come; sums and proofs hold by others' tools."""
     process, api, log = demo
     first = ask(api, EXAMPLE_QUERY)
     assert len(first["balances"]["edges"]) == 5
@@ -61,6 +65,10 @@ def test_the_demo_answers_the_readmes_query_and_the_answer_follows_the_blocks(de
     assert urllib3.request("GET", f"{api}/").status == 200
 
     export_agrees(api)
+    wait_until(lambda: urllib3.request("GET", f"{api}/log/checkpoint").status == 200, process, log)
+    [vkey] = [line.split()[1] for line in log.read_text().splitlines() if line.strip().startswith("verifier ")]
+    with running_judge(tmp_path_factory.getbasetemp() / "go-judge") as judge:
+        log_is_published(api, vkey, judge, tmp_path / "downloaded")
 
 
 def test_ctrl_c_stops_what_the_demo_started_and_nothing_else(demo: Any) -> None:
@@ -69,7 +77,7 @@ def test_ctrl_c_stops_what_the_demo_started_and_nothing_else(demo: Any) -> None:
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
     try:
         family = family_of(process.pid)
-        assert len(family) >= 7, "database and its server, devnet, node, indexer, projections and API"
+        assert len(family) >= 8, "database and its server, devnet, node, indexer, projections, publisher and API"
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
         deadline = time.monotonic() + 10
@@ -92,6 +100,26 @@ def test_kill_nine_of_the_demo_ends_its_children(demo: Any) -> None:
     while any(alive(pid) for pid in family) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert [pid for pid in family if alive(pid)] == []
+
+
+def log_is_published(api: str, vkey: str, judge: GoJudge, folder: Path) -> None:
+    """Download what is published, as an auditor does, and let Go's note and tlog check all of it."""
+    checkpoint = urllib3.request("GET", f"{api}/log/checkpoint").data
+    head = parse_head(note.parse(checkpoint).text)
+    assert head.size > 0
+    parts: list[Tile | Bundle] = [*tiles_of(head.size), *bundles_of(head.size)]
+    for part in parts:
+        answer = urllib3.request("GET", f"{api}/log/{part.path}")
+        full = answer.status == 404
+        if full:
+            # More was published meanwhile, and the full tile has taken the partial one's place.
+            answer = urllib3.request("GET", f"{api}/log/{part.full.path}")
+        assert answer.status == 200, part.path
+        file = folder / (part.full.path if full else part.path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(answer.data)
+    (folder / "checkpoint").write_bytes(checkpoint)
+    assert judge.check_directory(folder, vkey)["size"] == head.size
 
 
 def export_agrees(api: str) -> None:

@@ -13,7 +13,7 @@ from deepnode_cli.main import app
 from tests.tidy.tracked import ROOT, python_files, text_of
 
 COMPOSE = ROOT / "docker-compose.yml"
-OURS = ("indexer", "projections", "api")
+OURS = ("indexer", "projections", "publisher", "api")
 
 
 @pytest.fixture(scope="module")
