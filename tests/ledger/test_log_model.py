@@ -1,20 +1,61 @@
 """Whatever is done to the log, it holds what a list and a dict would hold."""
 
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from psycopg import Cursor
+from psycopg.rows import DictRow
 from typing_extensions import override
 
-from deepnode_ledger.errors import Conflict
+from deepnode_ledger import batch as batches
+from deepnode_ledger import leaf
+from deepnode_ledger.batch import from_rows, row_of
+from deepnode_ledger.database import url_of
+from deepnode_ledger.errors import Conflict, TryAgain
+from deepnode_ledger.fsck import fsck
 from deepnode_ledger.log import Log
-from deepnode_ledger.record import BlockRef, ChainLog, Finality, TaskEvent
+from deepnode_ledger.publishing import Publisher
+from deepnode_ledger.record import BlockRef, ChainLog, Finality, LogEntry, TaskEvent
 from deepnode_ledger.snapshot import snapshot
+from deepnode_ledger.subscription import START, Extended, RolledBack, subscribe
 from deepnode_ledger.tail import Accepted, NotContiguous, ReorgBelowSealed
+from deepnode_ledger.transparency import leaf_hash, root_of
 from tests.conftest import fresh_database
-from tests.ledger.histories import FIRST_BLOCK, WITHOUT_SHRINKING, block, everything, opened, placed, ref, run, task
+from tests.ledger.histories import (
+    CHAIN_ID,
+    FIRST_BLOCK,
+    WITHOUT_SHRINKING,
+    block,
+    everything,
+    opened,
+    placed,
+    ref,
+    run,
+    task,
+)
+from tests.ledger.publishing.sealed_history import SIGNER
 
 Held = tuple[BlockRef, ChainLog | TaskEvent]
+
+
+class DyingLog(Log):
+    """A log whose session at the database is ended when everything is written and nothing is committed."""
+
+    @override
+    @contextmanager
+    def _writing(self) -> Iterator[Cursor[DictRow]]:
+        with super()._writing() as cursor:
+            yield cursor
+            with psycopg.connect(url_of(self.datastore), autocommit=True) as killer:
+                killer.execute("SELECT pg_terminate_backend(%s, 10000)", (cursor.connection.info.backend_pid,))
 
 
 class LogAsAList(RuleBasedStateMachine):
@@ -31,6 +72,11 @@ class LogAsAList(RuleBasedStateMachine):
         self.events: dict[str, TaskEvent] = {}
         self.branches = 0
         self.reorgs = 0
+        self.published = 0
+        # A reader that follows: what it holds, and the place that it would resume from.
+        self.read: list[LogEntry] = []
+        self.place = START
+        self._folder = tempfile.TemporaryDirectory(prefix="deepnode-model-")
         self._database = fresh_database(self.postgres_url)
         self._url = self._database.__enter__()
         self._open()
@@ -41,8 +87,15 @@ class LogAsAList(RuleBasedStateMachine):
 
     @override
     def teardown(self) -> None:
+        found = list(fsck(self._url, directory=self.folder if self.published else None, verifier=SIGNER.verifier))
         self._opened.__exit__(None, None, None)
         self._database.__exit__(None, None, None)
+        self._folder.cleanup()
+        assert found == []
+
+    @property
+    def folder(self) -> Path:
+        return Path(self._folder.name) / "published"
 
     def branch_of(self, number: int) -> str:
         found = self.blocks[number - FIRST_BLOCK]
@@ -147,6 +200,57 @@ class LogAsAList(RuleBasedStateMachine):
             self.log.extend(ref(self.tip + 1, "0"), [block(self.tip + 2, branch="0")])
         assert everything(self.log) == before
 
+    @rule(what=st.sampled_from(["extend", "accept", "seal", "append_finalized"]))
+    def die_before_the_commit(self, what: str) -> None:
+        before = everything(self.log)
+        dying = DyingLog(self.log.datastore, self.log.chain_id)
+        new = run(self.tip + 1, self.tip + 2, logs=2, branch=self.branch_of(self.tip))
+        calls: dict[str, Callable[[], object]] = {
+            "extend": lambda: dying.extend(self.blocks[-1], new),
+            "accept": lambda: dying.accept([task(99)]),
+            "seal": lambda: dying.seal(self.blocks[-1]),
+            "append_finalized": lambda: dying.append_finalized(self.tip + 1, new[-1].header, placed(new), "range"),
+        }
+        with pytest.raises(TryAgain):
+            calls[what]()
+        assert everything(self.log) == before
+
+    @rule(number=st.integers(1, 30))
+    def die_behind_the_commit(self, number: int) -> None:
+        # The caller got no answer, so it does the same again.
+        event = task(number, payload=b"x")
+        if self.events.get(event.event_id, event) != event:
+            return
+        self.accept(number, b"x")
+        self.reopen()
+        self.accept(number, b"x")
+
+    @rule()
+    def follow(self) -> None:
+        stop = threading.Event()
+        changes = subscribe(self._url, self.place, stop=stop, hints=False)
+        while [(entry.block, entry.record) for entry in self.read] != self.held:
+            change = next(changes)
+            self.place = change.place
+            match change:
+                case RolledBack(place):
+                    self.read = self.read[: place.position]
+                case Extended(place, batch, _):
+                    self.read += batches.entries(batch, change.finality)
+            assert len(self.read) == self.place.position
+        changes.close()  # type: ignore[attr-defined]  # a generator
+
+    @rule()
+    def publish(self) -> None:
+        with Publisher(self._url, self.folder, SIGNER) as publisher:
+            published = publisher.publish()
+        assert (published is not None) == (self.sealed > self.published)
+        if published is not None:
+            self.published = self.sealed
+            rows = [row_of(n, CHAIN_ID, *held) for n, held in enumerate(self.held[: self.sealed], 1)]
+            leaves = [leaf_hash(entry) for entry in leaf.entries(from_rows(rows))]
+            assert (published.head.size, published.head.root) == (self.sealed, root_of(leaves))
+
     @rule()
     def reopen(self) -> None:
         self._opened.__exit__(None, None, None)
@@ -168,5 +272,5 @@ class LogAsAList(RuleBasedStateMachine):
 def test_the_log_is_a_list(postgres_url: str) -> None:
     """Runs random steps against the real log and the model, and compares the whole log after each."""
     LogAsAList.postgres_url = postgres_url
-    bounded = settings(max_examples=30, stateful_step_count=25, deadline=None, phases=WITHOUT_SHRINKING)
+    bounded = settings(max_examples=20, stateful_step_count=25, deadline=None, phases=WITHOUT_SHRINKING)
     run_state_machine_as_test(LogAsAList, settings=bounded)
