@@ -128,8 +128,13 @@ class Directory(PublishedFiles):
             os.close(lock)
             raise TryAgain(f"another publisher works in {self.path}, which holds {self.path / LOCK}") from error
         self._lock = lock
-        with _os_errors(self.path):
-            self._tidy(self.path, top=True)
+        try:
+            with _os_errors(self.path):
+                self._tidy(self.path, top=True)
+        except BaseException:
+            # Who tries again, in this process or in another one, must not find the directory taken.
+            self.close()
+            raise
         return self
 
     def close(self) -> None:
