@@ -39,6 +39,7 @@ from tests.ledger import signed_log
 from tests.ledger.histories import (
     CHAIN_ID,
     WITHOUT_SHRINKING,
+    contents,
     datastore,
     everything,
     opened,
@@ -91,11 +92,16 @@ class BackedUpLog(LogAsAList):
         backup(url_of(self.log.datastore), self.directory)
         with restored(self.postgres_url, self.directory) as (_, _, copy):
             assert everything(copy) == everything(self.log)
+        for sealing in everything(self.log)["sealing"][::5]:
+            number, position = (int(value) for value in sealing.strip("(").split(",")[:2])
+            with restored(self.postgres_url, self.directory, PointInTime(sealing=number)) as (done, _, copy):
+                assert done.entries == position
+                assert [(entry.block, entry.record) for entry in contents(copy)] == self.held[:position]
         super().teardown()
 
 
 def test_a_log_of_any_history_comes_back_as_it_was(postgres_url: str, tmp_path: Path) -> None:
-    """Runs random steps, backs up between them into one directory, restores the last, and compares every table."""
+    """Runs random steps with backups between them, restores the last and some sealings, and compares every table."""
     BackedUpLog.postgres_url, BackedUpLog.directory = postgres_url, tmp_path / "backups"
     bounded = settings(max_examples=10, stateful_step_count=25, deadline=None, phases=WITHOUT_SHRINKING)
     run_state_machine_as_test(BackedUpLog, settings=bounded)

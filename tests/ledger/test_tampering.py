@@ -3,15 +3,20 @@
 import base64
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
+from deepnode_ledger.backup import backup
 from deepnode_ledger.batch_versions import TOPIC
 from deepnode_ledger.database import url_of
+from deepnode_ledger.errors import Damaged
 from deepnode_ledger.fsck import Difference, fsck
 from deepnode_ledger.log import Log
+from tests.conftest import fresh_database
 from tests.ledger import signed_log
 from tests.ledger.histories import everything
 from tests.ledger.tampering import (
@@ -269,6 +274,32 @@ def test_a_changed_row_is_named(signed: Log, statement: str, where: str) -> None
     found = differences(signed)
     assert found, statement
     assert found[0].where.startswith(where), found[:3]
+
+
+@pytest.mark.parametrize("table", ["sealed", "batch", "header"])
+def test_a_page_of_the_database_is_damaged(signed: Log, postgres_url: str, tmp_path: Path, table: str) -> None:
+    """Copies the database file by file, and writes noise over the first page of a table that the copy has."""
+    signed.datastore.close()
+    with fresh_database(postgres_url) as url, psycopg.connect(postgres_url, autocommit=True) as connection:
+        name, template = (conninfo_to_dict(each)["dbname"] for each in (url, url_of(signed.datastore)))
+        connection.execute(f"DROP DATABASE {name}".encode())
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY".encode())
+        [directory] = connection.execute("SHOW data_directory").fetchone() or [""]
+        [number] = connection.execute("SELECT oid FROM pg_database WHERE datname = %s", (name,)).fetchone() or [0]
+        with psycopg.connect(url_of(signed.datastore)) as original:
+            # The bytes of a large batch lie in another table, beside its row.
+            [file] = original.execute(
+                "SELECT relfilenode FROM pg_class WHERE oid = (SELECT CASE relname WHEN 'sealed' THEN reltoastrelid"
+                " ELSE oid END FROM pg_class WHERE oid = %s::regclass)",
+                (f"log.{table}",),
+            ).fetchone() or [0]
+        path = Path(directory) / "base" / str(number) / str(file)
+        path.write_bytes(b"noise" * 1638 + b"xx" + path.read_bytes()[8192:])
+        [found] = fsck(url)
+        assert found.where.startswith("the database's own files, behind ")
+        assert f"base/{number}/{file}" in found.found
+        with pytest.raises(Damaged, match="the database's own files are damaged"):
+            backup(url, tmp_path)
 
 
 def test_a_hash_that_was_right_once(signed: Log) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import psycopg
 import pyarrow as pa
 from psycopg import Connection
 from psycopg.rows import dict_row
@@ -104,9 +105,12 @@ def backup(url: str, directory: Path, *, progress: Progress | None = None, disk:
     """
     with locked(directory, disk) as folder:
         before = _look_back(folder)
-        with database_errors(url), one_state(url) as connection:
-            check_version(connection)
-            return _back_up(connection, folder, before, progress)
+        try:
+            with database_errors(url), one_state(url) as connection:
+                check_version(connection)
+                return _back_up(connection, folder, before, progress)
+        except psycopg.InternalError as error:
+            raise Damaged(f"the database's own files are damaged: {error}; {_FSCK}") from error
 
 
 def _look_back(folder: BackupFolder) -> _Before:

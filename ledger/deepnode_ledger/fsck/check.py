@@ -8,11 +8,12 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from psycopg import Connection
 from psycopg.pq import TransactionStatus
 
 from deepnode_ledger.database import database_errors
-from deepnode_ledger.fsck.difference import Difference, Findings, Report
+from deepnode_ledger.fsck.difference import Difference, Findings, Report, shown
 from deepnode_ledger.fsck.one_state import check_version, one_state
 from deepnode_ledger.fsck.published import PublishedTree
 from deepnode_ledger.fsck.sealings import Sealings
@@ -53,12 +54,16 @@ def fsck(
     kept = Report() if report is None else report
     of_files = Findings()
     published = None if directory is None else PublishedTree(directory, of_files, kept)
-    if isinstance(source, str):
-        with database_errors(source), one_state(source) as connection:
-            yield from _check(connection, published, verifier, kept, progress)
-    else:
-        assert source.info.transaction_status == TransactionStatus.INTRANS, "all is read in one transaction"
-        yield from _check(source, published, verifier, kept, progress)
+    try:
+        if isinstance(source, str):
+            with database_errors(source), one_state(source) as connection:
+                yield from _check(connection, published, verifier, kept, progress)
+        else:
+            assert source.info.transaction_status == TransactionStatus.INTRANS, "all is read in one transaction"
+            yield from _check(source, published, verifier, kept, progress)
+    except psycopg.InternalError as error:
+        # With it the transaction is over, and nothing else can be read in it.
+        yield Difference(f"the database's own files, behind {kept.batches} batches", "data", shown(error))
     yield from of_files.kept
 
 

@@ -50,6 +50,7 @@ class Tail:
         self._order = order
         self._newest_sealing = newest_sealing
         self._headers: dict[int, tuple[bytes, int]] = {}
+        self._indexes: tuple[int, set[int]] = (-1, set())
 
     def check_chain(self) -> None:
         """Check the headers' links, and the chain's row beside them."""
@@ -191,5 +192,3 @@ class Tail:
             self._findings.note(f"{where}: log_index", f"one that block {number} has once", log_index)
         else:
             seen.add(log_index)
-
-    _indexes: tuple[int, set[int]] = (-1, set())
