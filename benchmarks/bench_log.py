@@ -27,6 +27,7 @@ from pathlib import Path
 import psycopg
 import pyarrow as pa
 import pyarrow.ipc
+from benchmarks import page
 from benchmarks.result import Result, medians, publish, result
 from benchmarks.stock import Logged, Stock, as_events
 from benchmarks.transfers import CHAIN_ID, FIRST_BLOCK, GENESIS, Range, ranges
@@ -63,6 +64,7 @@ def main() -> None:
     with server() as url:
         results = [*speeds(url, given.entries), *sizes(url, given.entries), *memory(url, given.memory)]
     publish("log", results)
+    page.write()
 
 
 def speeds(url: str, entries: int) -> list[Result]:

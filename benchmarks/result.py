@@ -60,8 +60,8 @@ def publish(name: str, results: Sequence[Result]) -> None:
         table.add_column(heading, justify="left" if heading in ("case", "", "goal") else "right")
     for each in results:
         of_bound = "" if each.bound is None else f"{each.ours / each.bound:.2f}"
-        bound = "" if each.bound is None else _figure(each.bound)
-        ours, peer = f"{_figure(each.ours)} {each.unit}", _figure(each.peer)
+        bound = "" if each.bound is None else figure(each.bound)
+        ours, peer = f"{figure(each.ours)} {each.unit}", figure(each.peer)
         table.add_row(each.case, ours, peer, each.peer_name, f"{each.ratio:.1f}", bound, of_bound, each.goal)
     Console(width=160).print(table)
     OUT.mkdir(exist_ok=True)
@@ -84,5 +84,6 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
+    """Write a figure with as many digits as tell something."""
     return f"{value:,.0f}" if value >= 100 else f"{value:,.2f}"
