@@ -18,7 +18,7 @@ from psycopg.rows import DictRow
 from deepnode_ledger import batch as batches
 from deepnode_ledger import segment, tail
 from deepnode_ledger.batch_versions import TOPIC
-from deepnode_ledger.chain import forget_headers_below
+from deepnode_ledger.chain import forget_headers_below, headers
 from deepnode_ledger.head import Head, load_head
 from deepnode_ledger.record import BlockRef, Header
 from deepnode_ledger.recorder import STREAM, LogRecorder
@@ -52,14 +52,11 @@ def seal_up_to(cursor: Cursor[DictRow], recorder: LogRecorder, chain_id: int, fi
     assert row is not None
     if row["first"] <= final.number:
         cover(cursor, chain_id, row["first"], final, "header-continuity")
-        cursor.execute(
-            "SELECT parent_hash FROM log.header WHERE chain_id = %s AND number = %s", (chain_id, final.number)
-        )
-        header = cursor.fetchone()
-        assert header is not None, final
-        note_sealing(cursor, Header(final, header["parent_hash"]))
     # The header of the newest final block stays: it is what the tail is continued from.
     forget_headers_below(cursor, chain_id, final.number)
+    if row["first"] <= final.number or sealed is not None:
+        # Task events that were accepted under a block that was sealed already come without a new block.
+        note_sealing(cursor, headers(cursor, chain_id)[-1])
     return sealed
 
 

@@ -183,3 +183,18 @@ def test_covered_ranges_follow_one_another_without_overlap(
             assert [first for first, _, _ in covered] == [end + 1 for end in ends[:-1]]
             assert all(first <= last for first, last, _ in covered)
             assert ends[-1] == sealed
+
+
+def test_each_transaction_that_seals_notes_a_moment_to_restore_to(log: Log) -> None:
+    """Seals blocks, then a task event that came under the sealed tip, then nothing, then a final range."""
+    log.extend(None, run(5, 8, logs=1))
+    log.seal(ref(6))
+    log.seal(ref(6))
+    log.seal(ref(8))
+    log.accept([task(1)])
+    log.seal(ref(8))
+    log.append_finalized(9, header(10), placed(run(9, 10)), "range")
+    with log.datastore.cursor() as cursor:
+        cursor.execute("SELECT * FROM log.sealing ORDER BY number")
+        noted = [(row["number"], row["sealed_position"], row["block_number"]) for row in cursor.fetchall()]
+        assert noted == [(1, 2, 6), (2, 4, 8), (3, 5, 8), (4, 7, 10)]
