@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
-from eventsourcing.persistence import InterfaceError, OperationalError
+from eventsourcing.persistence import InterfaceError, InternalError, OperationalError
 from eventsourcing.postgres import PostgresDatastore
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
@@ -99,7 +99,7 @@ def database_errors(url: str) -> Iterator[None]:
     """Turn the loss of a database into ``TryAgain``, which names it: whoever waits and calls again loses nothing.
 
     Raises:
-        TryAgain: the database is away.
+        TryAgain: the database is away, or failed by a fault of its own.
         BadInput: the URL is none.
     """
     where = shown_database(url)
@@ -107,6 +107,13 @@ def database_errors(url: str) -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise TryAgain(f"the database {where} is away: {error}") from error
+    except (InternalError, psycopg.errors.InternalError_) as error:
+        # What the server calls a fault of its own, such as a file that it cannot close. The library's class holds other
+        # errors too, so the driver's decides.
+        cause = error.__cause__ if isinstance(error, InternalError) else error
+        if not isinstance(cause, psycopg.errors.InternalError_):
+            raise
+        raise TryAgain(f"the database {where} had a fault of its own: {error}") from error
 
 
 def url_of(datastore: PostgresDatastore) -> str:

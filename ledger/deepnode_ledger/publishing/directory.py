@@ -91,11 +91,12 @@ class PublishedFiles:
             return None
         except OSError as error:
             raise _explained(error, path) from error
-        try:
-            with _os_errors(path), os.fdopen(descriptor, "rb", closefd=False) as file:
-                data = file.read(bytes_max + 1)
-        finally:
-            os.close(descriptor)
+        with _os_errors(path):
+            try:
+                with os.fdopen(descriptor, "rb", closefd=False) as file:
+                    data = file.read(bytes_max + 1)
+            finally:
+                os.close(descriptor)
         if len(data) > bytes_max:
             raise Damaged(f"{path} has more than {bytes_max} bytes: changed by hand?")
         return data
