@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Final
 
 import pyarrow as pa
+from eventsourcing.persistence import OperationalError
 from eventsourcing.postgres import PostgresDatastore
 from psycopg import Cursor
 from psycopg.rows import DictRow
@@ -218,7 +219,13 @@ class Log:
     def _writing(self) -> Iterator[Cursor[DictRow]]:
         with database_errors(url_of(self.datastore)), self.datastore.transaction(commit=True) as cursor:
             self._recorder.lock(cursor)
-            yield cursor
+            try:
+                yield cursor
+            except ValueError as error:
+                # The driver stumbles where a COPY ends in two errors: why the server gave up, and that it hung up.
+                if not cursor.connection.broken:
+                    raise
+                raise OperationalError("the connection was lost during a COPY") from error
             cursor.execute(f"NOTIFY {CHANNEL}")
 
 

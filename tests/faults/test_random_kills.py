@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.fault_runner import VICTIMS, Runner
 
-KILLS: Final = 60
+KILLS: Final = 48
 """Besides the cases at system calls."""
 
 SOAK_KILLS: Final = 2_000
@@ -35,7 +35,7 @@ def kill(runner: Runner, kills: int, *, seed: int) -> None:
     """Kill so many times, each log being killed on several times."""
     before = runner.kills.total()
     seeds = iter(range(seed * 10**6, seed * 10**6 + kills))
-    while some := list(islice(seeds, 15)):
+    while some := list(islice(seeds, 12)):
         kill_on_one_log(runner, some)
     assert runner.kills.total() - before == kills
     assert set(runner.kills) == set(VICTIMS), runner.kills

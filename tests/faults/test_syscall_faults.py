@@ -17,15 +17,15 @@ import pytest
 from tests.faults.fault_runner import Runner, Tally
 
 CASES_MIN: Final = {
-    ("append", "worker"): 75,
-    ("append", "backend"): 80,
-    ("seal", "worker"): 75,
-    ("seal", "backend"): 70,
-    ("publish", "worker"): 120,
-    ("publish", "backend"): 60,
-    ("append", "checkpointer"): 40,
+    ("append", "worker"): 72,
+    ("append", "backend"): 78,
+    ("seal", "worker"): 64,
+    ("seal", "backend"): 62,
+    ("publish", "worker"): 130,
+    ("publish", "backend"): 58,
+    ("append", "checkpointer"): 36,
 }
-"""How many cases each path and process gets at least, more than 500 in all."""
+"""How many cases each path and process gets at least, 500 in all."""
 
 SOAK_TIMES: Final = 8
 
