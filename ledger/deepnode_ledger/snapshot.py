@@ -186,17 +186,10 @@ class Snapshot:
         return self.head.last_position if last is None else min(last, self.head.last_position)
 
     def _all(self, first: int, stop: int) -> Iterator[pa.RecordBatch]:
-        for place in stored.places(self._cursor(), first, min(stop, self.head.sealed_position)):
-            yield self._part(place, first, stop)
+        places = list(stored.places(self._cursor(), first, min(stop, self.head.sealed_position)))
+        for place, batch in zip(places, stored.stored_batches(self.connection, places), strict=True):
+            yield _part(place, batch, first, stop)
         yield from tail.pages(self.connection, max(first, self.head.sealed_position + 1), stop)
-
-    def _part(self, place: BatchPlace, first: int, stop: int) -> pa.RecordBatch:
-        """Read the rows of a batch that lie between two positions."""
-        batch = stored.stored_batch(self._cursor(), place.number)
-        if batch.num_rows != place.last_position - place.first_position + 1:
-            raise Damaged(f"batch {place.number} has {batch.num_rows} entries, by the index {place}")
-        skip = max(0, first - place.first_position)
-        return batch.slice(skip, min(stop, place.last_position) - place.first_position + 1 - skip)
 
     def _find_sealed(
         self, selection: Selection, first: int, stop: int, newest_first: bool
@@ -207,7 +200,7 @@ class Snapshot:
             return
         for number in segment.batches_with_all(cursor, selection.terms, *held, newest_first=newest_first):
             place = stored.place_of(cursor, number)
-            batch = self._part(place, first, stop)
+            batch = _part(place, stored.stored_batch(cursor, number), first, stop)
             yield batch.filter(selection.mask(batch)), place.first_position if newest_first else place.last_position
 
     def _find_pending(
@@ -224,6 +217,14 @@ class Snapshot:
 
     def _cursor(self) -> Cursor[DictRow]:
         return self.connection.cursor(row_factory=dict_row)
+
+
+def _part(place: BatchPlace, batch: pa.RecordBatch, first: int, stop: int) -> pa.RecordBatch:
+    """Cut out the rows of a batch that lie between two positions."""
+    if batch.num_rows != place.last_position - place.first_position + 1:
+        raise Damaged(f"batch {place.number} has {batch.num_rows} entries, by the index {place}")
+    skip = max(0, first - place.first_position)
+    return batch.slice(skip, min(stop, place.last_position) - place.first_position + 1 - skip)
 
 
 @contextmanager

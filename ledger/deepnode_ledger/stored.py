@@ -1,11 +1,14 @@
 """Stored batches: which one holds a position or a block, and its bytes."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
-from psycopg import Cursor
-from psycopg.rows import DictRow
+from psycopg import Connection, Cursor
+from psycopg.rows import DictRow, dict_row
 
 from deepnode_ledger import batch as batches
 from deepnode_ledger.errors import Damaged
@@ -97,7 +100,35 @@ def stored_batch(cursor: Cursor[DictRow], number: int) -> pa.RecordBatch:
     Raises:
         Damaged: it is not there, or its bytes cannot be read.
     """
-    topic, state = stored_bytes(cursor, number)
+    return _decoded(number, *stored_bytes(cursor, number))
+
+
+def stored_batches(connection: Connection[Any], places: Sequence[BatchPlace]) -> Iterator[pa.RecordBatch]:
+    """Read batches one after another as ``stored_batch`` does; the server sends the next while one is unpacked.
+
+    Two are held at a time. What else the caller does on the connection meanwhile waits for the fetch, or it for that.
+
+    Raises:
+        Damaged: one is not there, or its bytes cannot be read.
+    """
+
+    def fetch(place: BatchPlace) -> tuple[str, bytes]:
+        return stored_bytes(connection.cursor(row_factory=dict_row), place.number)
+
+    if len(places) < 2:
+        for place in places:
+            yield _decoded(place.number, *fetch(place))
+        return
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="next batch") as ahead:
+        coming = ahead.submit(fetch, places[0])
+        for place, following in itertools.zip_longest(places, places[1:]):
+            found = coming.result()
+            if following is not None:
+                coming = ahead.submit(fetch, following)
+            yield _decoded(place.number, *found)
+
+
+def _decoded(number: int, topic: str, state: bytes) -> pa.RecordBatch:
     try:
         return batches.decode(topic, state)
     except Damaged as error:
