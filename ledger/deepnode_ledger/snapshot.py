@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,6 +30,8 @@ from deepnode_ledger.finding import OfType, Selection
 from deepnode_ledger.head import load_head
 from deepnode_ledger.record import Finality, LogEntry
 from deepnode_ledger.stored import BatchPlace
+
+PIECE_ENTRIES: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +143,7 @@ class Snapshot:
         sealed = self._find_sealed(selection, first, stop, newest_first)
         pending = self._find_pending(selection, first, stop, newest_first, page_entries)
         for found, through in itertools.chain(*((pending, sealed) if newest_first else (sealed, pending))):
-            backwards = pa.array(range(found.num_rows - 1, -1, -1), pa.int64())
-            yield Found(found.take(backwards) if newest_first else found, through)
+            yield from _newest_first(found, through) if newest_first else (Found(found, through),)
 
     def chain_log(self, chain_id: int, block_hash: bytes, log_index: int, *, block_number: int) -> LogEntry | None:
         """Return the entry of a chain log by its key, or None. The block's number says where to look."""
@@ -217,6 +219,16 @@ class Snapshot:
 
     def _cursor(self) -> Cursor[DictRow]:
         return self.connection.cursor(row_factory=dict_row)
+
+
+def _newest_first(found: pa.RecordBatch, through: int) -> Iterator[Found]:
+    # In pieces: turning a whole batch round is in vain for a caller who wants the newest few.
+    for stop in range(found.num_rows, 0, -PIECE_ENTRIES):
+        start = max(0, stop - PIECE_ENTRIES)
+        piece = found.take(pa.array(range(stop - 1, start - 1, -1), pa.int64()))
+        yield Found(piece, piece.column(0)[piece.num_rows - 1].as_py() if start else through)
+    if found.num_rows == 0:
+        yield Found(found, through)
 
 
 def _part(place: BatchPlace, batch: pa.RecordBatch, first: int, stop: int) -> pa.RecordBatch:

@@ -249,4 +249,8 @@ def test_blocks_cut_by_a_seal_are_found_whole(log: Log) -> None:
             entry = view.chain_log(CHAIN_ID, own.hash, index, block_number=5)
             assert entry is not None
             assert entry.position == index + 1
-        assert len(found(view, OfTransaction(word("t")))) == 70_000
+        assert found(view, OfTransaction(word("t"))) == list(range(1, 70_001))
+        assert found(view, OfTransaction(word("t")), newest_first=True) == list(range(70_000, 0, -1))
+        newest = next(view.find(OfTransaction(word("t")), newest_first=True))
+        assert newest.entries.num_rows < 5_000
+        assert newest.through == newest.entries.column("position")[newest.entries.num_rows - 1].as_py()

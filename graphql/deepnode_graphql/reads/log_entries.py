@@ -36,8 +36,8 @@ from deepnode_ledger.record import ChainLog, Kind, TaskEvent
 from deepnode_ledger.snapshot import Found
 from deepnode_projections.tables import posting as posting_table
 
-BATCHES_MAX: Final = 32
-"""Batches that one page may open for its conditions; the page ends there, and its cursor goes on from there."""
+LOOKS_MAX: Final = 32
+"""Looks (at a batch or a part of one) that a page may take for its conditions; the page ends there, and its cursor goes on from there."""
 
 
 @strawberry.enum
@@ -157,7 +157,7 @@ def list_log_entries(
 ) -> Connection[LogEntry]:
     """Return a page of the log up to a moment.
 
-    A page may be shorter than ``first`` and still have a next one: see ``BATCHES_MAX``.
+    A page may be shorter than ``first`` and still have a next one: see ``LOOKS_MAX``.
 
     Raises:
         BadInput: ``first``, ``after`` or a condition breaks a rule.
@@ -183,7 +183,7 @@ def list_log_entries(
         if found.entries.num_rows:
             page += batches.entries(found.entries, reading.snapshot.finality(found.entries))
         through = found.through
-        more = (through > start if newest_first else through < stop) and (len(page) == first or looks == BATCHES_MAX)
+        more = (through > start if newest_first else through < stop) and (len(page) == first or looks == LOOKS_MAX)
         if more:
             break
     cursors = [by_position.encode([entry.position]) for entry in page]
