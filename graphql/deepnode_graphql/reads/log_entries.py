@@ -37,7 +37,7 @@ from deepnode_ledger.snapshot import Found
 from deepnode_projections.tables import posting as posting_table
 
 LOOKS_MAX: Final = 32
-"""Looks (at a batch or a part of one) that a page may take for its conditions; the page ends there, and its cursor goes on from there."""
+"""Looks that a page may take for its conditions, each at a batch or less; the cursor goes on behind the last."""
 
 
 @strawberry.enum
