@@ -89,11 +89,12 @@ def merge(segments: Sequence[Segment]) -> Segment:
     """Join segments that follow one another into one."""
     for left, right in itertools.pairwise(segments):
         assert left.last + 1 == right.first, (left.last, right.first)
-    terms = np.concatenate([each.terms for each in segments])
-    numbers = np.concatenate([each.batches for each in segments])
+    # Column by column, and no copy longer than it is needed: a merge is what takes the log's writer the most memory.
     # Stable: among equal terms the batches stay in their order.
-    order = np.argsort(terms, kind="stable")
-    return Segment(segments[0].first, segments[-1].last, terms[order], numbers[order])
+    order = np.argsort(np.concatenate([each.terms for each in segments]), kind="stable").astype(np.uint32)
+    terms = np.concatenate([each.terms for each in segments])[order]
+    numbers = np.concatenate([each.batches for each in segments])[order]
+    return Segment(segments[0].first, segments[-1].last, terms, numbers)
 
 
 def add(cursor: Cursor[DictRow], added: Segment) -> None:
@@ -106,9 +107,10 @@ def add(cursor: Cursor[DictRow], added: Segment) -> None:
             break
         cursor.execute("DELETE FROM log.segment WHERE first_batch BETWEEN %s AND %s", (beside[0].first, added.first))
         added = merge([*beside, added])
+        del beside
         span *= FAN
     cursor.execute(
-        "INSERT INTO log.segment (first_batch, last_batch, postings, terms, batches) VALUES (%s, %s, %s, %s, %s)",
+        "INSERT INTO log.segment (first_batch, last_batch, postings, terms, batches) VALUES (%s, %s, %s, %b, %b)",
         (
             added.first,
             added.last,
@@ -236,7 +238,12 @@ def _transactions(batch: pa.RecordBatch) -> _Terms:
 
 
 def _load(cursor: Cursor[DictRow], first: int, last: int) -> list[Segment]:
-    cursor.execute("SELECT * FROM log.segment WHERE first_batch BETWEEN %s AND %s ORDER BY first_batch", (first, last))
+    cursor.execute(
+        "SELECT * FROM log.segment WHERE first_batch BETWEEN %s AND %s ORDER BY first_batch",
+        (first, last),
+        # As text, every byte would travel, and be held, as two digits.
+        binary=True,
+    )
     return [
         Segment(
             row["first_batch"],
