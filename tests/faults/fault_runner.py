@@ -23,9 +23,9 @@ from tests.faults.fault_scenes import PATHS, anything
 from tests.faults.fault_verdict import Judge
 from tests.faults.forked_worker import Done, Job, Message, Ready, Worker, Workers
 from tests.faults.log_calls import Desk, Place
-from tests.faults.strace_injection import FAULTS_OF, KILL, Fault, Injection, Trace, traced
+from tests.faults.strace_injection import FAULTS_OF, KILL, WITHIN_THE_PROCESS, Fault, Injection, Trace, traced
 
-CASES_A_LOG: Final = {"append": 12, "seal": 16, "publish": 8}
+CASES_A_LOG: Final = {"append": 12, "seal": 16, "publish": 5}
 """After so many cases a new log is begun: reading all of it after each case takes its time, as does making one."""
 
 OURS: Final = {"worker", "backend"}
@@ -33,10 +33,13 @@ OURS: Final = {"worker", "backend"}
 
 MISSES_MAX: Final = 3
 
-VICTIMS: Final = {"worker": 8, "backend": 4, "checkpointer": 1, "walwriter": 1, "server": 2}
+KILLS: Final = 48
+"""Kills at random moments, besides the cases at system calls."""
+
+VICTIMS: Final = {"worker": 8, "backend": 4, "checkpointer": 1, "walwriter": 1, "server": 1}
 """What is killed at a random moment, and how often beside the others."""
 
-RANDOM_CALLS: Final = 12
+RANDOM_CALLS: Final = 9
 DELAY_SECONDS_MAX: Final = 0.008
 """About as long as a call takes."""
 
@@ -217,8 +220,8 @@ class Runner:
     def _once(self, judge: Judge, path: str, target: str, injection: Injection | None, seed: int) -> Trace:
         rng = Random(seed)
         prepare, calls = PATHS[path](judge.state, rng)
-        # A database that crashes is away for longer than a process that goes on at once; one in so many waits for it.
-        persistent = target == "worker" or rng.random() < 0.02
+        # Some go on as our services do, and others leave the rest to the fresh writer.
+        persistent = rng.random() < (0.8 if target == "worker" else 0.3)
         job = Job(judge.place, prepare, calls, persistent, publisher_is_open=target == "backend" and path == "publish")
         messages: list[Message] = []
         case = "the counting run" if injection is None else f"FAULT_CASE={Case(path, target, injection, seed)}"
@@ -249,14 +252,18 @@ class Runner:
 
 
 def plan(counts: dict[str, int]) -> tuple[list[Injection], list[Injection]]:
-    """Return every fault there is: at the first, the middle and the last call of each kind, and at all others."""
+    """Return every fault there is: those at the first, the middle and the last call of each kind, and all others.
+
+    Of the kinds that touch no file and no connection, one call stands for all in the first part.
+    """
     certain: list[Injection] = []
     others: list[Injection] = []
     for syscall, times in sorted(counts.items()):
         for fault in faults_of(syscall):
+            middle = (times + 1) // 2
+            chosen = {middle} if syscall in WITHIN_THE_PROCESS else {1, middle, times}
             for when in range(1, times + 1):
-                chosen = certain if when in {1, (times + 1) // 2, times} else others
-                chosen.append(Injection(syscall, when, fault))
+                (certain if when in chosen else others).append(Injection(syscall, when, fault))
     return certain, others
 
 

@@ -9,6 +9,7 @@ from random import Random
 from typing import Final
 
 from deepnode_ledger.record import Block, BlockRef, ChainLog, Header, TaskEvent
+from deepnode_ledger.transparency.tile import WIDTH
 from tests.faults.log_calls import Accept, AppendFinalized, Call, Extend, LogState, Publish, Seal
 from tests.ledger.histories import FIRST_BLOCK, chain_log, ref, task
 
@@ -127,12 +128,12 @@ def seal(state: LogState, rng: Random) -> tuple[tuple[Call, ...], tuple[Call, ..
 
 
 def publish(state: LogState, rng: Random) -> tuple[tuple[Call, ...], tuple[Call, ...]]:
-    """Publish many entries, which fills a tile every other time, and then a few more."""
+    """Publish a part of a tile, then the rest of it, so that the partial files go."""
     play = Playwright(state, rng)
-    play.append_finalized(2, 65)
+    play.append_finalized(2, (WIDTH - 4) // 2)
     prepare = play.take()
     play.publish()
-    play.append_finalized(1, 3)
+    play.append_finalized(1, 4)
     play.publish()
     return prepare, play.take()
 

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
+import psycopg
 import pyarrow as pa
+from psycopg import IsolationLevel
 from psycopg.rows import dict_row
 
 from deepnode_ledger import leaf
-from deepnode_ledger.errors import BadInput
+from deepnode_ledger.errors import BadInput, TryAgain
 from deepnode_ledger.fsck import fsck
 from deepnode_ledger.publishing import PublishedFiles
-from deepnode_ledger.snapshot import Snapshot, snapshot
+from deepnode_ledger.snapshot import Snapshot
 from deepnode_ledger.transparency import (
     Signer,
     TileHashes,
@@ -94,27 +96,18 @@ class Judge:
         """
         calls = (*job.prepare, *job.calls)
         done = self._acknowledged(job, messages)
-        desk = Desk(self.place)
-        try:
-            found = self._read(desk, rng)
-            possible = [self.state]
-            if done < len(calls):
-                possible.append(calls[done].after(self.state))
-            assert found in possible, f"after {done} acknowledged calls: {_difference(possible, found)}"
-            for call in calls[done:]:
-                self.state = call.after(self.state)
-                self._repeat(desk, call, done=found == self.state)
-        finally:
-            desk.close()
+        found = self._read(rng)
+        possible = [self.state]
+        if done < len(calls):
+            possible.append(calls[done].after(self.state))
+        assert found in possible, f"after {done} acknowledged calls: {_difference(possible, found)}"
+        if done < len(calls):
+            self._repeat(calls[done:], found)
 
     def close(self) -> None:
         """Judge what is left in the end, and the newest checkpoint against every other one that was ever signed."""
-        desk = Desk(self.place)
-        try:
-            found = self._read(desk, None)
-            assert found == self.state, f"in the end: {_difference([self.state], found)}"
-        finally:
-            desk.close()
+        found = self._read(None)
+        assert found == self.state, f"in the end: {_difference([self.state], found)}"
 
     def _acknowledged(self, job: Job, messages: Sequence[Message]) -> int:
         """Follow what the worker said, and return how many calls were surely carried out."""
@@ -126,7 +119,7 @@ class Judge:
             if isinstance(message, Refused):
                 # A call that is refused when it is repeated was carried out before, and its answer was lost.
                 again = message.attempt > 1 and message.family == BadInput.__name__
-                assert again or message.family in {"TryAgain", "OSError"}, f"no error of ours:\n{message.text}"
+                assert again or message.family == TryAgain.__name__, f"no error of ours:\n{message.text}"
                 assert message.message, f"an error without a message:\n{message.text}"
                 if not again:
                     continue
@@ -140,18 +133,27 @@ class Judge:
             done += 1
         return done
 
-    def _repeat(self, desk: Desk, call: Call, *, done: bool) -> None:
+    def _repeat(self, calls: Sequence[Call], found: LogState) -> None:
+        """Make calls of which the first may have been carried out: then it changes nothing more, or is refused."""
+        desk = Desk(self.place)
         try:
-            call.make(desk)
-        except BadInput:
-            assert done, f"{call} was refused, and had not been carried out"
+            for call in calls:
+                self.state = call.after(self.state)
+                try:
+                    call.make(desk)
+                except BadInput:
+                    assert found == self.state, f"{call} was refused, and had not been carried out"
+        finally:
+            desk.close()
 
-    def _read(self, desk: Desk, rng: Random | None) -> LogState:
-        with snapshot(desk.datastore) as view:
+    def _read(self, rng: Random | None) -> LogState:
+        with psycopg.connect(self.place.url, row_factory=dict_row) as connection:
+            connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            view = Snapshot(connection)
             read = list(view.read(1))
             found = state_of(view, read)
             shown = self._archive.compare(view, read, rng)
-            differences = list(fsck(view.connection, directory=self.place.directory, verifier=self._verifier))
+            differences = list(fsck(connection, directory=self.place.directory, verifier=self._verifier))
         assert differences == [], "fsck: " + "\n".join(map(str, differences))
         assert shown <= found.signed
         return found

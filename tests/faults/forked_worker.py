@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from psycopg_pool.base import AttemptWithBackoff
+
 from deepnode_ledger import segment
 from deepnode_ledger.batch import encode, from_rows, row_of
 from deepnode_ledger.errors import BadInput, DeepNodeError, TryAgain
@@ -34,6 +36,7 @@ SILENT_SECONDS = 60
 """A worker that says nothing for so long hangs, which is a finding. The longest wait of ours is a connection's."""
 
 AGAIN_SECONDS = 20
+RECONNECT_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,8 @@ def serve(descriptor: int) -> None:
     batch = from_rows([row_of(1, CHAIN_ID, block, chain_log(block, 1)), row_of(2, CHAIN_ID, block, task(1))])
     encode(batch)
     segment.of_batch(1, batch)
+    # A recovery takes some 30 ms here; the pool would wait for a second before it connects again.
+    AttemptWithBackoff.INITIAL_DELAY = RECONNECT_SECONDS
     # Nobody waits for a worker by its id: its channel tells of its end.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     gc.freeze()

@@ -42,6 +42,12 @@ FAULTS_OF: Final[dict[Fault, frozenset[str]]] = {
 # A process that is leaving has nothing to lose, and a handler's return is no call of its own.
 NEVER = frozenset({"exit", "exit_group", "rt_sigreturn", "restart_syscall"})
 
+# They concern the memory and the threads of the process alone: a kill there is one between two other calls.
+WITHIN_THE_PROCESS: Final = frozenset({
+    "brk", "clone", "clone3", "futex", "getpid", "gettid", "madvise", "mmap", "mprotect", "mremap", "munmap", "rseq",
+    "rt_sigprocmask", "sched_getaffinity", "set_robust_list",
+})  # fmt: skip
+
 _CALL = re.compile(r"^(?:\[pid +(?P<pid>\d+)\] )?(?P<name>[a-z][a-z0-9_]*)\(", re.MULTILINE)
 _HIT = re.compile(r"\(INJECTED\)|\+\+\+ killed by SIGKILL")
 

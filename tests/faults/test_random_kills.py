@@ -12,10 +12,7 @@ from typing import Final
 
 import pytest
 
-from tests.faults.fault_runner import VICTIMS, Runner
-
-KILLS: Final = 48
-"""Besides the cases at system calls."""
+from tests.faults.fault_runner import KILLS, VICTIMS, Runner
 
 SOAK_KILLS: Final = 2_000
 
