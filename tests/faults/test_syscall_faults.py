@@ -27,7 +27,7 @@ CASES_MIN: Final = {
 }
 """How many cases each path and process gets at least; with the kills at random moments, 500 and more."""
 
-SOAK_TIMES: Final = 8
+SOAK_TIMES: Final = 5
 
 
 def test_there_are_at_least_five_hundred_cases() -> None:
