@@ -11,7 +11,10 @@ class DeepNodeError(Exception):
 
 
 class TryAgain(DeepNodeError):
-    """A passing fault: the caller waits and makes the same call again. Nothing was changed."""
+    """A passing fault: the caller waits and makes the same call again. Nothing was changed in part.
+
+    If the database was lost at the very commit, all of it may have been changed; the same call again finds that out.
+    """
 
 
 class BadInput(DeepNodeError):

@@ -127,6 +127,8 @@ class Directory(PublishedFiles):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(lock)
+            if not isinstance(error, BlockingIOError):
+                raise _explained(error, self.path / LOCK) from error
             raise TryAgain(f"another publisher works in {self.path}, which holds {self.path / LOCK}") from error
         self._lock = lock
         try:
@@ -258,6 +260,18 @@ class Directory(PublishedFiles):
             self._made.discard(folder)
 
 
+def is_kept(path: Path) -> bool:
+    """Say whether a publisher is at work in a directory."""
+    try:
+        with (path / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 @contextmanager
 def _os_errors(path: Path) -> Iterator[None]:
     try:
@@ -276,18 +290,3 @@ def _explained(error: OSError, path: Path) -> TryAgain | BadInput:
     if error.errno in _WRONG_PLACE:
         return BadInput(f"{where} cannot be read or written: {error.strerror}")
     return TryAgain(f"{where} cannot be read or written: {error.strerror or error}")
-
-
-def is_kept(path: Path) -> bool:
-    """Say whether a publisher is at work in a directory."""
-    try:
-        lock = os.open(path / LOCK, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(lock)
-    return False
