@@ -3,16 +3,16 @@
 import threading
 from pathlib import Path
 from random import Random
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from deepnode_cli import settings
 from deepnode_cli.interruption import on_interrupt
-from deepnode_indexer.devnet.anvil import Anvil
-from deepnode_indexer.devnet.delivery import Sink, open_sink
-from deepnode_indexer.devnet.deployment import deploy
-from deepnode_indexer.devnet.economy import Economy
+
+if TYPE_CHECKING:
+    from deepnode_indexer.devnet.delivery import Sink
+    from deepnode_indexer.devnet.economy import Economy
 
 STATES_KEPT: Final = 128
 """Twice as many blocks as lie between the head and the final ones, and little enough memory for a long life."""
@@ -43,6 +43,11 @@ def devnet(
     Registrations, collateral, models, paid inference with signed task events, splits, slashes and reorgs. The manifest
     in the output directory is all that an indexer needs.
     """
+    from deepnode_indexer.devnet.anvil import Anvil
+    from deepnode_indexer.devnet.delivery import open_sink
+    from deepnode_indexer.devnet.deployment import deploy
+    from deepnode_indexer.devnet.economy import Economy
+
     stopped = threading.Event()
     sink = open_sink(task_events) if task_events is not None else None
     with on_interrupt(stopped.set), Anvil.start(port, states_kept=STATES_KEPT) as node:
@@ -55,8 +60,8 @@ def devnet(
 
 
 def _play(
-    economy: Economy,
-    sink: Sink | None,
+    economy: "Economy",
+    sink: "Sink | None",
     stopped: threading.Event,
     rng: Random,
     warm_up: int,

@@ -9,7 +9,6 @@ import urllib3
 from deepnode_cli import settings
 from deepnode_ledger.errors import BadInput, TryAgain
 from deepnode_ledger.publishing import is_kept as is_published
-from deepnode_projections.projector import is_kept
 
 TIMEOUT_SECONDS = 3.0
 
@@ -34,6 +33,8 @@ def health(
 ) -> None:
     """Exit with 0 if the part is at work on this machine, with 1 and the reason if it is not."""
     if part is Part.PROJECTIONS:
+        from deepnode_projections.projector import is_kept
+
         if database is None:
             raise BadInput("health of the projections needs --database or DEEPNODE_DATABASE_URL")
         if not is_kept(database):

@@ -2,7 +2,6 @@
 
 from deepnode_cli import settings
 from deepnode_cli.interruption import on_interrupt
-from deepnode_graphql.server import serve as serve_api
 from deepnode_ledger.manifest import load_manifest
 
 
@@ -14,6 +13,8 @@ def serve(
     log_directory: settings.LogDirectoryIfAny = None,
 ) -> None:
     """Serve GraphQL, exports, the published log and a page for people until told to stop."""
+    from deepnode_graphql.server import serve as serve_api
+
     # The server ends by itself at a signal, and then raises it again for whoever was there before it: that is us, and
     # having ended as asked is no failure.
     with on_interrupt(lambda: None):
