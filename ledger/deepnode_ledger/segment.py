@@ -100,14 +100,10 @@ def merge(segments: Sequence[Segment]) -> Segment:
 def add(cursor: Cursor[DictRow], added: Segment) -> None:
     """Store the segment of the next batch, and merge what has come to be ``FAN`` of one size."""
     span = 1
-    while added.last % (span * FAN) == 0:
-        beside = _load(cursor, added.last - span * FAN + 1, added.first - 1)
-        whole = len(beside) == FAN - 1 and all(each.last - each.first + 1 == span for each in beside)
-        if not whole or sum(len(each.terms) for each in (*beside, added)) > POSTINGS_MAX:
-            break
-        cursor.execute("DELETE FROM log.segment WHERE first_batch BETWEEN %s AND %s", (beside[0].first, added.first))
-        added = merge([*beside, added])
-        del beside
+    while added.last % (span * FAN) == 0 and _mergeable(cursor, added, span):
+        first = added.last - span * FAN + 1
+        added = merge([*_load(cursor, first, added.first - 1), added])
+        cursor.execute("DELETE FROM log.segment WHERE first_batch BETWEEN %s AND %s", (first, added.last))
         span *= FAN
     cursor.execute(
         "INSERT INTO log.segment (first_batch, last_batch, postings, terms, batches) VALUES (%s, %s, %s, %b, %b)",
@@ -235,6 +231,20 @@ def _transactions(batch: pa.RecordBatch) -> _Terms:
     hashes = np.frombuffer(column.buffers()[1], np.uint8)[column.offset * width :][: len(column) * width]
     heads = np.ascontiguousarray(hashes.reshape(-1, width)[:, :TERM_BYTES])
     return heads.view(">u8").reshape(-1).astype(np.uint64)
+
+
+def _mergeable(cursor: Cursor[DictRow], added: Segment, span: int) -> bool:
+    """Say whether the segments before one are of its size and, with it, not too large for one. None is read for it."""
+    cursor.execute(
+        "SELECT count(*) AS segments, sum(postings)::bigint AS postings,"
+        " bool_and(last_batch - first_batch + 1 = %s) AS alike"
+        " FROM log.segment WHERE first_batch BETWEEN %s AND %s",
+        (span, added.last - span * FAN + 1, added.first - 1),
+    )
+    row = cursor.fetchone()
+    assert row is not None
+    whole = row["segments"] == FAN - 1 and bool(row["alike"])
+    return whole and int(row["postings"]) + len(added.terms) <= POSTINGS_MAX
 
 
 def _load(cursor: Cursor[DictRow], first: int, last: int) -> list[Segment]:
