@@ -1,20 +1,18 @@
 """``deepnode log backup`` and ``deepnode log restore``: a copy of the log as plain files, and a log made of it."""
 
 import json
-import time
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from deepnode_cli import settings
+from deepnode_cli.progress import Progress
 from deepnode_ledger.backup import PointInTime
 from deepnode_ledger.backup import backup as back_up
 from deepnode_ledger.backup import restore as bring_back
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.transparency import Verifier
-
-LINE_SECONDS: Final = 1.0
 
 Directory = Annotated[Path, typer.Argument(help="The directory of the backups.", metavar="DIRECTORY")]
 
@@ -24,8 +22,8 @@ def backup(directory: Directory, database: settings.Database, as_json: settings.
 
     The log can be written meanwhile. What is damaged is not backed up. Keep the directory on another machine.
     """
-    say = _Progress()
-    made = back_up(database, directory, progress=lambda done, of: say("backed up", done, of))
+    say = Progress()
+    made = back_up(database, directory, progress=lambda done, of: say(f"backed up {done} of {of} batches"))
     if as_json:
         fields = {"backup": made.number, "new": made.made, "batches": made.batches, "entries": made.entries}
         standing = {"lastPosition": made.head.last_position, "sealedPosition": made.head.sealed_position}
@@ -61,7 +59,14 @@ def restore(
     """
     point = PointInTime.of(position=position, block=block, time=at_time, sealing=sealing)
     key = None if verifier is None else Verifier.parse(verifier)
-    done = bring_back(directory, database, point=point, verifier=key, progress=_Progress())
+    say = Progress()
+    done = bring_back(
+        directory,
+        database,
+        point=point,
+        verifier=key,
+        progress=lambda what, number, of: say(f"{what} {number} of {of} batches"),
+    )
     if as_json:
         fields = {"entries": done.entries, "batches": done.batches, "pending": done.pending, "block": done.block}
         tree = {"root": to_hex(done.root), "checkpoints": done.checkpoints, "signedLater": done.left_out}
@@ -79,15 +84,3 @@ def restore(
             "log signs again",
             err=True,
         )
-
-
-class _Progress:
-    """Says once a second what is done, and how far it is."""
-
-    def __init__(self) -> None:
-        self._shown_at = time.monotonic()
-
-    def __call__(self, what: str, done: int, of: int) -> None:
-        if time.monotonic() - self._shown_at >= LINE_SECONDS:
-            self._shown_at = time.monotonic()
-            typer.echo(f"{what} {done} of {of} batches", err=True)

@@ -1,19 +1,18 @@
 """``deepnode log fsck``: whether the log is what was written, and where it is not."""
 
 import json
-import time
 from typing import Annotated, Final
 
 import typer
 
 from deepnode_cli import settings
+from deepnode_cli.progress import Progress
 from deepnode_ledger.fsck import FINDINGS_MAX, Difference, Report
 from deepnode_ledger.fsck import fsck as differences_of
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.transparency import Verifier
 
 EXIT_DIFFERENT: Final = 3
-LINE_SECONDS: Final = 1.0
 
 
 def fsck(
@@ -33,12 +32,13 @@ def fsck(
     """
     report = Report()
     found: list[Difference] = []
+    say = Progress()
     checked = differences_of(
         database,
         directory=log_directory,
         verifier=None if verifier is None else Verifier.parse(verifier),
         report=report,
-        progress=_Progress(),
+        progress=lambda kept: say(f"{kept.batches} batches, {kept.entries} entries"),
     )
     for difference in checked:
         found.append(difference)
@@ -70,15 +70,3 @@ def _fields(report: Report, found: list[Difference]) -> dict[str, object]:
         "files": report.files,
         "differences": [{"where": each.where, "expected": each.expected, "found": each.found} for each in found],
     }
-
-
-class _Progress:
-    """Says once a second how far the check is."""
-
-    def __init__(self) -> None:
-        self._shown_at = time.monotonic()
-
-    def __call__(self, report: Report) -> None:
-        if time.monotonic() - self._shown_at >= LINE_SECONDS:
-            self._shown_at = time.monotonic()
-            typer.echo(f"{report.batches} batches, {report.entries} entries", err=True)

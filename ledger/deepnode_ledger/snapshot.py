@@ -29,7 +29,6 @@ from deepnode_ledger.errors import BadInput, Damaged
 from deepnode_ledger.finding import OfType, Selection
 from deepnode_ledger.head import load_head
 from deepnode_ledger.record import Finality, LogEntry
-from deepnode_ledger.stored import BatchPlace
 
 PIECE_ENTRIES: Final = 1_024
 
@@ -190,7 +189,7 @@ class Snapshot:
     def _all(self, first: int, stop: int) -> Iterator[pa.RecordBatch]:
         places = list(stored.places(self._cursor(), first, min(stop, self.head.sealed_position)))
         for place, batch in zip(places, stored.stored_batches(self.connection, places), strict=True):
-            yield _part(place, batch, first, stop)
+            yield stored.part(place, batch, first, stop)
         yield from tail.pages(self.connection, max(first, self.head.sealed_position + 1), stop)
 
     def _find_sealed(
@@ -202,7 +201,7 @@ class Snapshot:
             return
         for number in segment.batches_with_all(cursor, selection.terms, *held, newest_first=newest_first):
             place = stored.place_of(cursor, number)
-            batch = _part(place, stored.stored_batch(cursor, number), first, stop)
+            batch = stored.part(place, stored.stored_batch(cursor, number), first, stop)
             yield batch.filter(selection.mask(batch)), place.first_position if newest_first else place.last_position
 
     def _find_pending(
@@ -229,14 +228,6 @@ def _newest_first(found: pa.RecordBatch, through: int) -> Iterator[Found]:
         yield Found(piece, piece.column(0)[piece.num_rows - 1].as_py() if start else through)
     if found.num_rows == 0:
         yield Found(found, through)
-
-
-def _part(place: BatchPlace, batch: pa.RecordBatch, first: int, stop: int) -> pa.RecordBatch:
-    """Cut out the rows of a batch that lie between two positions."""
-    if batch.num_rows != place.last_position - place.first_position + 1:
-        raise Damaged(f"batch {place.number} has {batch.num_rows} entries, by the index {place}")
-    skip = max(0, first - place.first_position)
-    return batch.slice(skip, min(stop, place.last_position) - place.first_position + 1 - skip)
 
 
 @contextmanager

@@ -128,6 +128,18 @@ def stored_batches(connection: Connection[Any], places: Sequence[BatchPlace]) ->
             yield _decoded(place.number, *found)
 
 
+def part(place: BatchPlace, batch: pa.RecordBatch, first: int, last: int) -> pa.RecordBatch:
+    """Cut out the rows of a batch that lie between two positions.
+
+    Raises:
+        Damaged: it has more or fewer entries than the index says.
+    """
+    if batch.num_rows != place.last_position - place.first_position + 1:
+        raise Damaged(f"batch {place.number} has {batch.num_rows} entries, by the index {place}")
+    skip = max(0, first - place.first_position)
+    return batch.slice(skip, min(last, place.last_position) - place.first_position + 1 - skip)
+
+
 def _decoded(number: int, topic: str, state: bytes) -> pa.RecordBatch:
     try:
         return batches.decode(topic, state)

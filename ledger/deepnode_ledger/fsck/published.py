@@ -17,12 +17,11 @@ from psycopg import Connection
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.fsck.difference import Findings, Report, shown
 from deepnode_ledger.fsck.rows import one
+from deepnode_ledger.publishing.directory import CHECKPOINT
 from deepnode_ledger.transparency import Bundle, Edge, Tile, encode_bundle, note, parse_head, parse_path
 from deepnode_ledger.transparency.line import HASH_BYTES
 from deepnode_ledger.transparency.note import NOTE_BYTES_MAX
 from deepnode_ledger.transparency.tile import BUNDLE_BYTES_MAX, HEIGHT, WIDTH
-
-CHECKPOINT: Final = "checkpoint"
 
 _BUNDLES: Final = -1
 
