@@ -6,7 +6,7 @@ lock, so a crash leaves the log as it was before or as it is after, and position
 reader can see.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Final
@@ -18,13 +18,16 @@ from psycopg import Cursor
 from psycopg.rows import DictRow
 
 from deepnode_ledger import chain as chains
-from deepnode_ledger import tail
+from deepnode_ledger import evidence as evidences
+from deepnode_ledger import producer_state, tail
 from deepnode_ledger.batch import check_range, from_rows, placed_behind, row_of
 from deepnode_ledger.chain import Chain
 from deepnode_ledger.database import database_errors, url_of
 from deepnode_ledger.errors import Conflict, TryAgain
+from deepnode_ledger.evidence import Evidence, Hold
 from deepnode_ledger.head import load_head
 from deepnode_ledger.hexadecimal import to_hex
+from deepnode_ledger.producer_state import Gap, ProducerState
 from deepnode_ledger.record import Block, BlockRef, ChainLog, Header, TaskEvent
 from deepnode_ledger.recorder import LogRecorder
 from deepnode_ledger.schema import create_log
@@ -36,6 +39,9 @@ CHANNEL: Final = "deepnode_log"
 
 ACCEPT_MAX: Final = 1_000
 """Task events in one call."""
+
+CONTINUITY: Final = "header-continuity"
+"""What covers a block of which nothing is known but that its header follows on those before it."""
 
 
 class Log:
@@ -113,7 +119,14 @@ class Log:
             tail.append(cursor, self.chain_id, [*placed, *((tip, event) for event in moved)])
 
     def append_finalized(
-        self, first: int, last: Header, logs: Sequence[tuple[BlockRef, ChainLog]] | pa.RecordBatch, why: str
+        self,
+        first: int,
+        last: Header,
+        logs: Sequence[tuple[BlockRef, ChainLog]] | pa.RecordBatch,
+        why: str,
+        *,
+        evidence: Sequence[Evidence] = (),
+        release: bool = False,
     ) -> None:
         """Put the logs of a finalized range straight into the sealed part.
 
@@ -124,9 +137,12 @@ class Log:
             last: header of the range's last block.
             logs: in the order of the chain; one by one or, quicker, as columns (``batch_versions.SCHEMA``), whose
                 positions are of no account.
-            why: the evidence that the range is complete, for the coverage table.
+            why: the evidence that the range is complete, in a word, for the coverage table.
+            evidence: the same in full.
+            release: let go of what the range is held by: the evidence settles the doubt.
 
         Raises:
+            evidence.Held: a block of the range is held, and ``release`` is not asked for.
             NotContiguous: the range does not follow on what is covered.
             TryAgain: the database is away.
         """
@@ -140,9 +156,12 @@ class Log:
             expected = chain.first_block if chain.tip is None else chain.tip.number + 1
             if first != expected:
                 raise NotContiguous(f"the next block to cover is {expected}, not {first}")
+            if release:
+                evidences.release(cursor, self.chain_id, first, last.block.number)
+            evidences.check_free(cursor, self.chain_id, 0, last.block.number)
             chains.set_finalized(cursor, self.chain_id, last.block)
             if chain.tip is not None:
-                seal_up_to(cursor, self._recorder, self.chain_id, chain.tip)
+                seal_up_to(cursor, self._recorder, self.chain_id, chain.tip, CONTINUITY)
             chains.add_headers(cursor, self.chain_id, [last])
             chains.forget_headers_below(cursor, self.chain_id, last.block.number)
             chains.set_tip(cursor, self.chain_id, last.block)
@@ -150,6 +169,7 @@ class Log:
                 placed = placed_behind(added, load_head(cursor).last_position)
                 insert_sealed(cursor, self._recorder, [placed])
             cover(cursor, self.chain_id, first, last.block, why)
+            evidences.record(cursor, self.chain_id, evidence)
             note_sealing(cursor, last)
 
     def _columns(self, logs: Sequence[tuple[BlockRef, ChainLog]] | pa.RecordBatch) -> pa.RecordBatch | None:
@@ -158,11 +178,17 @@ class Log:
         rows = [row_of(number, self.chain_id, block, log) for number, (block, log) in enumerate(logs, start=1)]
         return from_rows(rows) if rows else None
 
-    def accept(self, events: Sequence[TaskEvent]) -> list[Accepted | Conflict]:
+    def accept(
+        self, events: Sequence[TaskEvent], offsets: Mapping[tuple[str, int], int] | None = None
+    ) -> list[Accepted | Conflict]:
         """Make task events durable; return for each where it is, or why it is refused.
 
         The caller has checked signatures and schema. An event that is known with the same payload is accepted again and
         adds nothing; the same key or sequence number with another payload is refused and changes nothing.
+
+        Args:
+            events: at most ``ACCEPT_MAX``.
+            offsets: how far their source was read, by its name and partition, to be noted in the same transaction.
 
         Raises:
             TryAgain: the database is away, or no block is covered yet to place the events under.
@@ -185,14 +211,66 @@ class Log:
                     new.append((chain.tip, event))
                 answers.append(answer)
             tail.append(cursor, self.chain_id, new)
+            if offsets:
+                producer_state.move_offsets(cursor, offsets)
             return answers
 
-    def seal(self, finalized: BlockRef, *, entries_min: int = 1) -> Sealed | None:
+    def offsets(self, source: str) -> dict[int, int]:
+        """Return the next offset of each partition of a source, as ``accept`` noted them."""
+        with reading(self.datastore) as cursor:
+            return producer_state.offsets(cursor, source)
+
+    def producers(self) -> list[ProducerState]:
+        """Return how far each producer has counted."""
+        with reading(self.datastore) as cursor:
+            return producer_state.producers(cursor)
+
+    def gaps(self, limit: int) -> list[Gap]:
+        """Return up to ``limit`` runs of sequence numbers that never came, while later ones did."""
+        with reading(self.datastore) as cursor:
+            return producer_state.gaps(cursor, limit)
+
+    def enrol_contracts(self, contracts: Sequence[tuple[bytes, int]]) -> None:
+        """Note whose logs are asked for from now on: pairs of an address (20 bytes) and its first block.
+
+        Raises:
+            evidence.UncoveredContract: a new one begins in blocks that are covered already, without its logs.
+        """
+        with self._writing() as cursor:
+            evidences.enrol_contracts(cursor, self.chain_id, contracts)
+
+    def evidence(self, first: int, last: int) -> list[Evidence]:
+        """Return what shows that blocks of a range are complete, oldest first."""
+        with reading(self.datastore) as cursor:
+            return evidences.found(cursor, self.chain_id, first, last)
+
+    def hold(self, held: Hold) -> bool:
+        """Hold blocks back from sealing until ``release`` is asked for; say whether they were not held before."""
+        with self._writing() as cursor:
+            return evidences.hold(cursor, self.chain_id, held)
+
+    def release(self, first: int, last: int) -> None:
+        """Let go of what blocks of a range are held by: what was in doubt there has been shown."""
+        with self._writing() as cursor:
+            evidences.release(cursor, self.chain_id, first, last)
+
+    def holds(self) -> list[Hold]:
+        """Return what is held back, in the order of the blocks."""
+        with reading(self.datastore) as cursor:
+            return evidences.holds(cursor, self.chain_id)
+
+    def seal(
+        self, finalized: BlockRef, *, entries_min: int = 1, why: str = CONTINUITY, evidence: Sequence[Evidence] = ()
+    ) -> Sealed | None:
         """Make the pending entries of blocks up to ``finalized`` immutable, keeping positions and bytes.
+
+        Nothing is sealed of a block that is held, or behind one.
 
         Args:
             finalized: the chain's newest final block.
             entries_min: wait while fewer entries than this could be sealed, so that batches do not become tiny.
+            why: the evidence that the blocks are complete, in a word, for the coverage table.
+            evidence: the same in full; kept if something is sealed or covered.
 
         Raises:
             ReorgBelowSealed: the covered block at that height has another hash.
@@ -208,12 +286,16 @@ class Log:
                 return None
             tail.check_final(cursor, self.chain_id, finalized)
             chains.set_finalized(cursor, self.chain_id, finalized)
-            cursor.execute("SELECT count(*) AS ready FROM log.pending WHERE block_number <= %s", (finalized.number,))
+            until = _before_holds(cursor, self.chain_id, finalized)
+            if until is None:
+                return None
+            cursor.execute("SELECT count(*) AS ready FROM log.pending WHERE block_number <= %s", (until.number,))
             row = cursor.fetchone()
             assert row is not None
             if 0 < row["ready"] < entries_min:
                 return None
-            return seal_up_to(cursor, self._recorder, self.chain_id, finalized)
+            evidences.record(cursor, self.chain_id, evidence)
+            return seal_up_to(cursor, self._recorder, self.chain_id, until, why)
 
     @contextmanager
     def _writing(self) -> Iterator[Cursor[DictRow]]:
@@ -234,6 +316,15 @@ def reading(datastore: PostgresDatastore) -> Iterator[Cursor[DictRow]]:
     """Open a cursor for a single look; for more than one statement use ``snapshot``."""
     with database_errors(url_of(datastore)), datastore.cursor() as cursor:
         yield cursor
+
+
+def _before_holds(cursor: Cursor[DictRow], chain_id: int, finalized: BlockRef) -> BlockRef | None:
+    """Return the newest block up to ``finalized`` that no hold stands before, if the log still has its header."""
+    held = [each for each in evidences.holds(cursor, chain_id) if each.first <= finalized.number]
+    if not held:
+        return finalized
+    below = (header.block for header in chains.headers(cursor, chain_id) if header.block.number < held[0].first)
+    return next(below, None)
 
 
 def _check_continuity(kept: BlockRef | None, blocks: Sequence[Block]) -> None:

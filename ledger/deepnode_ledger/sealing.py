@@ -33,7 +33,9 @@ class Sealed:
     last: int
 
 
-def seal_up_to(cursor: Cursor[DictRow], recorder: LogRecorder, chain_id: int, final: BlockRef) -> Sealed | None:
+def seal_up_to(
+    cursor: Cursor[DictRow], recorder: LogRecorder, chain_id: int, final: BlockRef, why: str
+) -> Sealed | None:
     """Move the pending entries of blocks up to ``final`` into the sealed part, and record what covers them."""
     cursor.execute("SELECT max(position) AS last FROM log.pending WHERE block_number <= %s", (final.number,))
     row = cursor.fetchone()
@@ -51,7 +53,7 @@ def seal_up_to(cursor: Cursor[DictRow], recorder: LogRecorder, chain_id: int, fi
     row = cursor.fetchone()
     assert row is not None
     if row["first"] <= final.number:
-        cover(cursor, chain_id, row["first"], final, "header-continuity")
+        cover(cursor, chain_id, row["first"], final, why)
     # The header of the newest final block stays: it is what the tail is continued from.
     forget_headers_below(cursor, chain_id, final.number)
     if row["first"] <= final.number or sealed is not None:

@@ -12,17 +12,18 @@ from psycopg.errors import InsufficientPrivilege, RestrictViolation
 
 from deepnode_ledger.database import url_of
 from deepnode_ledger.errors import BadInput
+from deepnode_ledger.evidence import Evidence, EvidenceKind, Hold
 from deepnode_ledger.log import Log
 from deepnode_ledger.schema import upgrade
 from deepnode_ledger.tables import ROLE, VERSION
 from tests.conftest import fresh_database
 from tests.ledger import histories
-from tests.ledger.histories import FIRST_BLOCK, GENESIS, contents, everything, placed, ref, run, task
+from tests.ledger.histories import FIRST_BLOCK, GENESIS, TOKEN, contents, everything, placed, ref, run, task
 from tests.ledger.servers import OLDEST, debian_server, login, without_role
 
-IMMUTABLE = ("batch", "checkpoint", "cosignature", "reorg", "sealed", "sealing")
-CHANGEABLE = ("chain", "coverage", "head", "header", "pending", "segment", "task_key")
-COLUMN = {"checkpoint": "size", "cosignature": "size", "sealed": "topic"}
+IMMUTABLE = ("batch", "checkpoint", "contract", "cosignature", "evidence", "reorg", "sealed", "sealing")
+CHANGEABLE = ("chain", "coverage", "head", "header", "hold", "intake_offset", "pending", "segment", "task_key")
+COLUMN = {"checkpoint": "size", "contract": "chain_id", "cosignature": "size", "sealed": "topic"}
 
 CHANGES = {
     "UPDATE": "UPDATE log.{table} SET {column} = {column}",
@@ -71,11 +72,15 @@ def server_without_the_role(database_url: str) -> Iterator[None]:
 
 
 def live(log: Log) -> None:
-    """Do all that a log does: backfill, follow, accept, seal, reorg."""
-    log.append_finalized(FIRST_BLOCK, run(6, 6)[0].header, placed(run(5, 6)), "a test")
+    """Do all that a log does: backfill, follow, accept, hold, seal, reorg."""
+    log.enrol_contracts([(TOKEN, FIRST_BLOCK)])
+    shown = Evidence(EvidenceKind.END, FIRST_BLOCK, 6, 1, "http://node", 2)
+    log.append_finalized(FIRST_BLOCK, run(6, 6)[0].header, placed(run(5, 6)), "a test", evidence=[shown])
+    log.hold(Hold(8, 9, "a test"))
     log.extend(ref(6), run(7, 9))
-    log.accept([task(1), task(2)])
+    log.accept([task(1), task(2)], {("topic", 0): 2})
     log.seal(ref(7))
+    log.release(8, 9)
     log.extend(ref(8), run(9, 10, branch="b", parent="a"))
     log.accept([task(2), task(3)])
 
