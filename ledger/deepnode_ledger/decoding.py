@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepnode_ledger.abi import Undecodable
-from deepnode_ledger.manifest import Contract, Manifest
+from deepnode_ledger.contract import Contract, Contracts, Place
 from deepnode_ledger.record import ChainLog, LogEntry, TaskEvent
 
 
@@ -49,24 +49,40 @@ class Unknown:
     reason: str
 
 
-def decode(entry: LogEntry, manifest: Manifest) -> ChainEvent | TaskEvent | Unknown:
-    """Say what an entry says. Task events are returned as they are: their payload is text already."""
+def decode(entry: LogEntry, known: Contracts) -> ChainEvent | TaskEvent | Unknown:
+    """Say what an entry says. Task events are returned as they are: their payload is text already.
+
+    Args:
+        entry: what the log holds.
+        known: a manifest or, where it names factories, a roster that has learned of the children.
+    """
     if isinstance(entry.record, TaskEvent):
         return entry.record
-    return decode_log(entry.record, manifest)
+    place = (entry.block.number, entry.record.log_index)
+    return _decode(entry.record, known.get(entry.record.address, entry.chain_id, place), entry.block.number)
 
 
-def decode_log(log: ChainLog, manifest: Manifest) -> ChainEvent | Unknown:
-    """Say what a contract log says."""
-    contract = manifest.contracts.get(log.address)
+def decode_log(
+    log: ChainLog, known: Contracts, *, chain_id: int | None = None, block_number: int | None = None
+) -> ChainEvent | Unknown:
+    """Say what a contract log says.
+
+    Without a chain it is taken for one of the home chain; without a block it is read by the newest ABI, and a child's
+    log also before the child was announced.
+    """
+    place: Place | None = None if block_number is None else (block_number, log.log_index)
+    return _decode(log, known.get(log.address, chain_id, place), block_number)
+
+
+def _decode(log: ChainLog, contract: Contract | None, block_number: int | None) -> ChainEvent | Unknown:
     if contract is None:
         return Unknown("no contract of the manifest has this address")
     if not log.topics:
         return Unknown("an anonymous event: it has no topic to tell it by")
-    event = contract.events.get((log.topics[0], len(log.topics)))
+    event = contract.event(log.topics[0], len(log.topics), block_number)
     if event is None:
         return Unknown(f"the ABI of {contract.name} has no event with this first topic and {len(log.topics)} topics")
     try:
-        return ChainEvent(contract, event.name, event.decode(log.topics, log.data))
+        return ChainEvent(contract, contract.name_of(event), event.decode(log.topics, log.data))
     except Undecodable as error:
         return Unknown(str(error))

@@ -2,21 +2,28 @@
 
 No address of DeepNode has been published, so everything that the log must know of a deployment is in this file and the
 ABIs beside it, and nothing of it is in code. Its format is in docs/manifest.md.
+
+A deployment may be on several chains. One of them is its home: task events stand under the blocks of that one, and what
+is said of "the chain" is said of it.
 """
 
 import hashlib
 import json
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from deepnode_ledger import vocabulary
-from deepnode_ledger.abi import EventAbi, events_of
+from deepnode_ledger.abi import Input, events_of
+from deepnode_ledger.contract import Contract, Creates, Events, Place
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES, WORD_BYTES, from_hex, to_hex
+
+__all__ = ["FORMAT", "MANIFEST_BYTES_MAX", "ChainSpec", "Contract", "Manifest", "Producer", "load_manifest"]
 
 FORMAT: Final = 1
 """Version of the manifest's own format."""
@@ -25,21 +32,11 @@ MANIFEST_BYTES_MAX: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Contract:
-    """A contract whose logs are taken in, from ``start_block`` on.
+class ChainSpec:
+    """A chain of the deployment, and the hash of its block 0 (32 bytes), by which it is told from a copy."""
 
-    ``kind`` says what the books make of its events; ``name`` is unique and names its pockets. A token has ``symbol``
-    and ``decimals``; a collateral contract holds the token named ``asset``.
-    """
-
-    name: str
-    kind: str
-    address: bytes
-    start_block: int
-    events: dict[tuple[bytes, int], EventAbi] = field(repr=False)
-    symbol: str | None = None
-    decimals: int | None = None
-    asset: str | None = None
+    id: int
+    genesis_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,10 @@ class Producer:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A deployment. ``contracts`` is keyed by address, ``producers`` by id; both keep the file's order."""
+    """A deployment. ``contracts`` is keyed by address, ``producers`` by id; both keep the file's order.
+
+    ``chain_id`` and ``genesis_hash`` are the home chain's; ``others`` are the further chains by id.
+    """
 
     name: str
     version: int
@@ -60,11 +60,40 @@ class Manifest:
     genesis_hash: bytes
     contracts: dict[bytes, Contract]
     producers: dict[str, Producer]
+    others: dict[int, ChainSpec] = field(default_factory=dict)
+
+    @property
+    def chains(self) -> dict[int, ChainSpec]:
+        """Every chain by its id, the home chain first."""
+        return {self.chain_id: ChainSpec(self.chain_id, self.genesis_hash)} | self.others
 
     @property
     def first_block(self) -> int:
-        """The block where intake starts: the earliest start of a contract."""
-        return min(contract.start_block for contract in self.contracts.values())
+        """The block of the home chain where intake starts: the earliest start of a contract there."""
+        return self.first_block_of(self.chain_id)
+
+    def first_block_of(self, chain_id: int) -> int:
+        """Return the block where a chain's intake starts: the earliest start of a contract there."""
+        return min(contract.start_block for contract in self.on(chain_id))
+
+    def on(self, chain_id: int) -> list[Contract]:
+        """Return the contracts of a chain, in the file's order; children of factories are in a ``Roster``."""
+        return [contract for contract in self.contracts.values() if self._chain_of(contract) == chain_id]
+
+    def get(self, address: bytes, chain_id: int | None = None, place: Place | None = None) -> Contract | None:
+        """Return the contract at an address of a chain (None: the home chain), or None if the file names none.
+
+        ``place`` changes nothing here: see ``Contracts``.
+        """
+        del place
+        contract = self.contracts.get(address)
+        wanted = self.chain_id if chain_id is None else chain_id
+        return contract if contract is not None and self._chain_of(contract) == wanted else None
+
+    @property
+    def has_factories(self) -> bool:
+        """Whether there can be contracts that the file does not name: then who decodes needs a ``Roster``."""
+        return any(contract.creates for contract in self.contracts.values())
 
     @property
     def tokens(self) -> list[Contract]:
@@ -75,17 +104,36 @@ class Manifest:
     def digest(self) -> bytes:
         """SHA-256 over everything in the manifest that decides what the books make of a log (32 bytes).
 
-        Producers are left out: they decide what comes into the log, not what it means.
+        Producers are left out: they decide what comes into the log, not what it means. What a manifest does not use
+        adds nothing, so a manifest from before there were several chains, versions or factories keeps its digest.
         """
         lines = [f"deepnode manifest 1 {self.chain_id} {to_hex(self.genesis_hash)}"]
+        lines += [f"chain {chain.id} {to_hex(chain.genesis_hash)}" for chain in self.others.values()]
         for c in self.contracts.values():
-            lines.append(f"{c.name} {c.kind} {to_hex(c.address)} {c.start_block} {c.symbol} {c.decimals} {c.asset}")
-            lines += sorted(vocabulary.describe(event) for event in c.events.values())
+            chain_id = self._chain_of(c)
+            where = "" if chain_id == self.chain_id else f" chain {chain_id}"
+            lines.append(
+                f"{c.name} {c.kind} {to_hex(c.address)} {c.start_block} {c.symbol} {c.decimals} {c.asset}{where}"
+            )
+            lines += _described(c)
         return hashlib.sha256("\n".join(lines).encode()).digest()
 
     def by_name(self, name: str) -> Contract:
         """Find a contract by its name, which is known to exist."""
         return next(contract for contract in self.contracts.values() if contract.name == name)
+
+    def _chain_of(self, contract: Contract) -> int:
+        return self.chain_id if contract.chain_id is None else contract.chain_id
+
+
+def _described(declared: Contract | Creates, depth: int = 1) -> list[str]:
+    lines = [] if declared.abis else sorted(map(vocabulary.describe, declared.events.values()))
+    for from_block, events in declared.abis:
+        lines += [f"abi from {from_block}", *sorted(map(vocabulary.describe, events.values()))]
+    for made in declared.creates:
+        shared = f"{made.name} {made.kind} {made.symbol} {made.decimals} {made.asset}"
+        lines += [f"creates {depth} {made.event} {made.argument} {shared}", *_described(made, depth + 1)]
+    return lines
 
 
 class _Chain(msgspec.Struct, forbid_unknown_fields=True):
@@ -93,15 +141,38 @@ class _Chain(msgspec.Struct, forbid_unknown_fields=True):
     genesis_hash: str
 
 
-class _Contract(msgspec.Struct, forbid_unknown_fields=True):
-    name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z][A-Za-z0-9_]{0,63}\\Z")]
-    kind: str
-    address: str
-    start_block: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_Name = Annotated[str, msgspec.Meta(pattern="^[A-Za-z][A-Za-z0-9_]{0,63}\\Z")]
+_Block = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class _Abi(msgspec.Struct, forbid_unknown_fields=True):
+    from_block: _Block
     abi: str
+
+
+class _Creates(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    event: str
+    argument: str
+    name: _Name
+    kind: str
+    abi: str | Annotated[list[_Abi], msgspec.Meta(min_length=1, max_length=1_000)]
     symbol: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,32}\\Z")] | None = None
     decimals: Annotated[int, msgspec.Meta(ge=0, le=38)] | None = None
     asset: str | None = None
+    creates: Annotated[list["_Creates"], msgspec.Meta(max_length=100)] = []
+
+
+class _Contract(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    name: _Name
+    kind: str
+    address: str
+    start_block: _Block
+    abi: str | Annotated[list[_Abi], msgspec.Meta(min_length=1, max_length=1_000)]
+    chain: int | None = None
+    symbol: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,32}\\Z")] | None = None
+    decimals: Annotated[int, msgspec.Meta(ge=0, le=38)] | None = None
+    asset: str | None = None
+    creates: Annotated[list[_Creates], msgspec.Meta(max_length=100)] = []
 
 
 class _Producer(msgspec.Struct, forbid_unknown_fields=True):
@@ -116,6 +187,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     chain: _Chain
     contracts: Annotated[list[_Contract], msgspec.Meta(min_length=1, max_length=10_000)]
     producers: Annotated[list[_Producer], msgspec.Meta(max_length=10_000)] = []
+    chains: Annotated[list[_Chain], msgspec.Meta(max_length=1_000)] = []
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -127,27 +199,28 @@ def load_manifest(path: Path) -> Manifest:
     parsed = _parse(path)
     if parsed.format != FORMAT:
         raise BadInput(f"{path}: format must be {FORMAT}, not {parsed.format}")
+    home, *others = _chains(path, parsed)
     contracts: dict[bytes, Contract] = {}
+    names: set[str] = set()
     for declared in parsed.contracts:
-        contract = _contract(path, declared)
+        contract = _contract(path, declared, home.id)
         if contract.address in contracts:
             raise BadInput(f"{path}: two contracts have the address {declared.address}")
-        if any(other.name == contract.name for other in contracts.values()):
-            raise BadInput(f"{path}: two contracts have the name {contract.name!r}")
+        for name in _names(contract):
+            if name in names:
+                raise BadInput(f"{path}: two contracts have the name {name!r}")
+            names.add(name)
         contracts[contract.address] = contract
-    tokens = {c.name for c in contracts.values() if c.kind == "Token"}
+    _check_chains(path, [home, *others], contracts.values())
     for contract in contracts.values():
-        if contract.kind == "Collateral" and contract.asset not in tokens:
-            raise BadInput(
-                f"{path}: {contract.name} needs asset = the name of a Token contract, not {contract.asset!r}"
-            )
+        _check_assets(path, contract, {c.name for c in contracts.values() if _is_token_beside(c, contract)})
     producers: dict[str, Producer] = {}
     for who in parsed.producers:
         if who.id in producers:
             raise BadInput(f"{path}: two producers have the id {who.id!r}")
         producers[who.id] = Producer(who.id, from_hex(who.key, ADDRESS_BYTES, what=f"{path}: key of {who.id}"))
-    genesis = from_hex(parsed.chain.genesis_hash, WORD_BYTES, what=f"{path}: chain.genesis_hash")
-    return Manifest(parsed.name, parsed.version, parsed.chain.id, genesis, contracts, producers)
+    beside = {chain.id: chain for chain in others}
+    return Manifest(parsed.name, parsed.version, home.id, home.genesis_hash, contracts, producers, beside)
 
 
 def _parse(path: Path) -> _File:
@@ -159,17 +232,33 @@ def _parse(path: Path) -> _File:
         raise BadInput(f"{path}: {error}") from error
 
 
-def _contract(path: Path, declared: _Contract) -> Contract:
+def _chains(path: Path, parsed: _File) -> list[ChainSpec]:
+    chains: dict[int, ChainSpec] = {}
+    for number, declared in enumerate([parsed.chain, *parsed.chains]):
+        if declared.id in chains:
+            raise BadInput(f"{path}: two chains have the id {declared.id}")
+        what = f"{path}: {f'chains[{number - 1}]' if number else 'chain'}.genesis_hash"
+        chains[declared.id] = ChainSpec(declared.id, from_hex(declared.genesis_hash, WORD_BYTES, what=what))
+    return list(chains.values())
+
+
+def _check_chains(path: Path, chains: Sequence[ChainSpec], contracts: Iterable[Contract]) -> None:
+    used = {contract.chain_id: contract for contract in contracts}
+    known = {chain.id for chain in chains}
+    for chain_id, contract in used.items():
+        if chain_id not in known:
+            raise BadInput(f"{path}: contract {contract.name}: chain {chain_id} is not in the manifest")
+    for chain in chains:
+        if chain.id not in used:
+            raise BadInput(f"{path}: chain {chain.id} has no contract")
+
+
+def _contract(path: Path, declared: _Contract, home: int) -> Contract:
     where = f"{path}: contract {declared.name}"
-    if declared.kind not in vocabulary.KINDS:
-        raise BadInput(f"{where}: kind must be one of {', '.join(vocabulary.KINDS)}, not {declared.kind!r}")
-    if declared.kind == "Token" and (declared.symbol is None or declared.decimals is None):
-        raise BadInput(f"{where}: a Token needs symbol and decimals")
-    abi_path = path.parent / declared.abi
-    events = events_of(_json(abi_path), what=str(abi_path))
-    for event in vocabulary.KINDS[declared.kind]:
-        if events.get((event.topic0, event.topics_count)) != event:
-            raise BadInput(f"{where}: {abi_path} must declare the event {vocabulary.describe(event)}")
+    events, abis = _meaning(path, where, declared)
+    first = 0 if isinstance(declared.abi, str) else declared.abi[0].from_block
+    if first > declared.start_block:
+        raise BadInput(f"{where}: the first ABI holds from block {first}, start_block is {declared.start_block}")
     return Contract(
         declared.name,
         declared.kind,
@@ -179,7 +268,77 @@ def _contract(path: Path, declared: _Contract) -> Contract:
         declared.symbol,
         declared.decimals,
         declared.asset,
+        home if declared.chain is None else declared.chain,
+        abis,
+        tuple(_creates(path, where, made, events, abis) for made in declared.creates),
     )
+
+
+def _creates(
+    path: Path, factory: str, declared: _Creates, of_factory: Events, versions: Sequence[tuple[int, Events]]
+) -> Creates:
+    where = f"{factory}: creates {declared.name}"
+    every = [each for _, each in versions] or [of_factory]
+    meant = [
+        (key, event) for each in every for key, event in each.items() if declared.event in (event.name, event.signature)
+    ]
+    signatures = sorted({event.signature for _, event in meant})
+    if len(signatures) != 1:
+        raise BadInput(
+            f"{where}: event must be one of the ABI, {declared.event!r} is {' or '.join(signatures) or 'none'}"
+        )
+    for _, event in meant:
+        if Input(declared.argument, "address", indexed=True) not in [replace(i, indexed=True) for i in event.inputs]:
+            raise BadInput(f"{where}: {vocabulary.describe(event)} has no address named {declared.argument!r}")
+    events, abis = _meaning(path, where, declared)
+    nested = tuple(_creates(path, where, made, events, abis) for made in declared.creates)
+    keys = frozenset(key for key, _ in meant)
+    shared = (declared.symbol, declared.decimals, declared.asset)
+    return Creates(signatures[0], keys, declared.argument, declared.name, declared.kind, events, *shared, abis, nested)
+
+
+def _meaning(path: Path, where: str, declared: _Contract | _Creates) -> tuple[Events, tuple[tuple[int, Events], ...]]:
+    """Read what the logs of a contract mean: all events of its ABI, and the ABI's versions if there are several."""
+    if declared.kind not in vocabulary.KINDS:
+        raise BadInput(f"{where}: kind must be one of {', '.join(vocabulary.KINDS)}, not {declared.kind!r}")
+    if declared.kind == "Token" and (declared.symbol is None or declared.decimals is None):
+        raise BadInput(f"{where}: a Token needs symbol and decimals")
+    listed = [_Abi(0, declared.abi)] if isinstance(declared.abi, str) else declared.abi
+    versions: list[tuple[int, Events]] = []
+    for version in listed:
+        if versions and version.from_block <= versions[-1][0]:
+            raise BadInput(
+                f"{where}: the ABI from block {version.from_block} stands behind that from {versions[-1][0]}"
+            )
+        abi_path = path.parent / version.abi
+        versions.append((version.from_block, events_of(_json(abi_path), what=str(abi_path))))
+    newest = versions[-1][1]
+    # An older version may lack an event: it could not be emitted then.
+    for event in vocabulary.KINDS[declared.kind]:
+        if newest.get((event.topic0, event.topics_count)) != event:
+            file = path.parent / listed[-1].abi
+            raise BadInput(f"{where}: {file} must declare the event {vocabulary.describe(event)}")
+    if len(versions) == 1:
+        return newest, ()
+    return {key: event for _, events in versions for key, event in events.items()}, tuple(versions)
+
+
+def _names(declared: Contract | Creates) -> Iterator[str]:
+    """Yield the names that a contract and its children take: a child's begins with the name of what creates it."""
+    yield declared.name
+    for made in declared.creates:
+        yield from _names(made)
+
+
+def _is_token_beside(token: Contract, contract: Contract) -> bool:
+    return token.kind == "Token" and token.chain_id == contract.chain_id
+
+
+def _check_assets(path: Path, declared: Contract | Creates, tokens: Collection[str]) -> None:
+    if declared.kind == "Collateral" and declared.asset not in tokens:
+        raise BadInput(f"{path}: {declared.name} needs asset = the name of a Token contract, not {declared.asset!r}")
+    for made in declared.creates:
+        _check_assets(path, made, tokens)
 
 
 def _json(path: Path) -> Any:

@@ -70,6 +70,8 @@ KINDS: Final[dict[str, tuple[EventAbi, ...]]] = {
         ),
         _event("Released", "uint8 *leg, bytes32 *beneficiary, address *to, address asset, uint256 amount"),
     ),
+    # Kept, decoded and shown; the books have no rule for it.
+    "Other": (),
 }
 """What each kind of contract must be able to say; argument names are part of it."""
 
