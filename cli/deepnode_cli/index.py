@@ -7,7 +7,9 @@ import typer
 from deepnode_cli import settings
 from deepnode_cli.interruption import on_interrupt
 from deepnode_cli.reporting import Reporter
+from deepnode_indexer.admission import Limits
 from deepnode_indexer.service import Door, Indexer
+from deepnode_indexer.sources import source_of
 from deepnode_ledger.manifest import load_manifest
 
 
@@ -18,7 +20,10 @@ def index(
     intake_host: settings.IntakeHost = settings.LOOPBACK,
     intake_port: settings.IntakePort = settings.INTAKE_PORT,
     intake: Annotated[bool, typer.Option(help="Take in task events over HTTP.")] = True,
-    task_events: settings.TaskFiles = None,
+    task_events: settings.TaskSources = None,
+    kafka_config: settings.KafkaConfig = None,
+    producer_rate: settings.ProducerRate = settings.PRODUCER_RATE,
+    client_rate: settings.ClientRate = settings.CLIENT_RATE,
     poll: settings.PollSeconds = settings.POLL_SECONDS,
     seal_entries: settings.SealEntries = 1_000,
     as_json: settings.AsJson = False,
@@ -26,7 +31,7 @@ def index(
     """Follow the chain and take in task events until told to stop.
 
     Backfills up to the finalized block, then follows the head and its reorgs. Task events come in by POST to
-    /task-events of the intake and from files.
+    /task-events of the intake, from files, directories, standard input and Kafka topics.
     """
     indexer = Indexer(
         rpc,
@@ -36,6 +41,8 @@ def index(
         seal_entries=seal_entries,
         report=Reporter(as_json=as_json),
     )
+    sources = [source_of(each, kafka_config) for each in task_events or []]
+    door = Door(intake_host, intake_port, Limits(producer_rate, client_rate)) if intake else None
     indexer.check()
     with on_interrupt(indexer.stop):
-        indexer.run(Door(intake_host, intake_port) if intake else None, task_events or [])
+        indexer.run(door, sources)

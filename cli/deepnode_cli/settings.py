@@ -74,9 +74,41 @@ SealEntries = Annotated[
         max=65_536,
     ),
 ]
-TaskFiles = Annotated[
-    list[Path] | None,
-    typer.Option("--task-events", help="A JSON Lines file of task events to follow.", metavar="FILE"),
+TaskSources = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--task-events",
+        help="Task events in JSON Lines: a file, a directory of them, - for standard input, or a Kafka topic "
+        "(kafka://HOST:PORT/TOPIC); for several repeat it.",
+        metavar="SOURCE",
+    ),
+]
+KafkaConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--kafka-config",
+        envvar="DEEPNODE_KAFKA_CONFIG",
+        help="librdkafka's settings for Kafka topics, one name=value a line.",
+        metavar="FILE",
+    ),
+]
+ProducerRate = Annotated[
+    int,
+    typer.Option(
+        "--producer-rate",
+        envvar="DEEPNODE_INTAKE_PRODUCER_RATE",
+        help="Task events a second that the intake takes of one producer; 0 for no limit.",
+        min=0,
+    ),
+]
+ClientRate = Annotated[
+    int,
+    typer.Option(
+        "--client-rate",
+        envvar="DEEPNODE_INTAKE_CLIENT_RATE",
+        help="Task events a second that the intake takes from one network address; 0 for no limit.",
+        min=0,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write what happens to stdout, one JSON object a line.")]
 
@@ -145,6 +177,8 @@ LOOPBACK: Final = "127.0.0.1"
 API_PORT: Final = 8000
 INTAKE_PORT: Final = 8001
 NODE_PORT: Final = 8545
+PRODUCER_RATE: Final = 2_000
+CLIENT_RATE: Final = 4_000
 POLL_SECONDS: Final = 0.5
 """A quarter of Base's block time."""
 

@@ -52,7 +52,7 @@ class Ledger:
     intake_port: int
     poll: float
     seal_entries: int
-    task_events: tuple[Path, ...] = ()
+    task_events: tuple[str, ...] = ()
     log_key: Path | None = None
 
     @property
@@ -87,7 +87,7 @@ def up(
     intake_port: settings.IntakePort = settings.INTAKE_PORT,
     poll: settings.PollSeconds = settings.POLL_SECONDS,
     seal_entries: settings.SealEntries = 1_000,
-    task_events: settings.TaskFiles = None,
+    task_events: settings.TaskSources = None,
     log_key: settings.LogKeyIfAny = None,
     seconds: Annotated[float | None, typer.Option("--for", help="Stop after so many seconds.", min=1)] = None,
 ) -> None:
@@ -168,7 +168,7 @@ def start_ledger(tree: ProcessTree, display: Display, ledger: Ledger) -> None:
         "DEEPNODE_LOG_DIRECTORY": str(ledger.published.absolute()),
         "DEEPNODE_LOG_KEY": str(ledger.signing_key.absolute()),
     }
-    files = [argument for path in ledger.task_events for argument in ("--task-events", str(path))]
+    files = [argument for source in ledger.task_events for argument in ("--task-events", source)]
     tree.start("indexer", [*command("index"), *files], environment=environment)
     intake_health = ledger.intake.replace("/task-events", "/health")
     tree.wait_ready("indexer", lambda: answers(intake_health), START_SECONDS)

@@ -4,17 +4,17 @@ import random
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Final
 
 import uvicorn
 
+from deepnode_indexer.admission import Limits
 from deepnode_indexer.following import SEAL_ENTRIES, Change, Follower
-from deepnode_indexer.intake import Outcome, make_app
-from deepnode_indexer.jsonl import follow_file
+from deepnode_indexer.intake import make_app
 from deepnode_indexer.provider import Provider
 from deepnode_indexer.rpc import JsonRpc
+from deepnode_indexer.sources import Source, Told, follow_all, outcomes, refusals
 from deepnode_indexer.status import Status
 from deepnode_ledger.database import open_datastore
 from deepnode_ledger.errors import BadInput, DeepNodeError, TryAgain
@@ -23,6 +23,12 @@ from deepnode_ledger.manifest import Manifest
 
 PAUSE_SECONDS_MAX: Final = 10.0
 """The longest pause between two tries while the node or the database is away."""
+
+CONNECTIONS_MAX: Final = 1_000
+"""Connections of the intake at one time; whoever comes above that is told to try again."""
+
+SHUTDOWN_SECONDS_MAX: Final = 5
+"""How long the intake waits for requests that are under way when it is told to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +43,11 @@ Report = Callable[[Change | Fault], None]
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where the intake listens."""
+    """Where the intake listens, and how much it takes."""
 
     host: str
     port: int
+    limits: Limits = field(default_factory=Limits)
 
 
 class Indexer:
@@ -76,14 +83,14 @@ class Indexer:
         self._provider.check_chain()
         self._log.create(self._manifest.genesis_hash, self._manifest.first_block)
 
-    def run(self, door: Door | None, files: Sequence[Path] = ()) -> None:
+    def run(self, door: Door | None, sources: Sequence[Source] = ()) -> None:
         """Work until ``stop`` is called, from any thread.
 
         Raises:
-            BadInput: the chain replaced what is sealed, a file cannot be read, or the port is taken.
+            BadInput: the chain replaced what is sealed, a source cannot be read, or the port is taken.
         """
         failures: list[DeepNodeError] = []
-        threads = [threading.Thread(target=self._follow_files, args=(files, failures), name="task event files")]
+        threads = [threading.Thread(target=self._follow_sources, args=(sources, failures), name="task events")]
         if door is not None:
             self._server = _make_server(self._log, self._manifest, self.status, door)
             threads.append(threading.Thread(target=self._server.run, args=([_listen(door)],), name="intake"))
@@ -128,31 +135,28 @@ class Indexer:
                 raise
             self._stop.wait(pause)
 
-    def _follow_files(self, files: Sequence[Path], failures: list[DeepNodeError]) -> None:
-        threads = [threading.Thread(target=self._follow_file, args=(path, failures), name=str(path)) for path in files]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    def _follow_file(self, path: Path, failures: list[DeepNodeError]) -> None:
+    def _follow_sources(self, sources: Sequence[Source], failures: list[DeepNodeError]) -> None:
         try:
-            for run in follow_file(path, self._log, self._manifest, self._stop.is_set):
-                self._count(path, run)
+            follow_all(sources, self._log, self._manifest, self._stop, self._tell)
         except DeepNodeError as error:
             failures.append(error)
             self.stop()
 
-    def _count(self, path: Path, run: Sequence[tuple[int, Outcome]]) -> None:
-        self.status.count([outcome for _, outcome in run])
-        for number, outcome in run:
-            if isinstance(outcome, BadInput):
-                self._report(Fault(f"{path} line {number} was refused: {outcome}"))
+    def _tell(self, told: Sequence[Told]) -> None:
+        self.status.count(outcomes(told))
+        for message in refusals(told):
+            self._report(Fault(message))
 
 
 def _make_server(log: Log, manifest: Manifest, status: Status, door: Door) -> uvicorn.Server:
     config = uvicorn.Config(
-        make_app(log, manifest, status), host=door.host, port=door.port, log_level="warning", lifespan="off"
+        make_app(log, manifest, status, door.limits),
+        host=door.host,
+        port=door.port,
+        log_level="warning",
+        lifespan="off",
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS_MAX,
     )
     # In a thread the server leaves the process's signals alone: they are the command's to handle.
     return uvicorn.Server(config)

@@ -1,7 +1,7 @@
 """Task events at the door: an envelope, the signed CloudEvents text in it, and the producer's signature.
 
 An envelope is one line of JSON, ``{"payload": "<CloudEvents 1.0 JSON>", "signature": "0x<65 bytes>"}``. What is signed
-(EIP-191, ``personal_sign``) and kept are the payload's UTF-8 bytes exactly as they came. Nothing is ever encoded again.
+(see ``task_signature``) and kept are the payload's UTF-8 bytes exactly as they came. Nothing is ever encoded again.
 A claim that passes here is well-formed and genuine; whether it has an effect is for the books to decide.
 """
 
@@ -10,21 +10,16 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from eth_keys.constants import SECPK1_N
-from eth_keys.datatypes import Signature
-from eth_keys.exceptions import BadSignature
-from eth_utils.crypto import keccak
-from eth_utils.exceptions import ValidationError
 
 from deepnode_ledger.errors import BadInput
-from deepnode_ledger.hexadecimal import from_hex, to_hex
+from deepnode_ledger.hexadecimal import from_hex
 from deepnode_ledger.manifest import Producer
 from deepnode_ledger.nesting import check_depth
 from deepnode_ledger.record import TaskEvent
+from deepnode_ledger.task_signature import SIGNATURE_BYTES, NotGenuine, verify
 
 PAYLOAD_BYTES_MAX: Final = 64 * 1024
 ENVELOPE_BYTES_MAX: Final = 2 * PAYLOAD_BYTES_MAX
-SIGNATURE_BYTES: Final = 65
 SEQUENCE_MAX: Final = 2**53
 
 _NAME = Annotated[str, msgspec.Meta(pattern="^[!-~]{1,256}\\Z")]
@@ -48,8 +43,13 @@ class _CloudEvent(msgspec.Struct):
     datacontenttype: Literal["application/json"] = "application/json"
 
 
-def open_envelope(line: bytes, producers: Mapping[str, Producer]) -> TaskEvent:
+def open_envelope(line: bytes, producers: Mapping[str, Producer], chain_id: int) -> TaskEvent:
     """Check an envelope and return what it holds.
+
+    Args:
+        line: the envelope, one JSON object.
+        producers: whose events are taken in, by id.
+        chain_id: the home chain's id, which an EIP-712 signature covers.
 
     Raises:
         BadInput: too large, not JSON, not a CloudEvent, a float in its data, an unknown producer, or a signature that
@@ -63,18 +63,25 @@ def open_envelope(line: bytes, producers: Mapping[str, Producer]) -> TaskEvent:
         payload = envelope.payload.encode()
     except (msgspec.MsgspecError, UnicodeError, BadInput) as error:
         raise BadInput(f'an envelope must be {{"payload": text, "signature": "0x…"}}: {error}') from error
-    signature = from_hex(envelope.signature, SIGNATURE_BYTES, what="the envelope's signature")
+    return open_event(payload, envelope.signature, producers, chain_id)
+
+
+def open_event(payload: bytes, signature: str, producers: Mapping[str, Producer], chain_id: int) -> TaskEvent:
+    """Check a payload and its signature (0x and 130 digits), however they came, and return the event.
+
+    Raises:
+        BadInput: as ``open_envelope``.
+    """
+    signed = from_hex(signature, SIGNATURE_BYTES, what="the envelope's signature")
     event = parse_payload(payload)
     producer = producers.get(event.source)
     if producer is None:
         raise BadInput(f"source {event.source!r} of event {event.id!r} is no producer of the manifest")
-    signer = recover_signer(payload, signature)
-    if signer != producer.key:
-        raise BadInput(
-            f"event {event.id!r} must be signed by {to_hex(producer.key)}, the key of {producer.id}; "
-            f"its signature is of {to_hex(signer)}: another key, or the payload was changed"
-        )
-    return TaskEvent(producer.id, event.id, int(event.sequence), event.type, payload, signature)
+    try:
+        verify(payload, signed, producer.key, chain_id)
+    except NotGenuine as error:
+        raise NotGenuine(f"event {event.id!r} of {producer.id}: {error}") from error
+    return TaskEvent(producer.id, event.id, int(event.sequence), event.type, payload, signed)
 
 
 def parse_payload(payload: bytes) -> _CloudEvent:
@@ -96,27 +103,6 @@ def parse_payload(payload: bytes) -> _CloudEvent:
         raise BadInput(f"sequence of event {event.id!r} must be at most {SEQUENCE_MAX}, not {event.sequence}")
     _refuse_inexact(event.id, event.data)
     return event
-
-
-def recover_signer(payload: bytes, signature: bytes) -> bytes:
-    """Return the address (20 bytes) whose key made an EIP-191 signature over ``payload``.
-
-    Only the canonical form is accepted (v 27 or 28, s in the lower half): the other form of the same signature would
-    be a second envelope for the same event.
-
-    Raises:
-        BadInput: not a signature, or not in canonical form.
-    """
-    r, s, v = int.from_bytes(signature[:32]), int.from_bytes(signature[32:64]), signature[64]
-    if v not in (27, 28) or not 0 < s <= SECPK1_N // 2 or not 0 < r < SECPK1_N:
-        raise BadInput(f"a signature must be r, s in the lower half and v 27 or 28, not {to_hex(signature)}")
-    # EIP-191, version 0x45 ("personal_sign"): the length in decimal digits keeps a payload from being a transaction.
-    digest = keccak(b"\x19Ethereum Signed Message:\n" + str(len(payload)).encode() + payload)
-    try:
-        key = Signature(vrs=(v - 27, r, s)).recover_public_key_from_msg_hash(digest)
-    except (BadSignature, ValidationError, ValueError) as error:
-        raise BadInput(f"no key makes the signature {to_hex(signature)}: {error}") from error
-    return key.to_canonical_address()
 
 
 _RFC3339 = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)

@@ -18,6 +18,7 @@ from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.manifest import Manifest, Producer
 from deepnode_ledger.record import TaskEvent
 from deepnode_ledger.task_event import ENVELOPE_BYTES_MAX, PAYLOAD_BYTES_MAX, SEQUENCE_MAX, open_envelope
+from tests.ledger.histories import CHAIN_ID
 from tests.ledger.paper_deployment import (
     OTHER_KEY,
     PRODUCER,
@@ -34,21 +35,21 @@ PRODUCERS = {PRODUCER: Producer(PRODUCER, address_of(PRODUCER_KEY))}
 
 def refused(line: bytes) -> str:
     with pytest.raises(BadInput) as error:
-        open_envelope(line, PRODUCERS)
+        open_envelope(line, PRODUCERS, CHAIN_ID)
     return str(error.value)
 
 
 def test_a_good_envelope_gives_the_exact_signed_bytes() -> None:
     """Opens one whose text has blanks, escapes and letters beyond ASCII: not a byte of it changes."""
     text = payload(7, data={"note": "größe\u2028"}).replace(b'"data":', b'\n "data" : ').replace(b"gr", b"\\u0067r")
-    event = open_envelope(envelope(text), PRODUCERS)
+    event = open_envelope(envelope(text), PRODUCERS, CHAIN_ID)
     assert event == TaskEvent(PRODUCER, "event-7", 7, "deepnode.task.created", text, signature_of(text))
 
 
 def test_a_manifest_opens_its_producers_envelopes(tmp_path: Path) -> None:
     """Opens an envelope with the producers of a loaded manifest."""
     manifest: Manifest = paper_manifest(tmp_path)
-    assert open_envelope(envelope(payload(1)), manifest.producers).sequence == 1
+    assert open_envelope(envelope(payload(1)), manifest.producers, CHAIN_ID).sequence == 1
 
 
 @given(
@@ -68,7 +69,7 @@ def test_any_data_of_texts_and_whole_numbers_passes(data: dict[str, Any]) -> Non
         text = payload(1, data=data)
     except msgspec.MsgspecError:  # a lone surrogate is no text
         return
-    assert open_envelope(envelope(text), PRODUCERS).payload == text
+    assert open_envelope(envelope(text), PRODUCERS, CHAIN_ID).payload == text
 
 
 def test_a_changed_payload_is_refused() -> None:
@@ -152,7 +153,7 @@ def test_sizes_have_a_limit() -> None:
     """Sends the largest payload, one byte more, and an envelope above its own limit."""
     room = PAYLOAD_BYTES_MAX - len(payload(1, data={"note": ""}))
     largest = payload(1, data={"note": "x" * room})
-    assert open_envelope(envelope(largest), PRODUCERS).payload == largest
+    assert open_envelope(envelope(largest), PRODUCERS, CHAIN_ID).payload == largest
     larger = payload(1, data={"note": "x" * (room + 1)})
     assert f"a payload may have {PAYLOAD_BYTES_MAX} bytes" in refused(envelope(larger))
     assert f"an envelope may have {ENVELOPE_BYTES_MAX} bytes" in refused(b" " * (ENVELOPE_BYTES_MAX + 1))
@@ -210,7 +211,7 @@ def test_an_attribute_that_breaks_its_rule_is_refused(name: str, value: object) 
 
 def test_the_largest_sequence_number_passes() -> None:
     """Sends 2**53."""
-    assert open_envelope(envelope(payload(1, sequence=str(SEQUENCE_MAX))), PRODUCERS).sequence == SEQUENCE_MAX
+    assert open_envelope(envelope(payload(1, sequence=str(SEQUENCE_MAX))), PRODUCERS, CHAIN_ID).sequence == SEQUENCE_MAX
 
 
 @pytest.mark.parametrize(
@@ -230,7 +231,7 @@ import sys
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.task_event import open_envelope
 try:
-    open_envelope(sys.stdin.buffer.read(), {})
+    open_envelope(sys.stdin.buffer.read(), {}, 1)
 except BadInput as error:
     print(error)
 """
