@@ -1,0 +1,34 @@
+"""Faults: a proxy that makes any node behave like the worst of providers, by a seed, so that clients can be tested."""
+
+from deepnode_indexer.devnet.faults.draw import Dealt as Dealt
+from deepnode_indexer.devnet.faults.fault import KINDS as KINDS
+from deepnode_indexer.devnet.faults.fault import AlterHeaders as AlterHeaders
+from deepnode_indexer.devnet.faults.fault import AlterLogs as AlterLogs
+from deepnode_indexer.devnet.faults.fault import AlterReceipts as AlterReceipts
+from deepnode_indexer.devnet.faults.fault import AnyFault as AnyFault
+from deepnode_indexer.devnet.faults.fault import BehindHead as BehindHead
+from deepnode_indexer.devnet.faults.fault import CapLogs as CapLogs
+from deepnode_indexer.devnet.faults.fault import CapRange as CapRange
+from deepnode_indexer.devnet.faults.fault import ChangeMind as ChangeMind
+from deepnode_indexer.devnet.faults.fault import Cut as Cut
+from deepnode_indexer.devnet.faults.fault import Delay as Delay
+from deepnode_indexer.devnet.faults.fault import DisorderLogs as DisorderLogs
+from deepnode_indexer.devnet.faults.fault import FailCalls as FailCalls
+from deepnode_indexer.devnet.faults.fault import FailRequests as FailRequests
+from deepnode_indexer.devnet.faults.fault import Fault as Fault
+from deepnode_indexer.devnet.faults.fault import HideLogs as HideLogs
+from deepnode_indexer.devnet.faults.fault import MoveFinality as MoveFinality
+from deepnode_indexer.devnet.faults.fault import NullBlocks as NullBlocks
+from deepnode_indexer.devnet.faults.fault import OtherChain as OtherChain
+from deepnode_indexer.devnet.faults.fault import RateLimit as RateLimit
+from deepnode_indexer.devnet.faults.fault import StaleBranch as StaleBranch
+from deepnode_indexer.devnet.faults.fault import TruncateLogs as TruncateLogs
+from deepnode_indexer.devnet.faults.fault import WithoutTimes as WithoutTimes
+from deepnode_indexer.devnet.faults.fault import WrongIds as WrongIds
+from deepnode_indexer.devnet.faults.profile import BUILT_IN as BUILT_IN
+from deepnode_indexer.devnet.faults.profile import HONEST as HONEST
+from deepnode_indexer.devnet.faults.profile import Profile as Profile
+from deepnode_indexer.devnet.faults.profile import drawn as drawn
+from deepnode_indexer.devnet.faults.profile import profile_of as profile_of
+from deepnode_indexer.devnet.faults.proxy import FaultProxy as FaultProxy
+from deepnode_indexer.devnet.faults.proxy import PortTaken as PortTaken
