@@ -15,7 +15,7 @@ from typing import Any, Final
 from psycopg import Cursor
 from psycopg.rows import DictRow
 
-from deepnode_ledger.errors import BadInput
+from deepnode_ledger.errors import BadInput, TryAgain
 from deepnode_ledger.hexadecimal import to_hex
 
 REASON_CHARACTERS_MAX: Final = 1_000
@@ -62,8 +62,8 @@ class Hold:
     reason: str
 
 
-class Held(BadInput):
-    """The blocks are held: their logs are in doubt. Nothing was changed."""
+class Held(TryAgain):
+    """The blocks are held: their logs are in doubt. Nothing was changed; once the hold is released the call works."""
 
 
 class UncoveredContract(BadInput):

@@ -13,13 +13,12 @@ from typing import Final
 
 import pyarrow as pa
 from eventsourcing.persistence import OperationalError
-from eventsourcing.postgres import PostgresDatastore
 from psycopg import Cursor
 from psycopg.rows import DictRow
 
 from deepnode_ledger import chain as chains
 from deepnode_ledger import evidence as evidences
-from deepnode_ledger import producer_state, tail
+from deepnode_ledger import producer_state, repairing, tail
 from deepnode_ledger.batch import check_range, from_rows, placed_behind, row_of
 from deepnode_ledger.chain import Chain
 from deepnode_ledger.database import database_errors, url_of
@@ -27,11 +26,11 @@ from deepnode_ledger.errors import Conflict, TryAgain
 from deepnode_ledger.evidence import Evidence, Hold
 from deepnode_ledger.head import load_head
 from deepnode_ledger.hexadecimal import to_hex
-from deepnode_ledger.producer_state import Gap, ProducerState
 from deepnode_ledger.record import Block, BlockRef, ChainLog, Header, TaskEvent
 from deepnode_ledger.recorder import LogRecorder
 from deepnode_ledger.schema import create_log
 from deepnode_ledger.sealing import Sealed, cover, index_missing, insert_sealed, note_sealing, seal_up_to
+from deepnode_ledger.standing import Standing, reading
 from deepnode_ledger.tail import Accepted, NotContiguous
 
 CHANNEL: Final = "deepnode_log"
@@ -44,15 +43,11 @@ CONTINUITY: Final = "header-continuity"
 """What covers a block of which nothing is known but that its header follows on those before it."""
 
 
-class Log:
+class Log(Standing):
     """The log of one chain, open for writing.
 
     Any number of processes may hold one: the database's lock makes them take turns.
     """
-
-    def __init__(self, datastore: PostgresDatastore, chain_id: int) -> None:
-        self.chain_id = chain_id
-        self.datastore = datastore
 
     @cached_property
     def _recorder(self) -> LogRecorder:
@@ -215,21 +210,6 @@ class Log:
                 producer_state.move_offsets(cursor, offsets)
             return answers
 
-    def offsets(self, source: str) -> dict[int, int]:
-        """Return the next offset of each partition of a source, as ``accept`` noted them."""
-        with reading(self.datastore) as cursor:
-            return producer_state.offsets(cursor, source)
-
-    def producers(self) -> list[ProducerState]:
-        """Return how far each producer has counted."""
-        with reading(self.datastore) as cursor:
-            return producer_state.producers(cursor)
-
-    def gaps(self, limit: int) -> list[Gap]:
-        """Return up to ``limit`` runs of sequence numbers that never came, while later ones did."""
-        with reading(self.datastore) as cursor:
-            return producer_state.gaps(cursor, limit)
-
     def enrol_contracts(self, contracts: Sequence[tuple[bytes, int]]) -> None:
         """Note whose logs are asked for from now on: pairs of an address (20 bytes) and its first block.
 
@@ -238,11 +218,6 @@ class Log:
         """
         with self._writing() as cursor:
             evidences.enrol_contracts(cursor, self.chain_id, contracts)
-
-    def evidence(self, first: int, last: int) -> list[Evidence]:
-        """Return what shows that blocks of a range are complete, oldest first."""
-        with reading(self.datastore) as cursor:
-            return evidences.found(cursor, self.chain_id, first, last)
 
     def hold(self, held: Hold) -> bool:
         """Hold blocks back from sealing until ``release`` is asked for; say whether they were not held before."""
@@ -253,11 +228,6 @@ class Log:
         """Let go of what blocks of a range are held by: what was in doubt there has been shown."""
         with self._writing() as cursor:
             evidences.release(cursor, self.chain_id, first, last)
-
-    def holds(self) -> list[Hold]:
-        """Return what is held back, in the order of the blocks."""
-        with reading(self.datastore) as cursor:
-            return evidences.holds(cursor, self.chain_id)
 
     def seal(
         self, finalized: BlockRef, *, entries_min: int = 1, why: str = CONTINUITY, evidence: Sequence[Evidence] = ()
@@ -297,6 +267,34 @@ class Log:
             evidences.record(cursor, self.chain_id, evidence)
             return seal_up_to(cursor, self._recorder, self.chain_id, until, why)
 
+    def replace(self, first: int, last: int, logs: pa.RecordBatch) -> None:
+        """Put what was proven in the place of what waits of blocks ``first`` to ``last``; readers see a reorg.
+
+        Args:
+            first: the first of the blocks; it and all behind it are covered and not sealed.
+            last: the last of them.
+            logs: all logs of these blocks (``batch_versions.SCHEMA``, in the order of the chain).
+
+        Raises:
+            NotContiguous: a block is sealed, is not covered, or has another hash than its logs say.
+            TryAgain: the database is away.
+        """
+        with self._writing() as cursor:
+            chain = chains.load(cursor, self.chain_id)
+            assert chain is not None
+            hashes = {header.block.number: header.block.hash for header in chains.headers(cursor, self.chain_id)}
+            cursor.execute("SELECT max(last_block) AS sealed FROM log.coverage WHERE chain_id = %s", (self.chain_id,))
+            row = cursor.fetchone()
+            assert row is not None
+            if row["sealed"] is not None and first <= row["sealed"]:
+                raise NotContiguous(f"block {first} cannot be replaced: the blocks up to {row['sealed']} are sealed")
+            for number, block_hash in zip(
+                logs.column("block_number").to_pylist(), logs.column("block_hash").to_pylist(), strict=True
+            ):
+                if not first <= number <= last or hashes.get(number) != block_hash:
+                    raise NotContiguous(f"block {number} {to_hex(block_hash)} is not covered by the log")
+            repairing.replace_logs(cursor, chain, first, last, logs)
+
     @contextmanager
     def _writing(self) -> Iterator[Cursor[DictRow]]:
         with database_errors(url_of(self.datastore)), self.datastore.transaction(commit=True) as cursor:
@@ -309,13 +307,6 @@ class Log:
                     raise
                 raise OperationalError("the connection was lost during a COPY") from error
             cursor.execute(f"NOTIFY {CHANNEL}")
-
-
-@contextmanager
-def reading(datastore: PostgresDatastore) -> Iterator[Cursor[DictRow]]:
-    """Open a cursor for a single look; for more than one statement use ``snapshot``."""
-    with database_errors(url_of(datastore)), datastore.cursor() as cursor:
-        yield cursor
 
 
 def _before_holds(cursor: Cursor[DictRow], chain_id: int, finalized: BlockRef) -> BlockRef | None:

@@ -13,8 +13,8 @@ from eventsourcing.postgres import PostgresDatastore
 from deepnode_ledger import batch as batches
 from deepnode_ledger import leaf, stored
 from deepnode_ledger.errors import BadInput, Damaged
-from deepnode_ledger.log import reading
 from deepnode_ledger.publishing.directory import Directory, PublishedFiles
+from deepnode_ledger.standing import reading
 from deepnode_ledger.transparency import (
     Bundle,
     Edge,

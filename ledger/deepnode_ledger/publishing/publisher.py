@@ -18,13 +18,14 @@ import psycopg
 from deepnode_ledger.database import database_errors, open_datastore
 from deepnode_ledger.errors import BadInput, Damaged
 from deepnode_ledger.head import load_head
-from deepnode_ledger.log import CHANNEL, reading
+from deepnode_ledger.log import CHANNEL
 from deepnode_ledger.publishing import signed
 from deepnode_ledger.publishing.directory import CHECKPOINT, Directory
 from deepnode_ledger.publishing.growth import Growth, resume, sealed_leaves
 from deepnode_ledger.publishing.signed import SignedCheckpoint
 from deepnode_ledger.publishing.witnessing import Witnesses, WitnessFault
 from deepnode_ledger.schema import create_log
+from deepnode_ledger.standing import reading
 from deepnode_ledger.subscription import POLL_SECONDS, listen, wait_for_hint
 from deepnode_ledger.transparency import (
     EMPTY_ROOT,
