@@ -4,10 +4,12 @@ A log is recognised by its first topic *and* the number of its topics: two contr
 other arguments indexed, and reading one as the other gives values that are wrong without an error.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from math import prod
+from typing import Any, Final
 
 from eth_abi.abi import decode as abi_decode
 from eth_abi.abi import is_encodable_type
@@ -17,7 +19,10 @@ from eth_utils.crypto import keccak
 
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import WORD_BYTES, from_hex
+from deepnode_ledger.record import DATA_BYTES_MAX
 from deepnode_ledger.word import is_word, read_word
+
+_FIXED_LENGTH: Final = re.compile(r"\[(\d+)\]", re.ASCII)
 
 
 class Undecodable(BadInput):
@@ -88,16 +93,43 @@ def events_of(abi: object, *, what: str) -> dict[tuple[bytes, int], EventAbi]:
         if isinstance(item, Mapping) and item.get("type") == "event" and not item.get("anonymous"):
             try:
                 inputs = tuple(Input(i["name"], _type(i), bool(i["indexed"])) for i in item["inputs"])
-                event = EventAbi(item["name"], inputs)
+                event = EventAbi(item["name"], _all_named(inputs))
             except (KeyError, TypeError, AttributeError) as error:
                 raise BadInput(f"{what} has an event without {error}: {item!r:.200}") from error
+            if len({each.name for each in event.inputs}) < len(inputs):
+                raise BadInput(f"{what} has the event {event.name} with two arguments of one name")
             for each in inputs:
                 if not is_encodable_type(each.type):
                     raise BadInput(
                         f"{what} has the event {event.name} with {each.type!r}, which is no type of Solidity"
                     )
+                if prod(map(int, _FIXED_LENGTH.findall(each.type))) > DATA_BYTES_MAX // WORD_BYTES:
+                    raise BadInput(f"{what} has the event {event.name} with {each.type!r}, which no log can hold")
             events[(event.topic0, event.topics_count)] = event
     return events
+
+
+def _all_named(inputs: tuple[Input, ...]) -> tuple[Input, ...]:
+    """Give arguments that were declared without a name the name ``arg0``, ``arg1``, by their number."""
+    return tuple(each if each.name else replace(each, name=f"arg{n}") for n, each in enumerate(inputs))
+
+
+def is_hashed(abi_type: str) -> bool:
+    """Say whether an indexed argument of a type is in the log as its hash alone."""
+    return abi_type in ("string", "bytes") or abi_type.endswith("]") or abi_type.startswith("(")
+
+
+@lru_cache(maxsize=4_096)
+def head_words(abi_type: str) -> int:
+    """Return how many words a value takes among the arguments themselves; what is dynamic leaves a pointer there."""
+    parsed = parse(abi_type)
+    if parsed.is_dynamic:
+        return 1
+    if parsed.is_array:
+        return int(parsed.arrlist[-1][0]) * head_words(parsed.item_type.to_type_str())
+    if isinstance(parsed, TupleType):
+        return sum(head_words(part.to_type_str()) for part in parsed.components)
+    return 1
 
 
 def _type(declared: Mapping[str, Any]) -> str:
@@ -122,7 +154,7 @@ def _native(abi_type: str, value: Any) -> Any:
 def _one(abi_type: str, topic: bytes) -> Any:
     if is_word(abi_type):
         return read_word(abi_type, topic)
-    if abi_type in ("string", "bytes") or abi_type.endswith("]") or abi_type.startswith("("):
+    if is_hashed(abi_type):
         return topic
     return _native(abi_type, abi_decode([abi_type], topic)[0])
 
