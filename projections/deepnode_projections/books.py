@@ -3,7 +3,7 @@
 Unqualified table names are meant: the connection's ``search_path`` says which books (see ``tables``).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,30 +11,36 @@ from psycopg import Cursor
 from psycopg.rows import DictRow
 
 from deepnode_ledger.account import Account
-from deepnode_ledger.manifest import Manifest
+from deepnode_ledger.contract import Contract
 from deepnode_ledger.posting import Entry
 from deepnode_ledger.record import BlockRef, ChainLog, LogEntry
+from deepnode_projections import bulk
 from deepnode_projections.folds import running_balance
 from deepnode_projections.folds.journal import FactKey, Refusal
 from deepnode_projections.folds.running_balance import BalanceKey, Posted
+from deepnode_projections.folds.transfers import Transfers
 
 
 @dataclass(slots=True)
 class Page:
-    """What a run of log entries did to the books, before it is written. Lists are in the order of positions."""
+    """What a run of log entries did to the books, before it is written. Lists are in the order of positions.
+
+    Blocks are those of the home chain. What is among the transfers is not among the entries.
+    """
 
     blocks: dict[int, tuple[BlockRef, int]] = field(default_factory=dict)
+    transfers: list[Transfers] = field(default_factory=list)
     entries: list[tuple[LogEntry, Entry]] = field(default_factory=list)
     facts: list[tuple[FactKey, int, bytes]] = field(default_factory=list)
     refusals: list[tuple[LogEntry, str, str, Refusal]] = field(default_factory=list)
     quarantined: list[tuple[LogEntry, str]] = field(default_factory=list)
 
 
-def assets(cursor: Cursor[DictRow], manifest: Manifest) -> dict[bytes, int]:
-    """Return the id of each token by address, enrolling those that are new in the manifest."""
+def assets(cursor: Cursor[DictRow], tokens: Iterable[Contract]) -> dict[bytes, int]:
+    """Return the id of each token by address, enrolling those that are new."""
     cursor.execute("SELECT asset_id, address FROM asset ORDER BY asset_id")
     known = {bytes(row["address"]): int(row["asset_id"]) for row in cursor.fetchall()}
-    for token in manifest.tokens:
+    for token in tokens:
         if token.address not in known:
             known[token.address] = len(known) + 1
             cursor.execute(
@@ -59,12 +65,18 @@ def load_facts(cursor: Cursor[DictRow], keys: Iterable[FactKey]) -> dict[FactKey
 
 
 def write(cursor: Cursor[DictRow], page: Page, asset_ids: Mapping[bytes, int]) -> None:
-    """Write a page of results. Running balances continue from those in the table of the present."""
-    cursor.executemany(
-        "INSERT INTO block VALUES (%s, %s, %s, %s)"
-        " ON CONFLICT (number) DO UPDATE SET last_position = excluded.last_position",
-        [(block.number, block.hash, block.time, last_position) for block, last_position in page.blocks.values()],
-    )
+    """Write a page of results. Running balances continue from those in the table of the present.
+
+    Raises:
+        BeyondLimit: there are transfers on the page, and a balance would come to 10**38 or more. Nothing was written:
+            only the page without transfers, all entries, can tell which of them has no effect.
+    """
+    if page.transfers:
+        bulk.write(cursor, page.transfers, [entry for _, entry in page.entries], asset_ids)
+        _copy(cursor, bulk.ENTRY, [_entry_row(logged, entry) for logged, entry in page.entries])
+    else:
+        _write_entries(cursor, page.entries, asset_ids)
+    bulk.write_blocks(cursor, page.blocks.values())
     _copy(cursor, "fact (sort, key, position, value)", [(*key, position, value) for key, position, value in page.facts])
     _copy(
         cursor,
@@ -72,7 +84,6 @@ def write(cursor: Cursor[DictRow], page: Page, asset_ids: Mapping[bytes, int]) -
         [(logged.position, kind, contract, refusal.reason) for logged, kind, contract, refusal in page.refusals],
     )
     _copy(cursor, "quarantine (position, address, topic0, reason)", [_quarantined(*each) for each in page.quarantined])
-    _write_entries(cursor, page.entries, asset_ids)
 
 
 def _write_entries(
@@ -98,10 +109,10 @@ def _write_entries(
     reasons = {each.position: each.reason for each in refused}
     _copy(
         cursor,
-        "entry (position, kind, contract, block_number, block_time, transaction_hash, log_index)",
+        bulk.ENTRY,
         [_entry_row(logged, entry) for logged, entry in entries if entry.position not in reasons],
     )
-    _copy(cursor, "posting (position, leg, account_id, asset_id, amount, balance)", rows)
+    _copy(cursor, bulk.POSTING, rows)
     _copy(
         cursor,
         "refusal (position, kind, contract, reason)",
@@ -115,8 +126,12 @@ def _write_entries(
     )
 
 
-def roll_back(cursor: Cursor[DictRow], kept_position: int) -> None:
-    """Take back everything above a position, so that the books are as they were there."""
+def roll_back(cursor: Cursor[DictRow], kept_position: int, forgotten_tokens: Collection[bytes] = ()) -> None:
+    """Take back everything above a position, so that the books are as they were there.
+
+    A block that begins at or below the position and ends above it is the caller's to write again, by the log.
+    ``forgotten_tokens`` are those that factories made above the position.
+    """
     cursor.execute(
         "DELETE FROM balance b USING (SELECT DISTINCT account_id, asset_id FROM posting WHERE position > %s) gone"
         " WHERE b.account_id = gone.account_id AND b.asset_id = gone.asset_id RETURNING b.account_id, b.asset_id",
@@ -141,11 +156,8 @@ def roll_back(cursor: Cursor[DictRow], kept_position: int) -> None:
         "   WHERE account_id = t.account_id AND asset_id = t.asset_id ORDER BY position DESC, leg DESC LIMIT 1) p",
         ([account for account, _ in touched], [asset for _, asset in touched]),
     )
-
-
-def overlay(known: dict[FactKey, bytes], page: Page) -> dict[FactKey, bytes]:
-    """Return what is known, newest first: the page's own facts before those of the table."""
-    return known | {key: value for key, _, value in page.facts}
+    if forgotten_tokens:
+        cursor.execute("DELETE FROM asset WHERE address = ANY(%s)", (list(forgotten_tokens),))
 
 
 def _account_ids(cursor: Cursor[DictRow], names: Iterable[str]) -> dict[str, int]:
@@ -165,7 +177,7 @@ def _new_accounts(cursor: Cursor[DictRow], posted: Sequence[Posted], known: Mapp
     ids = {name: account_id for account_id, name in enumerate(firsts, start=int(row["last"]) + 1)}
     _copy(
         cursor,
-        "account (account_id, name, owner, pocket, key, holder, first_position)",
+        bulk.ACCOUNT,
         [(ids[name], name, a.owner, a.pocket, a.key, a.holder, position) for name, (a, position) in firsts.items()],
     )
     return ids
@@ -186,7 +198,7 @@ def _balances(
 def _entry_row(logged: LogEntry, entry: Entry) -> tuple[Any, ...]:
     assert isinstance(logged.record, ChainLog), logged.position
     where = (logged.block.number, logged.block.time, logged.record.transaction_hash, logged.record.log_index)
-    return (entry.position, entry.kind, entry.contract, *where)
+    return (entry.position, logged.chain_id, entry.kind, entry.contract, *where)
 
 
 def _quarantined(logged: LogEntry, reason: str) -> tuple[Any, ...]:

@@ -8,33 +8,39 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import psycopg
-from psycopg import Connection, IsolationLevel, sql
+import pyarrow as pa
+import pyarrow.compute as pc
+from psycopg import Connection, Cursor, IsolationLevel, sql
 from psycopg.rows import DictRow, dict_row
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from deepnode_ledger.batch import entries as entries_of
+from deepnode_ledger.contract import Contract
 from deepnode_ledger.database import database_errors, open_datastore
-from deepnode_ledger.decoding import ChainEvent, Unknown, decode
 from deepnode_ledger.errors import BadInput, TryAgain
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.log import CHANNEL
 from deepnode_ledger.manifest import Manifest
-from deepnode_ledger.posting import Entry
-from deepnode_ledger.record import BlockRef, Finality, LogEntry
+from deepnode_ledger.record import BlockRef, Finality
+from deepnode_ledger.roster import Roster
 from deepnode_ledger.schema import create_log
 from deepnode_ledger.snapshot import Snapshot
 from deepnode_ledger.subscription import POLL_SECONDS, listen, wait_for_hint
-from deepnode_projections import books, tables
+from deepnode_projections import books, bulk, tables
 from deepnode_projections.books import Page
 from deepnode_projections.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from deepnode_projections.folds import journal
+from deepnode_projections.folding import fold
+from deepnode_projections.posting_columns import BeyondLimit
 
-STEP_ENTRIES: Final = 10_000
+STEP_ENTRIES: Final = 65_536
 """Log entries in one transaction, so that memory and the cost of a crash have a bound."""
+
+LOOK_BACK_ENTRIES: Final = 256
 
 LOCK_NAME: Final = "deepnode books"
 
@@ -53,12 +59,30 @@ class Projector:
     """Keeps one set of books (the PostgreSQL schema ``schema``) up to the log. One at a time may run."""
 
     def __init__(
-        self, url: str, manifest: Manifest, *, schema: str = tables.SCHEMA, step_entries: int = STEP_ENTRIES
+        self,
+        url: str,
+        manifest: Manifest,
+        *,
+        schema: str = tables.SCHEMA,
+        step_entries: int = STEP_ENTRIES,
+        by_definition: bool = False,
     ) -> None:
+        """Describe a projector; nothing connects yet.
+
+        Args:
+            url: of the database.
+            manifest: the deployment.
+            schema: the PostgreSQL schema of the books.
+            step_entries: the most log entries in one step.
+            by_definition: take no short cut for transfers, but book every log by ``folds.journal``. The books are the
+                same, and come some ten times slower.
+        """
         self._url = url
         self._manifest = manifest
         self._schema = schema
         self._step_entries = step_entries
+        self._by_definition = by_definition
+        self._roster: Roster | None = None
         self._connection: Connection[DictRow] | None = None
 
     def open(self) -> None:
@@ -66,7 +90,7 @@ class Projector:
 
         Raises:
             TryAgain: the database is away, or another projector runs.
-            BadInput: the books were made with another manifest.
+            BadInput: the books were made with another manifest, or by a version that kept them otherwise.
         """
         datastore = open_datastore(self._url, pool_size=1)
         try:
@@ -78,6 +102,7 @@ class Projector:
         try:
             _take_lock(connection, self._schema)
             with connection.transaction():
+                self._check_columns(connection)
                 self._check_manifest(connection)
         except BaseException:
             connection.close()
@@ -103,10 +128,11 @@ class Projector:
             before = load_checkpoint(cursor, self._manifest)
             reorgs = snapshot.reorgs(after=before.reorg_number)
             kept = min([before.position, *(reorg.kept_position for reorg in reorgs)])
+            # Out of the way until the step is committed: after one that fails it is read anew.
+            roster, self._roster = self._roster or Roster.load(snapshot, self._manifest, before.position), None
             if kept < before.position:
-                books.roll_back(cursor, kept)
-            page, position = self._fold(snapshot, kept)
-            books.write(cursor, page, books.assets(cursor, self._manifest))
+                self._roll_back(snapshot, roster, kept)
+            page, position = self._book(snapshot, roster, kept)
             at_end = position == snapshot.head.last_position
             chain = snapshot.chain(self._manifest.chain_id)
             after = Checkpoint(
@@ -120,6 +146,7 @@ class Projector:
             )
             if after != before:
                 save_checkpoint(cursor, self._manifest, after)
+        self._roster = roster
         rolled_back_to = kept if kept < before.position else None
         return Step(position, position - kept, rolled_back_to, snapshot.head.last_position - position)
 
@@ -140,37 +167,46 @@ class Projector:
                     yield step
                 wait_for_hint(listener, 0 if step.behind else POLL_SECONDS)
 
-    def _fold(self, snapshot: Snapshot, kept: int) -> tuple[Page, int]:
-        page = Page()
-        position = kept
-        for batch in snapshot.read(kept + 1, kept + self._step_entries):
-            # Finality is no part of what an entry does.
-            self._fold_batch(snapshot, page, list(entries_of(batch, Finality.PENDING)))
-            position += batch.num_rows
-        return page, position
+    def _book(self, snapshot: Snapshot, roster: Roster, kept: int) -> tuple[Page, int]:
+        """Write a run of entries from behind ``kept`` on; return what was written, and the last position."""
+        batches = list(snapshot.read(kept + 1, kept + self._step_entries))
+        if not batches:
+            return Page(), kept
+        run = pa.concat_batches(batches)
+        cursor = snapshot.connection.cursor(row_factory=dict_row)
+        try:
+            return self._write(cursor, run, roster, kept, by_definition=self._by_definition)
+        except BeyondLimit:
+            return self._write(cursor, run, roster, kept, by_definition=True)
 
-    def _fold_batch(self, snapshot: Snapshot, page: Page, logged: list[LogEntry]) -> None:
-        decoded = [(each, decode(each, self._manifest)) for each in logged]
-        needed = [key for _, event in decoded if isinstance(event, ChainEvent) for key in journal.facts_needed(event)]
-        known = books.load_facts(snapshot.connection.cursor(row_factory=dict_row), needed)
-        facts = books.overlay(known, page)
-        for each, event in decoded:
-            page.blocks[each.block.number] = (each.block, each.position)
-            if isinstance(event, Unknown):
-                page.quarantined.append((each, event.reason))
-            elif isinstance(event, ChainEvent):
-                self._book(page, facts, each, event)
+    def _write(
+        self, cursor: Cursor[DictRow], run: pa.RecordBatch, roster: Roster, kept: int, *, by_definition: bool
+    ) -> tuple[Page, int]:
+        page, count = fold(run, roster, partial(books.load_facts, cursor), by_definition=by_definition)
+        books.write(cursor, page, books.assets(cursor, _tokens(roster)))
+        return page, kept + count
 
-    def _book(self, page: Page, facts: dict[journal.FactKey, bytes], logged: LogEntry, event: ChainEvent) -> None:
-        effect = journal.apply(event, facts, self._manifest)
-        if isinstance(effect, journal.Refusal):
-            page.refusals.append((logged, event.name, event.contract.name, effect))
-            return
-        for key, value in effect.facts.items():
-            facts[key] = value
-            page.facts.append((key, logged.position, value))
-        if effect.postings:
-            page.entries.append((logged, Entry(logged.position, event.name, event.contract.name, effect.postings)))
+    def _roll_back(self, snapshot: Snapshot, roster: Roster, kept: int) -> None:
+        cursor = snapshot.connection.cursor(row_factory=dict_row)
+        tokens = {token.address for token in _tokens(roster)}
+        roster.forget_behind(kept)
+        books.roll_back(cursor, kept, tokens.difference(token.address for token in _tokens(roster)))
+        spanning = _last_block(snapshot, kept, self._manifest.chain_id)
+        if spanning is not None:
+            bulk.write_blocks(cursor, [spanning])
+
+    def _check_columns(self, connection: Connection[DictRow]) -> None:
+        rows = connection.execute(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s", (self._schema,)
+        )
+        found = {(row["table_name"], row["column_name"]) for row in rows}
+        wanted = {(table.name, column.name) for table in tables.metadata.sorted_tables for column in table.columns}
+        if not wanted <= found:
+            missing = ", ".join(sorted(f"{table}.{column}" for table, column in wanted - found))
+            raise BadInput(
+                f"the books in schema {self._schema!r} were made by an older version, without {missing}: "
+                "run `deepnode rebuild` to make them anew"
+            )
 
     def _check_manifest(self, connection: Connection[DictRow]) -> None:
         row = connection.execute("SELECT manifest_digest FROM checkpoint").fetchone()
@@ -241,6 +277,25 @@ def _take_lock(connection: Connection[DictRow], schema: str) -> None:
 
 def _lock_name(schema: str) -> str:
     return f"{LOCK_NAME} {schema}"
+
+
+def _tokens(roster: Roster) -> list[Contract]:
+    children = [child.contract for child in roster.children if child.contract.kind == "Token"]
+    return roster.manifest.tokens + children
+
+
+def _last_block(snapshot: Snapshot, position: int, chain_id: int) -> tuple[BlockRef, int] | None:
+    """Find a chain's last entry up to a position: its block, and where it stands.
+
+    Another chain's reorg may take back what stood behind the middle of a block of ours.
+    """
+    for last in range(position, 0, -LOOK_BACK_ENTRIES):
+        batches = list(snapshot.read(max(1, last - LOOK_BACK_ENTRIES + 1), last))
+        own = pa.concat_batches(batches).filter(pc.field("chain_id") == chain_id)
+        if own.num_rows:
+            [entry] = entries_of(own.slice(own.num_rows - 1), Finality.PENDING)
+            return entry.block, entry.position
+    return None
 
 
 def _last_whole_block(page: Page, before: BlockRef | None) -> BlockRef | None:

@@ -12,7 +12,7 @@ from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.posting import AMOUNT_LIMIT
 from deepnode_ledger.record import Block, ChainLog, Header
 from deepnode_ledger.vocabulary import LEGS
-from deepnode_projections.folds.journal import Effect, Refusal, apply
+from deepnode_projections.folds.journal import Around, Effect, Refusal, apply
 from deepnode_projections.projector import Projector, Step
 from deepnode_projections.state_root import state_root
 from tests.ledger.histories import ref
@@ -124,7 +124,7 @@ class Paper:
 
     def book(self, *story: Said) -> "Paper":
         for said in story:
-            effect: Effect | Refusal = apply(decoded(self.manifest, said), self.facts, self.manifest)
+            effect: Effect | Refusal = apply(decoded(self.manifest, said), self.facts, Around(self.manifest))
             if isinstance(effect, Refusal):
                 self.refusals.append(effect.reason)
                 continue

@@ -15,7 +15,7 @@ from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.posting import AMOUNT_LIMIT, Entry
 from deepnode_ledger.vocabulary import LEGS
-from deepnode_projections.folds.journal import Effect, Refusal, apply, facts_needed
+from deepnode_projections.folds.journal import Around, Effect, Refusal, apply, facts_needed
 from tests.ledger.paper_deployment import COLLATERAL, DN, ROUTER, USDC
 from tests.projections import stories as s
 
@@ -280,9 +280,11 @@ def test_value_is_conserved_and_only_announced_facts_are_asked_for(manifest: Man
     for position, said in enumerate(story, 1):
         event = s.decoded(manifest, said)
         watched = _Watched(paper.facts)
-        effect = apply(event, watched, manifest)
+        effect = apply(event, watched, Around(manifest))
         assert set(watched.asked) <= set(facts_needed(event))
-        assert apply(event, {k: v for k, v in paper.facts.items() if k in facts_needed(event)}, manifest) == effect
+        assert (
+            apply(event, {k: v for k, v in paper.facts.items() if k in facts_needed(event)}, Around(manifest)) == effect
+        )
         if isinstance(effect, Effect):
             entry = Entry(position, event.name, event.contract.name, effect.postings)
             for asset in (DN, USDC):

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from deepnode_ledger.account import BURN, MINT, UNATTRIBUTED, Account, wallet
+from deepnode_ledger.contract import Contract, Contracts, Place
 from deepnode_ledger.decoding import ChainEvent
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import to_hex
-from deepnode_ledger.manifest import Contract, Manifest
+from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.posting import AmountTooLarge, Posting, postings
 from deepnode_ledger.vocabulary import LEGS
 
@@ -54,6 +55,23 @@ class Refusal:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What an event stands in: the deployment, the contracts that are known, and its own place on its chain.
+
+    ``contracts`` knows the children of factories; it may be left out where there are none.
+    """
+
+    manifest: Manifest
+    contracts: Contracts | None = None
+    place: Place | None = None
+
+    def contract(self, address: bytes, event: ChainEvent) -> Contract | None:
+        """Return the contract that an address is to an event, or None."""
+        known = self.manifest if self.contracts is None else self.contracts
+        return known.get(address, event.contract.chain_id, self.place)
+
+
 def facts_needed(event: ChainEvent) -> list[FactKey]:
     """Name the facts that ``apply`` will ask for, so that the caller can fetch them for a whole batch at once."""
     match (event.contract.kind, event.name):
@@ -67,114 +85,114 @@ def facts_needed(event: ChainEvent) -> list[FactKey]:
             return []
 
 
-def apply(event: ChainEvent, facts: Facts, manifest: Manifest) -> Effect | Refusal:
+def apply(event: ChainEvent, facts: Facts, around: Around) -> Effect | Refusal:
     """Say what an event does to the books.
 
     Args:
         event: the decoded log.
         facts: at least those that ``facts_needed`` names, as far as they are known.
-        manifest: says which addresses are contracts and tokens.
+        around: says which addresses are contracts and tokens.
     """
     rule = _RULES.get((event.contract.kind, event.name))
     if rule is None:
         return Effect()
     try:
-        return rule(event, facts, manifest)
+        return rule(event, facts, around)
     except (NoEffect, AmountTooLarge) as error:
         return Refusal(str(error))
 
 
-def _transfer(event: ChainEvent, _facts: Facts, manifest: Manifest) -> Effect:
+def _transfer(event: ChainEvent, _facts: Facts, around: Around) -> Effect:
     sender, receiver = event.address("from"), event.address("to")
     value = event.uint("value")
-    source = MINT if sender == ZERO_ADDRESS else _held_by(sender, manifest)
-    target = BURN if receiver == ZERO_ADDRESS else _held_by(receiver, manifest)
+    source = MINT if sender == ZERO_ADDRESS else _held_by(sender, event, around)
+    target = BURN if receiver == ZERO_ADDRESS else _held_by(receiver, event, around)
     return Effect(postings(event.contract.address, [(source, -value), (target, value)]))
 
 
-def _deposited(event: ChainEvent, _facts: Facts, manifest: Manifest) -> Effect:
+def _deposited(event: ChainEvent, _facts: Facts, around: Around) -> Effect:
     amount = event.uint("amount")
-    free = _pocket(event.contract, "Free", event.word("node"))
-    moves = [(_pocket(event.contract, UNATTRIBUTED), -amount), (free, amount)]
-    return Effect(postings(_collateral_asset(event, manifest), moves))
+    free = pocket_of(event.contract, "Free", event.word("node"))
+    moves = [(pocket_of(event.contract, UNATTRIBUTED), -amount), (free, amount)]
+    return Effect(postings(_collateral_asset(event, around), moves))
 
 
-def _withdrawn(event: ChainEvent, _facts: Facts, manifest: Manifest) -> Effect:
+def _withdrawn(event: ChainEvent, _facts: Facts, around: Around) -> Effect:
     amount = event.uint("amount")
-    free = _pocket(event.contract, "Free", event.word("node"))
-    moves = [(free, -amount), (_pocket(event.contract, UNATTRIBUTED), amount)]
-    return Effect(postings(_collateral_asset(event, manifest), moves))
+    free = pocket_of(event.contract, "Free", event.word("node"))
+    moves = [(free, -amount), (pocket_of(event.contract, UNATTRIBUTED), amount)]
+    return Effect(postings(_collateral_asset(event, around), moves))
 
 
-def _flagged(event: ChainEvent, _facts: Facts, _manifest: Manifest) -> Effect:
+def _flagged(event: ChainEvent, _facts: Facts, _around: Around) -> Effect:
     return Effect(facts={_case(event): event.word("node")})
 
 
-def _review_opened(event: ChainEvent, facts: Facts, manifest: Manifest) -> Effect:
+def _review_opened(event: ChainEvent, facts: Facts, around: Around) -> Effect:
     frozen = event.uint("frozen")
     node = _known(facts, _case(event), "a review of a case that was never flagged")
     moves = [
-        (_pocket(event.contract, "Free", node), -frozen),
-        (_pocket(event.contract, "Frozen", event.word("caseId")), frozen),
+        (pocket_of(event.contract, "Free", node), -frozen),
+        (pocket_of(event.contract, "Frozen", event.word("caseId")), frozen),
     ]
-    return Effect(postings(_collateral_asset(event, manifest), moves))
+    return Effect(postings(_collateral_asset(event, around), moves))
 
 
-def _review_decided(event: ChainEvent, facts: Facts, manifest: Manifest) -> Effect:
+def _review_decided(event: ChainEvent, facts: Facts, around: Around) -> Effect:
     node = _known(facts, _case(event), "a verdict on a case that was never flagged")
     # Burned, compensated and returned leave the contract by transfers of the same transaction.
     leaving = event.uint("burned") + event.uint("compensated") + event.uint("returned")
     retained = event.uint("retained")
     moves = [
-        (_pocket(event.contract, "Frozen", event.word("caseId")), -leaving - retained),
-        (_pocket(event.contract, UNATTRIBUTED), leaving),
-        (_pocket(event.contract, "Free", node), retained),
+        (pocket_of(event.contract, "Frozen", event.word("caseId")), -leaving - retained),
+        (pocket_of(event.contract, UNATTRIBUTED), leaving),
+        (pocket_of(event.contract, "Free", node), retained),
     ]
-    return Effect(postings(_collateral_asset(event, manifest), moves))
+    return Effect(postings(_collateral_asset(event, around), moves))
 
 
-def _model_registered(event: ChainEvent, _facts: Facts, _manifest: Manifest) -> Effect:
+def _model_registered(event: ChainEvent, _facts: Facts, _around: Around) -> Effect:
     return Effect(facts={("model", event.word("model")): event.word("domain")})
 
 
-def _revenue_received(event: ChainEvent, _facts: Facts, manifest: Manifest) -> Effect:
-    asset = _token(event, manifest)
+def _revenue_received(event: ChainEvent, _facts: Facts, around: Around) -> Effect:
+    asset = _token(event, around)
     model, amount = event.word("model"), event.uint("amount")
-    moves = [(_pocket(event.contract, UNATTRIBUTED), -amount), (_pocket(event.contract, "Escrow", model), amount)]
+    moves = [(pocket_of(event.contract, UNATTRIBUTED), -amount), (pocket_of(event.contract, "Escrow", model), amount)]
     return Effect(postings(asset, moves), {_receipt(event): model + asset})
 
 
-def _revenue_refunded(event: ChainEvent, facts: Facts, _manifest: Manifest) -> Effect:
+def _revenue_refunded(event: ChainEvent, facts: Facts, _around: Around) -> Effect:
     amount = event.uint("amount")
     receipt = _known(facts, _receipt(event), "a refund of a receipt that was never seen")
     model, asset = receipt[:32], receipt[32:]
-    moves = [(_pocket(event.contract, "Escrow", model), -amount), (_pocket(event.contract, UNATTRIBUTED), amount)]
+    moves = [(pocket_of(event.contract, "Escrow", model), -amount), (pocket_of(event.contract, UNATTRIBUTED), amount)]
     return Effect(postings(asset, moves))
 
 
-def _revenue_split(event: ChainEvent, facts: Facts, manifest: Manifest) -> Effect:
-    asset = _token(event, manifest)
+def _revenue_split(event: ChainEvent, facts: Facts, around: Around) -> Effect:
+    asset = _token(event, around)
     model, gross = event.word("model"), event.uint("gross")
     domain = _known(facts, ("model", model), "revenue of a model that was never registered")
     legs = {leg: event.uint(leg) for leg in LEGS}
-    moves = [(_pocket(event.contract, "Escrow", model), -gross)]
+    moves = [(pocket_of(event.contract, "Escrow", model), -gross)]
     moves += [(_leg_pocket(event.contract, leg, model, domain), amount) for leg, amount in legs.items()]
     # What is less than a base unit of a leg waits here for the next payment (carry-forward): see DESIGN section 6.
-    moves.append((_pocket(event.contract, "Suspense", model), gross - sum(legs.values())))
+    moves.append((pocket_of(event.contract, "Suspense", model), gross - sum(legs.values())))
     return Effect(postings(asset, moves))
 
 
-def _released(event: ChainEvent, _facts: Facts, manifest: Manifest) -> Effect:
+def _released(event: ChainEvent, _facts: Facts, around: Around) -> Effect:
     number, amount = event.uint("leg"), event.uint("amount")
     if number >= len(LEGS):
         raise NoEffect(f"leg {number}: a split has the legs 0 to {len(LEGS) - 1}")
     beneficiary = event.word("beneficiary")
     pocket = _leg_pocket(event.contract, LEGS[number], beneficiary, beneficiary)
-    moves = [(pocket, -amount), (_pocket(event.contract, UNATTRIBUTED), amount)]
-    return Effect(postings(_token(event, manifest), moves))
+    moves = [(pocket, -amount), (pocket_of(event.contract, UNATTRIBUTED), amount)]
+    return Effect(postings(_token(event, around), moves))
 
 
-_Rule = Callable[[ChainEvent, Facts, Manifest], Effect]
+_Rule = Callable[[ChainEvent, Facts, Around], Effect]
 
 _RULES: Final[dict[tuple[str, str], _Rule]] = {
     ("Token", "Transfer"): _transfer,
@@ -191,33 +209,34 @@ _RULES: Final[dict[tuple[str, str], _Rule]] = {
 }
 
 
-def _held_by(address: bytes, manifest: Manifest) -> Account:
-    contract = manifest.contracts.get(address)
-    return wallet(address) if contract is None else _pocket(contract, UNATTRIBUTED)
+def _held_by(address: bytes, event: ChainEvent, around: Around) -> Account:
+    contract = around.contract(address, event)
+    return wallet(address) if contract is None else pocket_of(contract, UNATTRIBUTED)
 
 
-def _pocket(contract: Contract, pocket: str, key: bytes = b"") -> Account:
+def pocket_of(contract: Contract, pocket: str, key: bytes = b"") -> Account:
+    """Return one of a contract's accounts."""
     return Account(contract.name, pocket, key, contract.address)
 
 
 def _leg_pocket(router: Contract, leg: str, model: bytes, domain: bytes) -> Account:
     pocket = leg[0].upper() + leg[1:]
     if leg in _LEG_OF_MODEL:
-        return _pocket(router, pocket, model)
+        return pocket_of(router, pocket, model)
     if leg in _LEG_OF_DOMAIN:
-        return _pocket(router, pocket, domain)
+        return pocket_of(router, pocket, domain)
     # Buyback and foundation belong to the whole network.
-    return _pocket(router, pocket)
+    return pocket_of(router, pocket)
 
 
-def _collateral_asset(event: ChainEvent, manifest: Manifest) -> bytes:
+def _collateral_asset(event: ChainEvent, around: Around) -> bytes:
     assert event.contract.asset is not None, "the manifest gives each collateral contract its asset"
-    return manifest.by_name(event.contract.asset).address
+    return around.manifest.by_name(event.contract.asset).address
 
 
-def _token(event: ChainEvent, manifest: Manifest) -> bytes:
+def _token(event: ChainEvent, around: Around) -> bytes:
     asset = event.address("asset")
-    contract = manifest.contracts.get(asset)
+    contract = around.contract(asset, event)
     if contract is None or contract.kind != "Token":
         raise NoEffect(f"the asset {to_hex(asset)} is no token of the manifest")
     return asset
