@@ -4,74 +4,107 @@ A node is trusted with nothing: an answer's size has a limit, its shape is check
 messages without its path, query and user, because providers put keys there.
 """
 
-from collections.abc import Sequence
-from typing import Any, Final
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 import urllib3
 
-from deepnode_ledger.errors import BadInput, TryAgain
+from deepnode_indexer.envelope import Call, Envelope
+from deepnode_indexer.failures import (
+    AnswerTooLarge,
+    BadAnswer,
+    BatchRefused,
+    MethodMissing,
+    NodeAway,
+    NodeError,
+    NodeFailure,
+    RangeRefused,
+    RateLimited,
+    TimedOut,
+)
+from deepnode_indexer.meter import Meter
+from deepnode_indexer.patience import AT_ONCE, Patience
+from deepnode_ledger.errors import BadInput
+
+__all__ = [
+    "AT_ONCE",
+    "AnswerTooLarge",
+    "BadAnswer",
+    "BatchRefused",
+    "Call",
+    "JsonRpc",
+    "MethodMissing",
+    "NodeAway",
+    "NodeError",
+    "NodeFailure",
+    "Patience",
+    "RangeRefused",
+    "RateLimited",
+    "Rpc",
+    "TimedOut",
+    "shown",
+]
 
 RESPONSE_BYTES_MAX: Final = 128 * 1024 * 1024
 CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 60.0
 
+RETRY_AFTER_SECONDS_MAX: Final = 3_600.0
+"""A longer pause than this is not waited for, whatever a node asks."""
 
-class NodeAway(TryAgain):
-    """The node cannot be reached, or answers with an HTTP error."""
-
-
-class NodeError(TryAgain):
-    """The node answered with a JSON-RPC error: ``code`` and ``message`` are its own."""
-
-    def __init__(self, where: str, method: str, code: int, message: str) -> None:
-        super().__init__(f"{where}: {method} failed with {code}: {message:.300}")
-        self.code = code
-        self.message = message
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
-class BadAnswer(TryAgain):
-    """The node's answer is not what the method promises. Another try, or another node, may do better."""
+class Rpc(Protocol):
+    """A node that answers JSON-RPC, over whatever connection. May be used by several threads at once."""
 
+    where: str
+    meter: Meter
 
-class AnswerTooLarge(BadAnswer):
-    """The node's answer has more bytes than are read. A smaller question may do."""
+    def call(self, method: str, *parameters: Any) -> msgspec.Raw:
+        """Make one call and return its result, not yet decoded."""
+        ...
 
+    def batch(self, calls: Sequence[Call]) -> list[msgspec.Raw]:
+        """Make several calls in one request and return their results in the order of the calls."""
+        ...
 
-Call = tuple[str, tuple[Any, ...]]
-"""A method and its parameters."""
-
-
-class _Failure(msgspec.Struct):
-    code: int
-    message: str = ""
-
-
-class _Response(msgspec.Struct):
-    id: int
-    result: msgspec.Raw = msgspec.Raw(b"null")
-    error: _Failure | None = None
-
-
-class _Refusal(msgspec.Struct):
-    error: _Failure
+    def close(self) -> None:
+        """Close the connections."""
+        ...
 
 
 class JsonRpc:
-    """One node. May be used by several threads at once; connections are kept open."""
+    """One node over HTTP. May be used by several threads at once; connections are kept open.
 
-    def __init__(self, url: str, *, connections: int = 16) -> None:
+    A rate-limited request is made again as ``patience`` allows; every other failure is passed on.
+    """
+
+    def __init__(self, url: str, *, connections: int = 16, patience: Patience | None = None) -> None:
         self.where = shown(url)
+        self.meter = Meter()
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise BadInput("an RPC URL over HTTP must be like http://127.0.0.1:8545; this one is of a WebSocket")
         self._url = url
+        self._patience = Patience() if patience is None else patience
+        self._envelope = Envelope(self.where, url)
         # Retries are ours alone: the library's would multiply them, and it knows nothing of JSON-RPC errors.
         self._pool = urllib3.PoolManager(maxsize=connections, retries=False)
+        self._headers = {"content-type": "application/json"}
+        if urlsplit(url).hostname not in LOOPBACK:
+            # Hexadecimal digits pack to less than half. On the same machine that would only cost time.
+            self._headers["accept-encoding"] = "gzip"
 
     def call(self, method: str, *parameters: Any) -> msgspec.Raw:
         """Make one call and return its result, not yet decoded.
 
         Raises:
-            NodeAway: no HTTP answer of status 200 came.
+            NodeAway: no HTTP answer of status 200 came; ``RateLimited`` and ``TimedOut`` say why, where that is known.
             NodeError: the node answered with an error.
             BadAnswer: the answer is no JSON-RPC response.
         """
@@ -84,35 +117,31 @@ class JsonRpc:
             NodeAway, NodeError, BadAnswer: as for ``call``; an error of one call is the error of all.
         """
         assert calls, "a batch holds at least one call"
-        body = [
-            {"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}
-            for number, (method, parameters) in enumerate(calls)
-        ]
-        answer = self._post(msgspec.json.encode(body))
-        try:
-            responses = msgspec.json.decode(answer, type=list[_Response])
-        except (msgspec.MsgspecError, RecursionError) as error:
-            raise self._not_a_batch(answer, calls, error) from error
-        by_id = {response.id: response for response in responses}
-        if len(responses) != len(calls) or set(by_id) != set(range(len(calls))):
-            raise BadAnswer(f"{self.where}: {len(calls)} calls were answered by {len(responses)} responses")
-        for number, (method, _) in enumerate(calls):
-            failure = by_id[number].error
-            if failure is not None:
-                raise NodeError(self.where, method, failure.code, failure.message)
-        return [by_id[number].result for number in range(len(calls))]
+        body = self._envelope.request(calls)
+        return self._patience.ask(lambda: self._once(body, calls))
 
     def close(self) -> None:
         """Close the connections."""
         self._pool.clear()
 
-    def _post(self, body: bytes) -> bytes:
+    def _once(self, body: bytes, calls: Sequence[Call]) -> list[msgspec.Raw]:
+        started = time.monotonic()
+        try:
+            answer = self._post(body, calls)
+            results = self._envelope.results(answer, calls)
+        except NodeFailure as failure:
+            self.meter.failed(failure)
+            raise
+        self.meter.answered(time.monotonic() - started, len(answer))
+        return results
+
+    def _post(self, body: bytes, calls: Sequence[Call]) -> bytes:
         try:
             response = self._pool.request(
                 "POST",
                 self._url,
                 body=body,
-                headers={"content-type": "application/json"},
+                headers=self._headers,
                 timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
                 preload_content=False,
                 redirect=False,
@@ -121,25 +150,33 @@ class JsonRpc:
                 answer = response.read(RESPONSE_BYTES_MAX + 1, decode_content=True)
             finally:
                 response.release_conn()
+        except urllib3.exceptions.ReadTimeoutError:
+            raise TimedOut(f"the node at {self.where} did not answer in {READ_SECONDS:.0f} s") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             # The library's text may hold the whole URL, so only the kind of the error is passed on.
             raise NodeAway(f"the node at {self.where} cannot be reached: {type(error).__name__}") from None
         if len(answer) > RESPONSE_BYTES_MAX:
             raise AnswerTooLarge(f"{self.where}: an answer of more than {RESPONSE_BYTES_MAX} bytes")
-        if response.status in (400, 413):
-            # Some providers say so that a range is too long for them.
-            raise AnswerTooLarge(f"the node at {self.where} refused the question with HTTP {response.status}")
         if response.status != 200:
-            raise NodeAway(f"the node at {self.where} answered HTTP {response.status}")
+            raise self._refused(response.status, response.headers, answer, calls)
         return answer
 
-    def _not_a_batch(self, answer: bytes, calls: Sequence[Call], error: Exception) -> TryAgain:
-        # Some nodes refuse a whole batch by a single response.
-        try:
-            failure = msgspec.json.decode(answer, type=_Refusal).error
-        except (msgspec.MsgspecError, RecursionError):
-            return BadAnswer(f"{self.where}: {calls[0][0]} was answered by something else than JSON-RPC: {error}")
-        return NodeError(self.where, calls[0][0], failure.code, failure.message)
+    def _refused(self, status: int, headers: Mapping[str, str], answer: bytes, calls: Sequence[Call]) -> NodeFailure:
+        told = self._envelope.refusal(answer, calls)
+        if status == 429 or isinstance(told, RateLimited):
+            message = str(told) if told is not None else f"the node at {self.where} answered HTTP {status}"
+            return RateLimited(message, _retry_after(headers))
+        if isinstance(told, RangeRefused | BatchRefused | MethodMissing):
+            return told
+        if status in (400, 413):
+            # Some providers say so that a range is too long for them.
+            said = "" if told is None else f": {told}"
+            return AnswerTooLarge(f"the node at {self.where} refused the question with HTTP {status}{said}")
+        if status in (408, 504):
+            return TimedOut(f"the node at {self.where} answered HTTP {status}")
+        if status == 503 and _retry_after(headers) is not None:
+            return RateLimited(f"the node at {self.where} answered HTTP {status}", _retry_after(headers))
+        return NodeAway(f"the node at {self.where} answered HTTP {status}")
 
 
 def shown(url: str) -> str:
@@ -149,18 +186,31 @@ def shown(url: str) -> str:
         BadInput: it is no URL of a node. The message says what is wrong with it and does not repeat it: whoever leaves
             out the scheme has the rest, with its keys, in a place where we would not look for secrets.
     """
+    rule = "an RPC URL must be like http://127.0.0.1:8545 or ws://127.0.0.1:8546"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise BadInput(
-            "an RPC URL must be like http://127.0.0.1:8545; this one has an impossible host or port"
-        ) from None
-    if parts.scheme not in ("http", "https"):
-        raise BadInput(
-            "an RPC URL must be like http://127.0.0.1:8545; this one does not start with http:// or https://"
-        )
+        raise BadInput(f"{rule}; this one has an impossible host or port") from None
+    if parts.scheme not in ("http", "https", "ws", "wss"):
+        raise BadInput(f"{rule}; this one does not start with http://, https://, ws:// or wss://")
     if not host:
-        raise BadInput("an RPC URL must be like http://127.0.0.1:8545; this one has no host")
+        raise BadInput(f"{rule}; this one has no host")
     written = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{written}" + (f":{port}" if port else "")
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read a Retry-After header: seconds from now, None where there is none or it makes no sense."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdecimal():
+        seconds = float(text[:9])
+    else:
+        try:
+            then = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        if then.tzinfo is None:
+            then = then.replace(tzinfo=UTC)
+        seconds = (then - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), RETRY_AFTER_SECONDS_MAX)

@@ -125,7 +125,7 @@ class FakeChain:
             return hex(self.chain_id)
         if method == "eth_getBlockByNumber":
             tag = parameters[0]
-            number = self.head if tag == "latest" else self.finalized if tag == "finalized" else int(tag, 16)
+            number = self.head if tag == "latest" else self.finalized if tag in ("finalized", "safe") else int(tag, 16)
             found = None if number is None else self.blocks.get(number)
             return None if found is None else header_json(found)
         assert method == "eth_getLogs", method

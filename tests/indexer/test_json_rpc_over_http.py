@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deepnode_indexer import rpc as rpcs
-from deepnode_indexer.rpc import AnswerTooLarge, BadAnswer, JsonRpc, NodeAway, NodeError, shown
+from deepnode_indexer.rpc import AT_ONCE, AnswerTooLarge, BadAnswer, JsonRpc, NodeAway, NodeError, shown
 from deepnode_ledger.errors import BadInput, TryAgain
 from tests.indexer.fake_node import Reply, as_json, serving
 
@@ -21,7 +21,7 @@ def result(number: Any, value: Any = "0x1") -> dict[str, Any]:
 def ask(reply: Reply) -> list[bytes]:
     """Ask two questions of a node that gives this answer."""
     with serving(lambda _request: reply) as url:
-        rpc = JsonRpc(url)
+        rpc = JsonRpc(url, patience=AT_ONCE)
         try:
             return [bytes(raw) for raw in rpc.batch(CALLS)]
         finally:
@@ -127,10 +127,10 @@ def test_what_is_no_batch_of_answers_is_a_bad_answer(body: bytes) -> None:
 
 def test_an_error_of_one_call_is_the_error_of_all() -> None:
     """Refuses the second of two calls."""
-    error = {"code": -32005, "message": "limit exceeded " + "x" * 1000}
-    with pytest.raises(NodeError, match="eth_blockNumber failed with -32005: limit exceeded") as refused:
+    error = {"code": -32000, "message": "header not found " + "x" * 1000}
+    with pytest.raises(NodeError, match="eth_blockNumber failed with -32000: header not found") as refused:
         ask(as_json([result(0), {"jsonrpc": "2.0", "id": 1, "error": error}]))
-    assert refused.value.code == -32005
+    assert refused.value.code == -32000
     assert len(str(refused.value)) < 500
 
 

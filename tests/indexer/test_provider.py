@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from deepnode_indexer.provider import BATCH_CALLS, BlockRange, Provider, WrongChain
 from deepnode_indexer.rpc import BadAnswer
+from deepnode_ledger.batch import from_rows, row_of
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.record import DATA_BYTES_MAX
 from tests.indexer.fake_node import FakeChain, header_json
@@ -24,6 +26,12 @@ def put(**values: Any) -> Change:
     return lambda told: told | values
 
 
+def columns_of(chain: FakeChain, first: int, last: int) -> pa.RecordBatch:
+    """The chain's own logs, laid out one by one by the ledger."""
+    logs = placed([chain.blocks[n] for n in range(first, last + 1)])
+    return from_rows([row_of(place, CHAIN_ID, block, log) for place, (block, log) in enumerate(logs, start=1)])
+
+
 def without(name: str) -> Change:
     return lambda told: {key: value for key, value in told.items() if key != name}
 
@@ -38,8 +46,7 @@ def test_good_answers_are_read(chain: FakeChain, provider: Provider) -> None:
     assert (tags.head, tags.finalized) == (chain.blocks[10].header, chain.blocks[4].header)
     assert provider.headers([1, 10, 11]) == [chain.blocks[1].header, chain.blocks[10].header, None]
     assert provider.blocks([chain.blocks[n].header for n in (3, 4)]) == [chain.blocks[3], chain.blocks[4]]
-    logs = tuple(placed([chain.blocks[n] for n in range(2, 8)]))
-    expected = BlockRange(chain.blocks[2].header, chain.blocks[7].header, logs)
+    expected = BlockRange(chain.blocks[2].header, chain.blocks[7].header, columns_of(chain, 2, 7))
     assert provider.range_logs(2, 7) == expected
     chain.with_times = False
     assert provider.range_logs(2, 7) == expected

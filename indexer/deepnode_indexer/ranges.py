@@ -1,0 +1,149 @@
+"""How many blocks to ask a provider for at once: as many as fit into one or two megabytes, and as it allows.
+
+Every provider has limits of its own, of blocks, logs, bytes and seconds, most of which it tells only by refusing. So
+the length of a range is learned: a refusal makes it shorter, by the range that it names or by half; answers make it
+longer again, up to a ceiling that is raised now and then, as most refusals are about the logs that were there.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from deepnode_indexer.failures import (
+    AnswerTooLarge,
+    BatchRefused,
+    MethodMissing,
+    NodeError,
+    NodeFailure,
+    RangeRefused,
+    TimedOut,
+)
+
+BLOCKS: Final = 1_000
+"""Blocks in the first range that a provider is asked for."""
+
+BLOCKS_MAX: Final = 100_000
+"""A longer range would keep its memory and its failure for too long, however empty it is."""
+
+ANSWER_BYTES: Final = 1_500_000
+"""The size of answer that is aimed at: about 2 000 logs. Nodes serve these quickest."""
+
+GROWTH_MAX: Final = 4
+"""How much longer than the last one a range may be."""
+
+NAMED_ANSWERS: Final = 1_024
+REFUSED_ANSWERS: Final = 64
+FAILED_ANSWERS: Final = 8
+"""After so many answers at the ceiling it is tried whether the provider allows more by now: where it named a limit of
+blocks, where it refused for another reason, and where it failed in words that we do not know."""
+
+_T = TypeVar("_T")
+
+
+class Sizes:
+    """The length of the next range for one provider. Used by several threads at once."""
+
+    def __init__(self, blocks: int = BLOCKS) -> None:
+        assert 1 <= blocks <= BLOCKS_MAX, blocks
+        self._blocks = blocks
+        self._ceiling = BLOCKS_MAX
+        self._answers_until_raised = 0
+        self._lock = threading.Lock()
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks to ask for."""
+        with self._lock:
+            return self._blocks
+
+    def answered(self, blocks: int, answer_bytes: int) -> None:
+        """Learn from an answer: ``blocks`` took ``answer_bytes``."""
+        assert blocks >= 1, blocks
+        with self._lock:
+            if blocks * 2 < self._blocks and answer_bytes < ANSWER_BYTES:
+                # The short rest of a range says little of what a whole one would take.
+                return
+            if self._blocks == self._ceiling < BLOCKS_MAX:
+                self._answers_until_raised -= 1
+                if self._answers_until_raised <= 0:
+                    self._ceiling = min(self._ceiling * 2, BLOCKS_MAX)
+            fitting = blocks * ANSWER_BYTES // max(answer_bytes, 1)
+            self._blocks = max(1, min(fitting, self._blocks * GROWTH_MAX, self._ceiling))
+
+    def refused(self, blocks: int, failure: NodeFailure) -> int:
+        """Learn from a refusal of a range of so many blocks; return how many to ask for instead, which is less."""
+        assert blocks >= 2, blocks
+        fitting = _fitting(blocks, failure)
+        named = isinstance(failure, RangeRefused) and failure.blocks_max is not None and fitting is not None
+        shorter = max(1, min(blocks // 2 if fitting is None else fitting, blocks - 1))
+        with self._lock:
+            self._blocks = min(self._blocks, shorter)
+            if not isinstance(failure, TimedOut):
+                # A slow moment says nothing of what is allowed; a refusal does.
+                self._ceiling = shorter if named else blocks - 1
+                refused = REFUSED_ANSWERS if isinstance(failure, RangeRefused) else FAILED_ANSWERS
+                self._answers_until_raised = NAMED_ANSWERS if named else refused
+        return shorter
+
+    def forget(self) -> None:
+        """Begin anew: where even one block is refused, the length was not what the node minded."""
+        with self._lock:
+            self._blocks, self._ceiling = BLOCKS, BLOCKS_MAX
+
+
+def in_pieces(
+    ask: Callable[[int, int], _T], size_of: Callable[[_T], int], sizes: Sizes, first: int, last: int
+) -> list[_T]:
+    """Ask for a range of any length in pieces of the length that suits the provider; return the pieces in order.
+
+    Each answer goes further by at least one block, and each refusal makes the piece shorter, so this ends.
+
+    Args:
+        ask: asks for a piece by its first and last block.
+        size_of: an answer's bytes.
+        sizes: the provider's.
+        first: the range's first block.
+        last: its last one.
+
+    Raises:
+        NodeFailure: what ``ask`` raises, if it is no refusal or refuses a single block.
+    """
+    assert first <= last, (first, last)
+    found: list[_T] = []
+    while first <= last:
+        blocks = min(sizes.blocks, last - first + 1)
+        while True:
+            try:
+                found.append(ask(first, first + blocks - 1))
+                break
+            except NodeFailure as failure:
+                if not is_refusal(failure):
+                    raise
+                if blocks == 1:
+                    sizes.forget()
+                    raise
+                blocks = sizes.refused(blocks, failure)
+        sizes.answered(blocks, size_of(found[-1]))
+        first += blocks
+    return found
+
+
+def is_refusal(failure: Exception) -> bool:
+    """Whether a smaller question may be answered by the same node. An error in words that nobody knows may be one."""
+    if isinstance(failure, NodeError):
+        return not isinstance(failure, MethodMissing | BatchRefused)
+    return isinstance(failure, AnswerTooLarge | TimedOut)
+
+
+def _fitting(blocks: int, failure: NodeFailure) -> int | None:
+    """The length that the refusal names, if that is any help."""
+    if not isinstance(failure, RangeRefused):
+        return None
+    if failure.suggested is not None:
+        suggested = failure.suggested[1] - failure.suggested[0] + 1
+        # Some nodes suggest the very range that they refused.
+        return suggested if suggested < blocks else None
+    if failure.blocks_max is None or failure.blocks_max > blocks:
+        return None
+    # Some count blocks and some the steps between them: a limit that was not passed means one less.
+    return failure.blocks_max - (failure.blocks_max == blocks)
