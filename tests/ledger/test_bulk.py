@@ -23,7 +23,7 @@ BLOCK = ref(9)
 
 def batch_of(event: EventAbi, logs: Sequence[Raw], *, between: bool = False) -> Any:
     """A batch of these logs, maybe with a task event behind each."""
-    rows = []
+    rows: list[batches.Row] = []
     for topics, data in logs:
         log = ChainLog(word("t"), 0, len(rows), TOKEN, (event.topic0, *topics), data)
         rows.append(batches.row_of(len(rows) + 1, CHAIN_ID, BLOCK, log))
@@ -206,7 +206,7 @@ def test_a_column_is_of_the_width_of_its_type() -> None:
             Fixed(four),
             Values(text),
         ]:
-            assert (u64.dtype, i64.dtype, truth.dtype) == (np.uint64, np.int64, np.bool_)
+            assert [str(each.dtype) for each in (u64, i64, truth)] == ["uint64", "int64", "bool"]
             assert u72.tolist() == [[0, 0, 255, 2**64 - 1]]
             assert i256.tolist() == [[2**64 - 1] * 4]
             assert (address.shape, four.shape, text) == ((1, 20), (1, 4), ["text"])
