@@ -5,7 +5,7 @@ Unqualified table names are meant: the connection's ``search_path`` says which b
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import Cursor
 from psycopg.rows import DictRow
@@ -21,6 +21,15 @@ from deepnode_projections.folds.running_balance import BalanceKey, Posted
 from deepnode_projections.folds.transfers import Transfers
 
 
+class Quarantined(NamedTuple):
+    """A log without a meaning, and why it has none."""
+
+    position: int
+    address: bytes
+    topic0: bytes | None
+    reason: str
+
+
 @dataclass(slots=True)
 class Page:
     """What a run of log entries did to the books, before it is written. Lists are in the order of positions.
@@ -33,7 +42,7 @@ class Page:
     entries: list[tuple[LogEntry, Entry]] = field(default_factory=list)
     facts: list[tuple[FactKey, int, bytes]] = field(default_factory=list)
     refusals: list[tuple[LogEntry, str, str, Refusal]] = field(default_factory=list)
-    quarantined: list[tuple[LogEntry, str]] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
 
 
 def assets(cursor: Cursor[DictRow], tokens: Iterable[Contract]) -> dict[bytes, int]:
@@ -83,7 +92,7 @@ def write(cursor: Cursor[DictRow], page: Page, asset_ids: Mapping[bytes, int]) -
         "refusal (position, kind, contract, reason)",
         [(logged.position, kind, contract, refusal.reason) for logged, kind, contract, refusal in page.refusals],
     )
-    _copy(cursor, "quarantine (position, address, topic0, reason)", [_quarantined(*each) for each in page.quarantined])
+    _copy(cursor, "quarantine (position, address, topic0, reason)", page.quarantined)
 
 
 def _write_entries(
@@ -199,12 +208,6 @@ def _entry_row(logged: LogEntry, entry: Entry) -> tuple[Any, ...]:
     assert isinstance(logged.record, ChainLog), logged.position
     where = (logged.block.number, logged.block.time, logged.record.transaction_hash, logged.record.log_index)
     return (entry.position, logged.chain_id, entry.kind, entry.contract, *where)
-
-
-def _quarantined(logged: LogEntry, reason: str) -> tuple[Any, ...]:
-    assert isinstance(logged.record, ChainLog), logged.position
-    topics = logged.record.topics
-    return (logged.position, logged.record.address, topics[0] if topics else None, reason)
 
 
 def _copy(cursor: Cursor[DictRow], target: str, rows: Sequence[tuple[Any, ...]]) -> None:

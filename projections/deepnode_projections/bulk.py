@@ -13,8 +13,7 @@ from deepnode_ledger.record import BlockRef
 from deepnode_projections import copying, posting_columns
 from deepnode_projections.copying import Column, Numeric
 from deepnode_projections.folds import limbs
-from deepnode_projections.folds.columns import Integers
-from deepnode_projections.folds.transfers import TRANSFER, Transfers
+from deepnode_projections.folds.transfers import TRANSFER, Integers, Transfers
 from deepnode_projections.posting_columns import WALLET, Postings
 
 ENTRY: Final = "entry (position, chain_id, kind, contract, block_number, block_time, transaction_hash, log_index)"
@@ -80,19 +79,17 @@ def write_blocks(cursor: Cursor[DictRow], blocks: Iterable[tuple[BlockRef, int]]
 
 
 def _copy_entries(cursor: Cursor[DictRow], transfers: Transfers) -> None:
-    for number, token in enumerate(transfers.tokens):
-        rows = np.flatnonzero(transfers.token == number)
-        columns: list[Column] = [
-            transfers.position[rows],
-            np.full(len(rows), transfers.chain_id),
-            TRANSFER.name.encode(),
-            token.name.encode(),
-            transfers.block_number[rows],
-            transfers.block_time[rows],
-            transfers.transaction_hash[rows],
-            transfers.log_index[rows],
-        ]
-        copying.copy(cursor, ENTRY, len(rows), columns)
+    columns: list[Column] = [
+        transfers.position,
+        np.full(len(transfers.position), transfers.chain_id),
+        TRANSFER.name.encode(),
+        transfers.token.name.encode(),
+        transfers.block_number,
+        transfers.block_time,
+        transfers.transaction_hash,
+        transfers.log_index,
+    ]
+    copying.copy(cursor, ENTRY, len(transfers.position), columns)
 
 
 def _account_ids(cursor: Cursor[DictRow], names: Sequence[str]) -> Integers:

@@ -18,7 +18,7 @@ from psycopg.pq import Format
 from typing_extensions import override
 
 from deepnode_projections.folds import limbs
-from deepnode_projections.folds.columns import Octets
+from deepnode_projections.folds.transfers import Octets
 
 CHUNK_ROWS: Final = 8_192
 """Rows that are laid out before they are sent: the server works on some while the next are made."""
@@ -42,9 +42,7 @@ class Numeric:
         return int(self.numbers.shape[1])
 
 
-Integers = npt.NDArray[np.int64] | npt.NDArray[np.int16]
-
-Column = Integers | Octets | Numeric | bytes
+Column = npt.NDArray[np.int64] | npt.NDArray[np.int16] | Octets | Numeric | bytes
 """A column's values; bytes are a text for all rows."""
 
 

@@ -9,8 +9,7 @@ import numpy.typing as npt
 
 from deepnode_ledger.posting import AMOUNT_LIMIT, Entry
 from deepnode_projections.folds import limbs
-from deepnode_projections.folds.columns import Integers
-from deepnode_projections.folds.transfers import Holder, Transfers
+from deepnode_projections.folds.transfers import Holder, Integers, Transfers
 
 WALLET: Final = "Wallet:0x"
 
@@ -69,15 +68,14 @@ def _of_transfers(
 ) -> _Part:
     codes = np.array([_number(holder, numbers, holders) for holder in transfers.holders], np.int64)
     count = len(transfers.position)
-    assets = np.array([asset_ids[token.address] for token in transfers.tokens], np.int64)
     amount = np.empty((limbs.LIMBS, count, 2), np.int64)
     amount[:, :, 0] = -transfers.amount
     amount[:, :, 1] = transfers.amount
     return (
         np.repeat(transfers.position, 2),
         np.tile(np.array([0, 1], np.int64), count),
-        codes[transfers.legs.reshape(-1)],
-        np.repeat(assets[transfers.token], 2),
+        codes[transfers.legs],
+        np.full(2 * count, asset_ids[transfers.token.address], np.int64),
         amount.reshape(limbs.LIMBS, -1),
     )
 

@@ -85,6 +85,11 @@ def facts_needed(event: ChainEvent) -> list[FactKey]:
             return []
 
 
+def has_rule(kind: str, name: str) -> bool:
+    """Say whether events of this name, of contracts of this kind, do anything to the books."""
+    return (kind, name) in _RULES
+
+
 def apply(event: ChainEvent, facts: Facts, around: Around) -> Effect | Refusal:
     """Say what an event does to the books.
 
