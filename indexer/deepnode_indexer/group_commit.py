@@ -21,7 +21,10 @@ Answers = list[Accepted | Conflict]
 
 
 class GroupCommit:
-    """Puts task events into a log for many waiting requests. It belongs to one event loop."""
+    """Puts task events into a log for many waiting requests. It belongs to one event loop.
+
+    ``commits`` counts its transactions; ``events`` are those that wait for one, or are in the one under way.
+    """
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -29,6 +32,7 @@ class GroupCommit:
         self._worker: asyncio.Task[None] | None = None
         self._limiter: CapacityLimiter | None = None
         self.commits = 0
+        self.events = 0
 
     async def accept(self, events: Sequence[TaskEvent]) -> Answers:
         """Make events durable, perhaps together with others'; return an answer for each.
@@ -43,6 +47,7 @@ class GroupCommit:
             return []
         answer: asyncio.Future[Answers] = asyncio.get_running_loop().create_future()
         self._waiting.append((events, answer))
+        self.events += len(events)
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
         return await answer
@@ -50,7 +55,11 @@ class GroupCommit:
     async def _work(self) -> None:
         try:
             while self._waiting:
-                await self._commit(self._next_group())
+                group = self._next_group()
+                try:
+                    await self._commit(group)
+                finally:
+                    self.events -= sum(len(events) for events, _ in group)
         finally:
             self._worker = None
 

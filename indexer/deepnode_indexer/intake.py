@@ -143,6 +143,7 @@ class TaskDoor:
         for name, kind, value in (
             ("events_in_hand", "gauge", self._events.count),
             ("bytes_in_hand", "gauge", self._bytes.count),
+            ("events_at_log", "gauge", self._commits.events),
             ("commits_total", "counter", self._commits.commits),
         ):
             lines.append(f"# TYPE deepnode_indexer_intake_{name} {kind}\ndeepnode_indexer_intake_{name} {value}\n")

@@ -25,7 +25,7 @@ from deepnode_ledger.manifest import Manifest
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Message
 
-METADATA_SECONDS: Final = 10.0
+METADATA_SECONDS: Final = 3.0
 PARTITIONS_SECONDS: Final = 30.0
 """How often it is asked whether the topic has more partitions."""
 
@@ -209,15 +209,16 @@ class _Reader:
             raise BadInput(f"kafka topic {self._topic}: the client gave up: {error.str()}")
         if error.code() != KafkaError._AUTO_OFFSET_RESET:
             return [(place, TryAgain(error.str()))]
+        here = TopicPartition(self._topic, partition)
+        # Once its offset is gone the client does not seek in a partition: it has to be given up and taken anew.
+        self._consumer.incremental_unassign([here])
         try:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), METADATA_SECONDS)
-            self._consumer.seek(TopicPartition(self._topic, partition, low))
+            low, high = self._consumer.get_watermark_offsets(here, METADATA_SECONDS)
         except KafkaException as failure:
-            # It is asked for again like a partition that is new.
-            self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
             self._assigned.discard(partition)
             self._asked_at = 0.0
             return [(place, TryAgain(str(failure)))]
+        self._consumer.incremental_assign([TopicPartition(self._topic, partition, low)])
         gone = f"offset {message.offset()} is gone, the broker holds {low} to {high}; reading goes on at {low}"
         return [(place, TryAgain(f"{gone}. Events between them were lost if a producer's sequence numbers have a gap"))]
 
