@@ -46,8 +46,12 @@ class Sizes:
     def __init__(self, blocks: int = BLOCKS) -> None:
         assert 1 <= blocks <= BLOCKS_MAX, blocks
         self._blocks = blocks
+        self._answered = 0
         self._ceiling = BLOCKS_MAX
+        self._is_named = False
+        self._wait_answers = 0
         self._answers_until_raised = 0
+        self._raised_from: int | None = None
         self._lock = threading.Lock()
 
     @property
@@ -63,32 +67,55 @@ class Sizes:
             if blocks * 2 < self._blocks and answer_bytes < ANSWER_BYTES:
                 # The short rest of a range says little of what a whole one would take.
                 return
-            if self._blocks == self._ceiling < BLOCKS_MAX:
-                self._answers_until_raised -= 1
-                if self._answers_until_raised <= 0:
-                    self._ceiling = min(self._ceiling * 2, BLOCKS_MAX)
+            self._answered = blocks
+            if self._raised_from is not None and blocks > self._raised_from:
+                # The provider allows more than it did, so the next look may come soon.
+                self._wait_answers, self._raised_from = FAILED_ANSWERS, None
+            if self._ceiling < BLOCKS_MAX:
+                self._raise_ceiling()
             fitting = blocks * ANSWER_BYTES // max(answer_bytes, 1)
-            self._blocks = max(1, min(fitting, self._blocks * GROWTH_MAX, self._ceiling))
+            self._blocks = max(1, min(fitting, blocks * GROWTH_MAX, self._ceiling, self._halfway(blocks)))
 
     def refused(self, blocks: int, failure: NodeFailure) -> int:
         """Learn from a refusal of a range of so many blocks; return how many to ask for instead, which is less."""
         assert blocks >= 2, blocks
         fitting = _fitting(blocks, failure)
-        named = isinstance(failure, RangeRefused) and failure.blocks_max is not None and fitting is not None
-        shorter = max(1, min(blocks // 2 if fitting is None else fitting, blocks - 1))
+        named = isinstance(failure, RangeRefused) and failure.suggested is None and fitting is not None
         with self._lock:
+            if fitting is None:
+                # What was answered before will be again, unless it is very little.
+                before = self._answered
+                fitting = before if blocks // 4 <= before < blocks else blocks // 2
+            shorter = max(1, min(fitting, blocks - 1))
             self._blocks = min(self._blocks, shorter)
             if not isinstance(failure, TimedOut):
                 # A slow moment says nothing of what is allowed; a refusal does.
-                self._ceiling = shorter if named else blocks - 1
                 refused = REFUSED_ANSWERS if isinstance(failure, RangeRefused) else FAILED_ANSWERS
-                self._answers_until_raised = NAMED_ANSWERS if named else refused
+                self._ceiling, self._is_named = (shorter, True) if named else (blocks - 1, False)
+                self._wait_answers = max(self._wait_answers, NAMED_ANSWERS if named else refused)
+                self._answers_until_raised = self._wait_answers
         return shorter
 
     def forget(self) -> None:
         """Begin anew: where even one block is refused, the length was not what the node minded."""
         with self._lock:
-            self._blocks, self._ceiling = BLOCKS, BLOCKS_MAX
+            self._blocks, self._answered, self._ceiling, self._wait_answers = BLOCKS, 0, BLOCKS_MAX, 0
+
+    def _raise_ceiling(self) -> None:
+        self._answers_until_raised -= 1
+        if self._answers_until_raised <= 0:
+            self._raised_from, self._is_named = self._ceiling, False
+            self._ceiling = min(self._ceiling * 2, BLOCKS_MAX)
+            # Each look that is refused makes the next one come later.
+            self._wait_answers = min(self._wait_answers * 2, NAMED_ANSWERS)
+            self._answers_until_raised = self._wait_answers
+
+    def _halfway(self, blocks: int) -> int:
+        """Where a limit was found by being refused, come nearer to it by halves, and not for the last eighth."""
+        if self._ceiling == BLOCKS_MAX or self._is_named:
+            return self._ceiling
+        room = self._ceiling - blocks
+        return blocks if room <= blocks // 8 else blocks + (room + 1) // 2
 
 
 def in_pieces(
