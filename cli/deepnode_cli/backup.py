@@ -45,6 +45,9 @@ def restore(
         str | None,
         typer.Option("--time", help="Up to this block time, such as 2026-01-31T12:00:00Z.", metavar="RFC3339"),
     ] = None,
+    chain: Annotated[
+        int | None, typer.Option("--chain", help="Which chain the block is of, if the log has several.", min=1)
+    ] = None,
     sealing: Annotated[int | None, typer.Option("--sealing", help="Exactly this row of log.sealing.", min=1)] = None,
     verifier: Annotated[
         str | None,
@@ -57,7 +60,7 @@ def restore(
     Without a point it is exactly what was backed up last. With one it is the log as it was sealed at that point or
     last before it. The log is checked before it is committed: a changed file is named, and then nothing is restored.
     """
-    point = PointInTime.of(position=position, block=block, time=at_time, sealing=sealing)
+    point = PointInTime.of(position=position, block=block, time=at_time, sealing=sealing, chain=chain)
     key = None if verifier is None else Verifier.parse(verifier)
     say = Progress()
     done = bring_back(
@@ -68,13 +71,13 @@ def restore(
         progress=lambda what, number, of: say(f"{what} {number} of {of} batches"),
     )
     if as_json:
-        fields = {"entries": done.entries, "batches": done.batches, "pending": done.pending, "block": done.block}
+        fields = {"entries": done.entries, "batches": done.batches, "pending": done.pending}
+        fields["blocks"] = {str(chain_id): number for chain_id, number in done.blocks.items()}
         tree = {"root": to_hex(done.root), "checkpoints": done.checkpoints, "signedLater": done.left_out}
         typer.echo(json.dumps({**fields, **tree}))
         return
-    typer.echo(
-        f"restored {done.entries} entries in {done.batches} batches and {done.pending} pending up to block {done.block}"
-    )
+    until = ", ".join(f"block {number} of chain {chain_id}" for chain_id, number in done.blocks.items())
+    typer.echo(f"restored {done.entries} entries in {done.batches} batches and {done.pending} pending, up to {until}")
     typer.echo(
         f"size {done.entries}, root {to_hex(done.root)}, equal to the backup's and to {done.checkpoints} checkpoints"
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import zstandard
@@ -56,6 +57,15 @@ def placed_behind(batch: pa.RecordBatch, position: int) -> pa.RecordBatch:
     """Give entries the positions that follow ``position``."""
     positions = pa.array(np.arange(position + 1, position + 1 + batch.num_rows, dtype=np.int64))
     return batch.set_column(0, SCHEMA.field(0), positions)
+
+
+def blocks_by_chain(batch: pa.RecordBatch) -> dict[int, npt.NDArray[np.int64]]:
+    """Return the block numbers of each chain's entries, in their order, by the chain's id."""
+    blocks, chains = batch.column("block_number").to_numpy(), batch.column("chain_id").to_numpy()
+    first = int(chains[0])
+    if np.all(chains == first):
+        return {first: blocks}
+    return {int(each): blocks[chains == each] for each in np.unique(chains)}
 
 
 def check_range(batch: pa.RecordBatch, chain_id: int, first: int, last: int) -> None:

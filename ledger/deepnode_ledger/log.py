@@ -1,4 +1,4 @@
-"""The log: one total order over Base's contract logs and signed task events.
+"""The log: one total order over the contract logs of one chain or several, and signed task events.
 
 It has two parts. *Sealed* entries belong to finalized blocks and never change; they lie in batches. *Pending* entries
 are newer: durable and visible at once, but a reorg can take them back. Every change below is one transaction under one
@@ -6,7 +6,7 @@ lock, so a crash leaves the log as it was before or as it is after, and position
 reader can see.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Final
@@ -26,10 +26,10 @@ from deepnode_ledger.errors import Conflict, TryAgain
 from deepnode_ledger.evidence import Evidence, Hold
 from deepnode_ledger.head import load_head
 from deepnode_ledger.hexadecimal import to_hex
-from deepnode_ledger.record import Block, BlockRef, ChainLog, Header, TaskEvent
+from deepnode_ledger.record import Block, BlockRef, ChainLog, Header, LogEntry, TaskEvent
 from deepnode_ledger.recorder import LogRecorder
 from deepnode_ledger.schema import create_log
-from deepnode_ledger.sealing import Sealed, cover, index_missing, insert_sealed, note_sealing, seal_up_to
+from deepnode_ledger.sealing import Readiness, Sealed, cover, index_missing, insert_sealed, note_sealing
 from deepnode_ledger.standing import Standing, reading
 from deepnode_ledger.tail import Accepted, NotContiguous
 
@@ -43,10 +43,17 @@ CONTINUITY: Final = "header-continuity"
 """What covers a block of which nothing is known but that its header follows on those before it."""
 
 
-class Log(Standing):
-    """The log of one chain, open for writing.
+class Behind(TryAgain):
+    """Another chain's entries that are not final yet stand in the tail: nothing can be sealed behind them.
 
-    Any number of processes may hold one: the database's lock makes them take turns.
+    Nothing was changed. ``extend`` takes the same blocks; or the other chain's follower seals its entries first.
+    """
+
+
+class Log(Standing):
+    """The log, open for writing what happens on one chain.
+
+    Any number of processes may hold one, for the same chain or another: the database's lock makes them take turns.
     """
 
     @cached_property
@@ -54,8 +61,13 @@ class Log(Standing):
         # The library's constructor connects, to learn types; so it waits until somebody writes.
         return LogRecorder(self.datastore)
 
-    def create(self, genesis_hash: bytes, first_block: int) -> Chain:
+    def create(self, genesis_hash: bytes, first_block: int, *, beside: Collection[int] = ()) -> Chain:
         """Make the log's tables if they are missing, and check that this is the log of this chain.
+
+        Args:
+            genesis_hash: of the chain's block 0, 32 bytes.
+            first_block: where intake starts.
+            beside: the ids of the other chains that are meant to be in the same log.
 
         Raises:
             chain.WrongChain: the database holds the log of another chain.
@@ -66,7 +78,7 @@ class Log(Standing):
         with self._writing() as cursor:
             index_missing(cursor)
             tail.fill_tasks(cursor)
-            return chains.enrol(cursor, self.chain_id, genesis_hash, first_block)
+            return chains.enrol(cursor, self.chain_id, genesis_hash, first_block, beside)
 
     def chain(self) -> Chain:
         """Say how far the chain is covered and finalized."""
@@ -83,8 +95,8 @@ class Log(Standing):
     def extend(self, kept: BlockRef | None, blocks: Sequence[Block]) -> None:
         """Put the blocks that follow ``kept`` behind it; whatever stood behind ``kept`` until now is a reorg.
 
-        A reorg drops the logs of the orphaned blocks. Task events that were accepted since ``kept`` are kept, in their
-        old order, behind the new blocks: a producer was told that they are durable.
+        A reorg drops the logs of the orphaned blocks. Logs of other chains that came since, and task events, are kept,
+        in their old order, behind the new blocks: a producer was told that they are durable.
 
         Args:
             kept: the block to build on; None before the first block is covered, or if not even that one stayed.
@@ -99,7 +111,7 @@ class Log(Standing):
         with self._writing() as cursor:
             chain = chains.load(cursor, self.chain_id)
             assert chain is not None
-            moved: list[TaskEvent] = []
+            moved: list[LogEntry] = []
             if chain.tip is None and kept is not None:
                 raise NotContiguous(f"no block is covered yet, so none can be built on, not even {kept.number}")
             if kept is None and (not blocks or blocks[0].header.block.number != chain.first_block):
@@ -111,7 +123,8 @@ class Log(Standing):
             chains.add_headers(cursor, self.chain_id, [block.header for block in blocks])
             chains.set_tip(cursor, self.chain_id, tip)
             placed = [(block.header.block, log) for block in blocks for log in block.logs]
-            tail.append(cursor, self.chain_id, [*placed, *((tip, event) for event in moved)])
+            tail.append(cursor, self.chain_id, placed)
+            tail.put_back(cursor, moved)
 
     def append_finalized(
         self,
@@ -125,7 +138,7 @@ class Log(Standing):
     ) -> None:
         """Put the logs of a finalized range straight into the sealed part.
 
-        Everything pending is sealed first: it belongs to older blocks, which are final too.
+        Everything pending is sealed first: it belongs to older blocks, which are final too, or to another chain.
 
         Args:
             first: number of the range's first block; it must follow on the covered ones.
@@ -138,6 +151,7 @@ class Log(Standing):
 
         Raises:
             evidence.Held: a block of the range is held, and ``release`` is not asked for.
+            Behind: another chain's entries that are not final stand before it.
             NotContiguous: the range does not follow on what is covered.
             TryAgain: the database is away.
         """
@@ -155,8 +169,7 @@ class Log(Standing):
                 evidences.release(cursor, self.chain_id, first, last.block.number)
             evidences.check_free(cursor, self.chain_id, 0, last.block.number)
             chains.set_finalized(cursor, self.chain_id, last.block)
-            if chain.tip is not None:
-                seal_up_to(cursor, self._recorder, self.chain_id, chain.tip, CONTINUITY)
+            self._seal_all(cursor, chain)
             chains.add_headers(cursor, self.chain_id, [last])
             chains.forget_headers_below(cursor, self.chain_id, last.block.number)
             chains.set_tip(cursor, self.chain_id, last.block)
@@ -165,7 +178,18 @@ class Log(Standing):
                 insert_sealed(cursor, self._recorder, [placed])
             cover(cursor, self.chain_id, first, last.block, why)
             evidences.record(cursor, self.chain_id, evidence)
-            note_sealing(cursor, last)
+            note_sealing(cursor)
+
+    def _seal_all(self, cursor: Cursor[DictRow], chain: Chain) -> None:
+        """Seal everything pending, before a final range."""
+        tip = chain.first_block - 1 if chain.tip is None else chain.tip.number
+        Readiness(cursor, self.chain_id, tip, CONTINUITY).seal(self._recorder)
+        head = load_head(cursor)
+        if head.last_position > head.sealed_position:
+            raise Behind(
+                f"{head.last_position - head.sealed_position} entries that are not final on their own chain stand "
+                f"before the blocks behind {tip} of chain {self.chain_id}: extend the log by these, or wait"
+            )
 
     def _columns(self, logs: Sequence[tuple[BlockRef, ChainLog]] | pa.RecordBatch) -> pa.RecordBatch | None:
         if isinstance(logs, pa.RecordBatch):
@@ -234,13 +258,14 @@ class Log(Standing):
     ) -> Sealed | None:
         """Make the pending entries of blocks up to ``finalized`` immutable, keeping positions and bytes.
 
-        Nothing is sealed of a block that is held, or behind one.
+        Nothing is sealed of a block that is held, or behind one; nor behind another chain's entry that is not final.
+        Another chain's final entries that stand before are sealed, too.
 
         Args:
             finalized: the chain's newest final block.
             entries_min: wait while fewer entries than this could be sealed, so that batches do not become tiny.
             why: the evidence that the blocks are complete, in a word, for the coverage table.
-            evidence: the same in full; kept if something is sealed or covered.
+            evidence: the same in full; kept once for a block that nothing covers yet, unless entries are waited for.
 
         Raises:
             ReorgBelowSealed: the covered block at that height has another hash.
@@ -259,13 +284,12 @@ class Log(Standing):
             until = _before_holds(cursor, self.chain_id, finalized)
             if until is None:
                 return None
-            cursor.execute("SELECT count(*) AS ready FROM log.pending WHERE block_number <= %s", (until.number,))
-            row = cursor.fetchone()
-            assert row is not None
-            if 0 < row["ready"] < entries_min:
+            ready = Readiness(cursor, self.chain_id, until.number, why)
+            if 0 < ready.entries < entries_min:
                 return None
-            evidences.record(cursor, self.chain_id, evidence)
-            return seal_up_to(cursor, self._recorder, self.chain_id, until, why)
+            if ready.news and chains.set_sealable(cursor, self.chain_id, until, why):
+                evidences.record(cursor, self.chain_id, evidence)
+            return ready.seal(self._recorder)
 
     def replace(self, first: int, last: int, logs: pa.RecordBatch) -> None:
         """Put what was proven in the place of what waits of blocks ``first`` to ``last``; readers see a reorg.

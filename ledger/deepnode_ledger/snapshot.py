@@ -35,9 +35,10 @@ PIECE_ENTRIES: Final = 1_024
 
 @dataclass(frozen=True, slots=True)
 class Reorg:
-    """A reorg: what stood behind ``kept_position`` (the state at block ``kept_block``) was replaced.
+    """A reorg of a chain: its blocks behind ``kept_block`` were replaced.
 
-    ``number`` counts reorgs from 1 without a gap.
+    What stood behind ``kept_position`` stands there no more; logs of other chains and task events among it come again
+    behind the new blocks. ``number`` counts reorgs from 1 without a gap, whichever chain they are of.
     """
 
     number: int
@@ -45,6 +46,7 @@ class Reorg:
     kept_block: int
     old_tip: tuple[int, bytes]
     new_tip: tuple[int, bytes]
+    chain_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,10 @@ class Snapshot:
         """Say where a chain stands, or None if nothing of it is in the log."""
         return chains.load(self._cursor(), chain_id)
 
+    def chains(self) -> list[Chain]:
+        """Say where each chain of the log stands, in the order of their ids."""
+        return chains.load_all(self._cursor())
+
     def reorgs(self, *, after: int = 0) -> list[Reorg]:
         """Return the reorgs numbered above ``after``, oldest first."""
         rows = self._cursor().execute("SELECT * FROM log.reorg WHERE number > %s ORDER BY number", (after,))
@@ -79,6 +85,7 @@ class Snapshot:
                 row["kept_block"],
                 (row["old_tip_number"], row["old_tip_hash"]),
                 (row["new_tip_number"], row["new_tip_hash"]),
+                row["chain_id"],
             )
             for row in rows
         ]
@@ -146,7 +153,7 @@ class Snapshot:
 
     def chain_log(self, chain_id: int, block_hash: bytes, log_index: int, *, block_number: int) -> LogEntry | None:
         """Return the entry of a chain log by its key, or None. The block's number says where to look."""
-        for batch in self._at_block(block_number):
+        for batch in self._at_block(chain_id, block_number):
             meant = pc.and_(
                 pc.and_(pc.equal(batch.column("chain_id"), chain_id), pc.equal(batch.column("log_index"), log_index)),
                 pc.equal(batch.column("block_hash"), pa.scalar(block_hash, pa.binary(32))),
@@ -160,26 +167,28 @@ class Snapshot:
         sealed = batch.column(0)[batch.num_rows - 1].as_py() <= self.head.sealed_position
         return Finality.SEALED if sealed else Finality.PENDING
 
-    def last_position_at_block(self, number: int) -> int:
-        """Return the last position at or below a block's height: 0 if nothing stands there.
+    def last_position_at_block(self, chain_id: int, number: int) -> int:
+        """Return the last position of a chain's entry at or below a block's height: 0 if there is none.
 
         Reads the index and at most one batch.
         """
         cursor = self._cursor()
-        cursor.execute("SELECT max(position) AS last FROM log.pending WHERE block_number <= %s", (number,))
-        pending = cursor.fetchone()
-        if pending is not None and pending["last"] is not None:
-            return int(pending["last"])
         cursor.execute(
-            "SELECT number FROM log.batch WHERE first_block <= %s ORDER BY first_block DESC, number DESC LIMIT 1",
-            (number,),
+            "SELECT position FROM log.pending WHERE chain_id = %s AND block_number <= %s"
+            " ORDER BY block_number DESC, position DESC LIMIT 1",
+            (chain_id, number),
         )
-        row = cursor.fetchone()
-        if row is None:
+        pending = cursor.fetchone()
+        if pending is not None:
+            return int(pending["position"])
+        found = stored.last_number_at_block(cursor, chain_id, number)
+        if found is None:
             return 0
-        batch = stored.stored_batch(cursor, row["number"])
-        below = pc.sum(pc.less_equal(batch.column("block_number"), number)).as_py()
-        return int(batch.column(0)[0].as_py()) + int(below) - 1
+        batch = stored.stored_batch(cursor, found)
+        below = pc.and_(
+            pc.equal(batch.column("chain_id"), chain_id), pc.less_equal(batch.column("block_number"), number)
+        )
+        return int(pc.max(batch.filter(below).column(0)).as_py())
 
     def _stop(self, first: int, last: int | None) -> int:
         if first < 1:
@@ -211,10 +220,10 @@ class Snapshot:
         for page in tail.find(self.connection, selection, first, stop, page_entries, newest_first=newest_first):
             yield page, page.column(0)[0 if newest_first else page.num_rows - 1].as_py()
 
-    def _at_block(self, number: int) -> Iterator[pa.RecordBatch]:
-        for place in stored.places_at_block(self._cursor(), number):
-            yield stored.stored_batch(self._cursor(), place.number)
-        yield from tail.at_block(self.connection, number)
+    def _at_block(self, chain_id: int, block: int) -> Iterator[pa.RecordBatch]:
+        for number in stored.numbers_at_block(self._cursor(), chain_id, block):
+            yield stored.stored_batch(self._cursor(), number)
+        yield from tail.at_block(self.connection, chain_id, block)
 
     def _cursor(self) -> Cursor[DictRow]:
         return self.connection.cursor(row_factory=dict_row)

@@ -17,13 +17,11 @@ from deepnode_ledger.recorder import STREAM
 
 @dataclass(frozen=True, slots=True)
 class BatchPlace:
-    """Batch ``number`` holds positions and blocks from the first to the last, both included."""
+    """Batch ``number`` holds positions from the first to the last, both included."""
 
     number: int
     first_position: int
     last_position: int
-    first_block: int
-    last_block: int
 
 
 def places(cursor: Cursor[DictRow], first: int, last: int) -> Iterator[BatchPlace]:
@@ -36,15 +34,27 @@ def places(cursor: Cursor[DictRow], first: int, last: int) -> Iterator[BatchPlac
     yield from [BatchPlace(**row) for row in cursor.fetchall()]
 
 
-def places_at_block(cursor: Cursor[DictRow], number: int) -> list[BatchPlace]:
-    """Return where the batches are that may hold entries of a block: two or more if a seal cut it, by its number."""
+def numbers_at_block(cursor: Cursor[DictRow], chain_id: int, block: int) -> list[int]:
+    """Return the batches that may hold entries of a chain's block, by the block's number: several if it was cut."""
     cursor.execute(
-        # Blocks go up with batches: the newest batch that begins at or before the block, and those beside it.
-        f"{_PLACE} WHERE first_block <= %s AND last_block >= %s AND number >= coalesce((SELECT number FROM log.batch"  # noqa: S608 (constant)
-        " WHERE first_block < %s ORDER BY first_block DESC, number DESC LIMIT 1), 1) ORDER BY number".encode(),
-        (number, number, number),
+        # A chain's blocks go up with batches: the newest that begins before the block, and those beside it.
+        "SELECT number FROM log.batch_block WHERE chain_id = %s AND first_block <= %s AND last_block >= %s"
+        " AND number >= coalesce((SELECT number FROM log.batch_block WHERE chain_id = %s AND first_block < %s"
+        " ORDER BY first_block DESC, number DESC LIMIT 1), 1) ORDER BY number",
+        (chain_id, block, block, chain_id, block),
     )
-    return [BatchPlace(**row) for row in cursor.fetchall()]
+    return [row["number"] for row in cursor.fetchall()]
+
+
+def last_number_at_block(cursor: Cursor[DictRow], chain_id: int, block: int) -> int | None:
+    """Return the newest batch that holds an entry of a chain at or below a block's height, or None."""
+    cursor.execute(
+        "SELECT number FROM log.batch_block WHERE chain_id = %s AND first_block <= %s"
+        " ORDER BY first_block DESC, number DESC LIMIT 1",
+        (chain_id, block),
+    )
+    row = cursor.fetchone()
+    return None if row is None else int(row["number"])
 
 
 def numbers_between(cursor: Cursor[DictRow], first: int, last: int) -> tuple[int, int] | None:
@@ -147,4 +157,4 @@ def _decoded(number: int, topic: str, state: bytes) -> pa.RecordBatch:
         raise Damaged(f"batch {number} is damaged: {error}; run `deepnode log fsck`") from error
 
 
-_PLACE = "SELECT number, first_position, last_position, first_block, last_block FROM log.batch"
+_PLACE = "SELECT number, first_position, last_position FROM log.batch"

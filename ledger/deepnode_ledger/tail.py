@@ -4,8 +4,9 @@ The functions run in the caller's transaction, which holds the log's lock.
 """
 
 import hashlib
+import operator
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from deepnode_ledger.errors import BadInput, Conflict
 from deepnode_ledger.finding import Selection
 from deepnode_ledger.head import load_head
 from deepnode_ledger.hexadecimal import to_hex
-from deepnode_ledger.record import Block, BlockRef, ChainLog, Finality, TaskEvent
+from deepnode_ledger.record import Block, BlockRef, ChainLog, Finality, LogEntry, TaskEvent
 from deepnode_ledger.task import task_of
 
 PAGE_ENTRIES: Final = 8_192
@@ -67,10 +68,11 @@ def find(
             low = page.column(0)[page.num_rows - 1].as_py() + 1
 
 
-def at_block(connection: Connection[Any], number: int) -> Iterator[pa.RecordBatch]:
-    """Yield the pending entries of one block."""
+def at_block(connection: Connection[Any], chain_id: int, number: int) -> Iterator[pa.RecordBatch]:
+    """Yield the pending entries of one block of a chain."""
     low = 1
-    while (page := _matching(connection, "block_number = %s", (number, low, 2**62))) is not None:
+    condition = "chain_id = %s AND block_number = %s"
+    while (page := _matching(connection, condition, (chain_id, number, low, 2**62))) is not None:
         yield page
         low = page.column(0)[page.num_rows - 1].as_py() + 1
 
@@ -107,18 +109,27 @@ def fill_tasks(cursor: Cursor[DictRow]) -> None:
 def append(
     cursor: Cursor[DictRow], chain_id: int, placed: Sequence[tuple[BlockRef, ChainLog | TaskEvent]]
 ) -> list[int]:
-    """Write records behind the last position, each under its block; return their positions."""
+    """Write records of a chain behind the last position, each under its block; return their positions."""
+    return _write(cursor, [(chain_id, block, record) for block, record in placed])
+
+
+def put_back(cursor: Cursor[DictRow], entries: Sequence[LogEntry]) -> None:
+    """Write entries that a reorg has moved behind the last position, in their order."""
+    _write(cursor, [(entry.chain_id, entry.block, entry.record) for entry in entries])
+
+
+def _write(cursor: Cursor[DictRow], placed: Sequence[tuple[int, BlockRef, ChainLog | TaskEvent]]) -> list[int]:
     if not placed:
         return []
     head = load_head(cursor)
     positions = list(range(head.last_position + 1, head.last_position + 1 + len(placed)))
     with cursor.copy(f"COPY log.pending ({tables.PENDING_COLUMNS}) FROM STDIN".encode()) as copy:
-        for position, (block, record) in zip(positions, placed, strict=True):
+        for position, (chain_id, block, record) in zip(positions, placed, strict=True):
             copy.write_row(row_of(position, chain_id, block, record))
     cursor.execute("UPDATE log.head SET last_position = %s", (positions[-1],))
     keys = [
         (record.producer, record.event_id, record.sequence, position, payload_sha256(record))
-        for position, (_, record) in zip(positions, placed, strict=True)
+        for position, (_, _, record) in zip(positions, placed, strict=True)
         if isinstance(record, TaskEvent)
     ]
     if keys:
@@ -133,23 +144,25 @@ def append(
 
 def drop_behind(
     cursor: Cursor[DictRow], chain: Chain, kept: BlockRef | None, blocks: Sequence[Block]
-) -> list[TaskEvent]:
-    """Drop what stands behind ``kept``, note the reorg, and return the task events among it, in their order."""
+) -> list[LogEntry]:
+    """Drop the chain's logs behind ``kept``, note the reorg, and take out what others have put behind the first.
+
+    Returns:
+        What is to be put back behind the new blocks, in its old order: logs of other chains, and task events. Those of
+        this chain are under its new tip.
+    """
     assert chain.tip is not None, "nothing is covered, so nothing can be dropped"
     _check_kept(cursor, chain, kept)
     _check_new(cursor, chain, blocks)
     kept_number = chain.first_block - 1 if kept is None else kept.number
-    head = load_head(cursor)
-    cursor.execute("SELECT max(position) AS last FROM log.pending WHERE block_number <= %s", (kept_number,))
-    row = cursor.fetchone()
-    assert row is not None
-    kept_position = head.sealed_position if row["last"] is None else int(row["last"])
+    first = first_above(cursor, chain.chain_id, kept_number)
+    kept_position = load_head(cursor).last_position if first is None else first - 1
     rows = cursor.connection.cursor(row_factory=tuple_row, binary=True)
     rows.execute(
         f"DELETE FROM log.pending WHERE position > %s RETURNING {tables.PENDING_COLUMNS}".encode(),  # noqa: S608 (constant)
         (kept_position,),
     )
-    dropped = [batches.entry_of(row, Finality.PENDING) for row in sorted(rows.fetchall())]
+    dropped = [batches.entry_of(row, Finality.PENDING) for row in sorted(rows.fetchall(), key=operator.itemgetter(0))]
     cursor.execute("DELETE FROM log.header WHERE chain_id = %s AND number > %s", (chain.chain_id, kept_number))
     new_tip = blocks[-1].header.block if blocks else kept
     assert new_tip is not None
@@ -158,7 +171,20 @@ def drop_behind(
         (chain.chain_id, kept_position, kept_number, chain.tip.number, chain.tip.hash, new_tip.number, new_tip.hash),
     )
     cursor.execute("UPDATE log.head SET last_position = %s", (kept_position,))
-    return [entry.record for entry in dropped if isinstance(entry.record, TaskEvent)]
+    others = [entry for entry in dropped if entry.chain_id != chain.chain_id or isinstance(entry.record, TaskEvent)]
+    return [replace(entry, block=new_tip) if entry.chain_id == chain.chain_id else entry for entry in others]
+
+
+def first_above(cursor: Cursor[DictRow], chain_id: int, number: int) -> int | None:
+    """Return the first pending position of a chain's block above a height, or None if there is none."""
+    cursor.execute(
+        # A chain's blocks go up with positions.
+        "SELECT position FROM log.pending WHERE chain_id = %s AND block_number > %s"
+        " ORDER BY block_number, position LIMIT 1",
+        (chain_id, number),
+    )
+    row = cursor.fetchone()
+    return None if row is None else int(row["position"])
 
 
 def check_final(cursor: Cursor[DictRow], chain_id: int, finalized: BlockRef) -> None:

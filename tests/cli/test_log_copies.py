@@ -57,7 +57,7 @@ def test_a_log_goes_into_files_and_back(log: Log, postgres_url: str, tmp_path: P
     assert "backup 1: nothing is new since then" in deepnode("backup", tmp_path, "--database", url).stdout
     with fresh_database(postgres_url) as copy:
         done = answer("restore", tmp_path, "--database", copy, "--verifier", key)
-        assert (done["root"], done["entries"], done["pending"], done["block"]) == (root, len(leaves), 8, 25)
+        assert (done["root"], done["entries"], done["pending"], done["blocks"]) == (root, len(leaves), 8, {"8453": 25})
         assert answer("fsck", "--database", copy)["root"] == root
     with fresh_database(postgres_url) as copy:
         text = deepnode("restore", tmp_path, "--database", copy, "--block", 8)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from deepnode_ledger import leaf
+from deepnode_ledger.evidence import Evidence, EvidenceKind, Hold
 from deepnode_ledger.log import Log
 from deepnode_ledger.record import Header, TaskEvent
 from deepnode_ledger.snapshot import snapshot
@@ -18,7 +19,7 @@ from deepnode_ledger.transparency import (
     tiles_of,
 )
 from deepnode_ledger.transparency.tile import WIDTH
-from tests.ledger.histories import FIRST_BLOCK, block, placed, ref, run, task
+from tests.ledger.histories import FIRST_BLOCK, TOKEN, block, placed, ref, run, task
 
 SIGNER = Signer.generate("log.example/deepnode")
 WITNESS = WitnessSigner.generate("witness.example")
@@ -35,11 +36,13 @@ def about(number: int) -> TaskEvent:
 
 def live(log: Log) -> None:
     """Do all that a log does: backfill, follow, accept, seal, reorg. Seven batches, a tail, a row in every table."""
-    log.append_finalized(FIRST_BLOCK, header(8), placed(run(5, 8, logs=3)), "range")
+    log.enrol_contracts([(TOKEN, FIRST_BLOCK)])
+    shown = Evidence(EvidenceKind.AGREEMENT, FIRST_BLOCK, 8, 4, "another", 12, b"\x01" * 32)
+    log.append_finalized(FIRST_BLOCK, header(8), placed(run(5, 8, logs=3)), "range", evidence=[shown])
     log.append_finalized(9, header(9), placed(run(9, 9, logs=150)), "range")
     log.append_finalized(10, header(12), placed(run(10, 12, logs=60)), "another")
     log.extend(ref(12), run(13, 16, logs=2))
-    log.accept([about(1), about(2)])
+    log.accept([about(1), about(2)], {("topic", 0): 7})
     log.extend(ref(16), run(17, 18, logs=1))
     log.seal(ref(16))
     log.accept([about(3)])
@@ -50,6 +53,7 @@ def live(log: Log) -> None:
     log.seal(ref(20, "b"))
     log.accept([about(4), about(5)])
     log.extend(ref(22, "b"), [block(23, logs=3, branch="b"), block(24, branch="b"), block(25, logs=1, branch="b")])
+    log.hold(Hold(90, 90, "two providers differ"))
 
 
 def leaves(log: Log) -> list[bytes]:

@@ -16,7 +16,10 @@ from deepnode_ledger.fsck import Difference, fsck
 from deepnode_ledger.log import Log
 from tests.ledger import signed_log
 
-IMMUTABLE = ("sealed", "batch", "sealing", "reorg", "checkpoint", "cosignature")
+IMMUTABLE = (
+    "sealed", "batch", "batch_block", "sealing", "sealing_block", "reorg", "checkpoint", "cosignature", "evidence",
+    "contract",
+)  # fmt: skip
 
 
 @contextmanager

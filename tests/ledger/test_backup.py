@@ -20,11 +20,16 @@ from deepnode_ledger.backup import PointInTime, Restored, backup, restore
 from deepnode_ledger.backup.manifest import (
     ChainRow,
     CheckpointRow,
+    ContractRow,
     CosignatureRow,
     CoverageRow,
+    EvidenceRow,
     HeaderRow,
     HeadRow,
+    HoldRow,
+    OffsetRow,
     ReorgRow,
+    SealingBlockRow,
     SealingRow,
 )
 from deepnode_ledger.database import url_of
@@ -319,13 +324,18 @@ ROWS = {
     "head": HeadRow,
     "chain": ChainRow,
     "sealing": SealingRow,
+    "sealing_block": SealingBlockRow,
+    "evidence": EvidenceRow,
+    "hold": HoldRow,
+    "contract": ContractRow,
+    "intake_offset": OffsetRow,
     "checkpoint": CheckpointRow,
     "cosignature": CosignatureRow,
     "reorg": ReorgRow,
     "coverage": CoverageRow,
     "header": HeaderRow,
 }
-DERIVED = {"sealed", "batch", "pending", "segment", "task_key", "alembic_version"}
+DERIVED = {"sealed", "batch", "batch_block", "pending", "segment", "task_key", "alembic_version"}
 
 
 def test_no_table_and_no_column_is_forgotten(log: Log) -> None:

@@ -21,7 +21,10 @@ from tests.ledger import histories
 from tests.ledger.histories import FIRST_BLOCK, GENESIS, TOKEN, contents, everything, placed, ref, run, task
 from tests.ledger.servers import OLDEST, debian_server, login, without_role
 
-IMMUTABLE = ("batch", "checkpoint", "contract", "cosignature", "evidence", "reorg", "sealed", "sealing")
+IMMUTABLE = (
+    "batch", "batch_block", "checkpoint", "contract", "cosignature", "evidence", "reorg", "sealed", "sealing",
+    "sealing_block",
+)  # fmt: skip
 CHANGEABLE = ("chain", "coverage", "head", "header", "hold", "intake_offset", "pending", "segment", "task_key")
 COLUMN = {"checkpoint": "size", "contract": "chain_id", "cosignature": "size", "sealed": "topic"}
 

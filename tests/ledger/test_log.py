@@ -34,7 +34,7 @@ def test_a_new_log_is_empty(log: Log) -> None:
         assert (view.head.last_position, view.head.sealed_position, view.head.batches) == (0, 0, 0)
         assert list(view.read(1)) == []
         assert view.reorgs() == []
-        assert view.last_position_at_block(10**9) == 0
+        assert view.last_position_at_block(CHAIN_ID, 10**9) == 0
         assert view.chain(1) is None
 
 

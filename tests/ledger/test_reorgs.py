@@ -10,6 +10,7 @@ from deepnode_ledger.snapshot import Reorg, snapshot
 from deepnode_ledger.tail import Accepted, NotContiguous, ReorgBelowSealed
 from tests.conftest import fresh_database
 from tests.ledger.histories import (
+    CHAIN_ID,
     WITHOUT_SHRINKING,
     block,
     contents,
@@ -63,9 +64,9 @@ def test_every_reorg_is_told_with_what_it_kept(log: Log) -> None:
     log.extend(ref(6), run(7, 8, logs=0, branch="c", parent="a"))
     log.extend(ref(7, "c"), run(8, 8, branch="d", parent="c"))
     first, second, third = told(log)
-    assert first == Reorg(1, 4, 6, (8, ref(8).hash), (7, ref(7, "b").hash))
-    assert second == Reorg(2, 4, 6, (7, ref(7, "b").hash), (6, ref(6).hash))
-    assert third == Reorg(3, 4, 7, (8, ref(8, "c").hash), (8, ref(8, "d").hash))
+    assert first == Reorg(1, 4, 6, (8, ref(8).hash), (7, ref(7, "b").hash), CHAIN_ID)
+    assert second == Reorg(2, 4, 6, (7, ref(7, "b").hash), (6, ref(6).hash), CHAIN_ID)
+    assert third == Reorg(3, 4, 7, (8, ref(8, "c").hash), (8, ref(8, "d").hash), CHAIN_ID)
     assert told(log)[1:] == [second, third]
     with snapshot(log.datastore) as view:
         assert view.reorgs(after=2) == [third]
@@ -87,7 +88,7 @@ def test_everything_can_be_replaced_while_nothing_is_sealed(log: Log) -> None:
     log.accept([task(1)])
     log.extend(None, run(5, 6, branch="b"))
     assert records(log) == [*[record for _, record in placed(run(5, 6, branch="b"))], task(1)]
-    assert told(log) == [Reorg(1, 0, 4, (7, ref(7).hash), (6, ref(6, "b").hash))]
+    assert told(log) == [Reorg(1, 0, 4, (7, ref(7).hash), (6, ref(6, "b").hash), CHAIN_ID)]
 
 
 def test_a_block_can_come_back(log: Log) -> None:
@@ -167,7 +168,7 @@ def test_the_last_position_at_a_block_is_found(
         with snapshot(log.datastore) as view:
             for number in range(last + 3):
                 expected = max([entry.position for entry in held if entry.block.number <= number], default=0)
-                assert view.last_position_at_block(number) == expected, number
+                assert view.last_position_at_block(CHAIN_ID, number) == expected, number
 
 
 def test_a_snapshot_does_not_move_while_others_write(log: Log, database_url: str) -> None:
@@ -186,6 +187,6 @@ def test_a_snapshot_does_not_move_while_others_write(log: Log, database_url: str
         assert half + rest == before
         assert [entry.record for entry in view.entries(1)] == before
         assert view.reorgs() == []
-        assert view.last_position_at_block(7) == 9
+        assert view.last_position_at_block(CHAIN_ID, 7) == 9
     assert records(log) != before
     assert len(told(log)) == 1

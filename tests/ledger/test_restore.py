@@ -31,7 +31,10 @@ def signed(log: Log) -> Log:
 
 def sealings(log: Log) -> list[dict[str, int]]:
     with log.datastore.cursor() as cursor:
-        cursor.execute("SELECT number, sealed_position, block_number, block_time FROM log.sealing ORDER BY number")
+        cursor.execute(
+            "SELECT number, sealed_position, block_number, block_time FROM log.sealing JOIN log.sealing_block"
+            " USING (number) ORDER BY number"
+        )
         return [dict(row) for row in cursor.fetchall()]
 
 
@@ -51,7 +54,7 @@ def test_every_sealing_comes_back(signed: Log, postgres_url: str, tmp_path: Path
             with restored(postgres_url, tmp_path, point) as (done, _, copy):
                 size = row["sealed_position"]
                 assert done.root == Edge().extend(leaf_hashes(leaves[:size]))[0].root
-                assert (done.entries, done.pending, done.block) == (size, 0, row["block_number"])
+                assert (done.entries, done.pending, done.blocks[CHAIN_ID]) == (size, 0, row["block_number"])
                 assert done.left_out == (len(leaves) if size < len(leaves) else None)
                 assert [e.record for e in contents(copy)] == [e.record for e in whole[:size]]
                 chain = copy.chain()
@@ -78,9 +81,9 @@ def test_the_moment_is_the_newest_sealing_at_or_before_the_point(
             assert before[name] <= after[name] - 1
             if before["number"] == 3:
                 with restored(postgres_url, tmp_path, point) as (done, _, _):
-                    assert done.block == before["block_number"]
+                    assert done.blocks[CHAIN_ID] == before["block_number"]
     with restored(postgres_url, tmp_path, PointInTime(block=10**6)) as (done, _, _):
-        assert done.block == rows[-1]["block_number"]
+        assert done.blocks[CHAIN_ID] == rows[-1]["block_number"]
         assert done.left_out is None
 
 

@@ -12,6 +12,7 @@ from deepnode_ledger.snapshot import snapshot
 from deepnode_ledger.tail import NotContiguous, ReorgBelowSealed
 from tests.conftest import fresh_database
 from tests.ledger.histories import (
+    CHAIN_ID,
     FIRST_BLOCK,
     WITHOUT_SHRINKING,
     block,
@@ -150,7 +151,7 @@ def test_large_ranges_become_several_batches(log: Log, monkeypatch: pytest.Monke
     with snapshot(log.datastore) as view:
         assert [batch.num_rows for batch in view.read(1)] == [7, 7, 6, 7, 7, 6]
         assert view.head.batches == 6
-        assert [view.last_position_at_block(n) for n in range(4, 26)] == [0, *range(2, 41, 2), 40]
+        assert [view.last_position_at_block(CHAIN_ID, n) for n in range(4, 26)] == [0, *range(2, 41, 2), 40]
 
 
 @settings(max_examples=15, phases=WITHOUT_SHRINKING)
@@ -195,6 +196,6 @@ def test_each_transaction_that_seals_notes_a_moment_to_restore_to(log: Log) -> N
     log.seal(ref(8))
     log.append_finalized(9, header(10), placed(run(9, 10)), "range")
     with log.datastore.cursor() as cursor:
-        cursor.execute("SELECT * FROM log.sealing ORDER BY number")
+        cursor.execute("SELECT * FROM log.sealing JOIN log.sealing_block USING (number) ORDER BY number")
         noted = [(row["number"], row["sealed_position"], row["block_number"]) for row in cursor.fetchall()]
         assert noted == [(1, 2, 6), (2, 4, 8), (3, 5, 8), (4, 7, 10)]

@@ -1,8 +1,8 @@
 """The manifest of a backup: what the log was, in JSON, with a hash over itself.
 
-A manifest holds the rows that are new since the backup before it, and in whole what changes in place: head, chain,
-coverage, headers, the tail. It names no path: where a file lies follows from its number. What is malformed, spelled in
-another way than this program writes it, or edited, is refused.
+A manifest holds the rows that are new since the backup before it, and in whole what changes in place: head, chains,
+coverage, headers, the tail, and a few short tables. It names no path: where a file lies follows from its number. What
+is malformed, spelled in another way than this program writes it, or edited, is refused.
 """
 
 import hashlib
@@ -16,14 +16,15 @@ from deepnode_ledger.hexadecimal import from_hex, to_hex
 from deepnode_ledger.transparency import Edge
 from deepnode_ledger.transparency.line import HASH_BYTES
 
-FORMAT: Final = "deepnode.log.backup/1"
+FORMAT: Final = "deepnode.log.backup/2"
 
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Hash = Annotated[str, msgspec.Meta(pattern=r"\A0x[0-9a-f]{64}\Z")]
+Address = Annotated[str, msgspec.Meta(pattern=r"\A0x[0-9a-f]{40}\Z")]
 KeyId = Annotated[str, msgspec.Meta(pattern=r"\A0x[0-9a-f]{8}\Z")]
 Hashes = Annotated[str, msgspec.Meta(pattern=r"\A0x(?:[0-9a-f]{64})*\Z")]
 
-BYTES_OF: Final = ("hash", "root", "sha256", "key_id")
+BYTES_OF: Final = ("hash", "root", "sha256", "key_id", "address", "digest")
 """A field whose name ends so holds bytes, written as hexadecimal digits."""
 
 _HEAD: Final = b'{"manifest":'
@@ -47,6 +48,9 @@ class ChainRow(Row, frozen=True, forbid_unknown_fields=True):
     finalized_number: Number | None
     finalized_hash: Hash | None
     finalized_time: Number | None
+    sealable_number: Number | None
+    sealable_hash: Hash | None
+    sealable_evidence: str | None
 
 
 class HeadRow(Row, frozen=True, forbid_unknown_fields=True):
@@ -72,11 +76,18 @@ class SealingRow(Row, frozen=True, forbid_unknown_fields=True):
     number: Number
     sealed_position: Number
     batches: Number
+    root: Hash
+
+
+class SealingBlockRow(Row, frozen=True, forbid_unknown_fields=True):
+    """``log.sealing_block``."""
+
+    number: Number
+    chain_id: Number
     block_number: Number
     block_hash: Hash
     parent_hash: Hash
     block_time: Number
-    root: Hash
 
 
 class CheckpointRow(Row, frozen=True, forbid_unknown_fields=True):
@@ -119,6 +130,45 @@ class CoverageRow(Row, frozen=True, forbid_unknown_fields=True):
     evidence: str
 
 
+class EvidenceRow(Row, frozen=True, forbid_unknown_fields=True):
+    """``log.evidence``."""
+
+    number: Number
+    chain_id: Number
+    first_block: Number
+    last_block: Number
+    kind: str
+    blocks: Number
+    provider: str
+    logs: Number
+    digest: Hash | None
+
+
+class HoldRow(Row, frozen=True, forbid_unknown_fields=True):
+    """``log.hold``."""
+
+    chain_id: Number
+    first_block: Number
+    last_block: Number
+    reason: str
+
+
+class ContractRow(Row, frozen=True, forbid_unknown_fields=True):
+    """``log.contract``."""
+
+    chain_id: Number
+    address: Address
+    first_block: Number
+
+
+class OffsetRow(Row, frozen=True, forbid_unknown_fields=True):
+    """``log.intake_offset``."""
+
+    source: str
+    partition: int
+    next_offset: Number
+
+
 class HeaderRow(Row, frozen=True, forbid_unknown_fields=True):
     """``log.header``."""
 
@@ -140,8 +190,9 @@ class TailFile(Row, frozen=True, forbid_unknown_fields=True):
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Backup ``number`` (from 1); ``previous`` is the hash of the one before it, None for the first.
 
-    ``batches``, ``sealings``, ``checkpoints``, ``cosignatures`` and ``reorgs`` are new since then; the rest is all of
-    it. ``edge`` and ``root`` are those of the tree over everything sealed; the edge has one text a level.
+    ``batches``, ``sealings`` with their blocks, ``checkpoints``, ``cosignatures``, ``reorgs`` and ``evidence`` are new
+    since then; the rest is all of it. ``edge`` and ``root`` are those of the tree over everything sealed; the edge has
+    one text a level.
     """
 
     format: str
@@ -149,12 +200,17 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     previous: Hash | None
     tables: str
     head: HeadRow
-    chain: ChainRow
+    chains: tuple[ChainRow, ...]
     batches: tuple[BatchFile, ...]
     sealings: tuple[SealingRow, ...]
+    sealing_blocks: tuple[SealingBlockRow, ...]
     checkpoints: tuple[CheckpointRow, ...]
     cosignatures: tuple[CosignatureRow, ...]
     reorgs: tuple[ReorgRow, ...]
+    evidence: tuple[EvidenceRow, ...]
+    holds: tuple[HoldRow, ...]
+    contracts: tuple[ContractRow, ...]
+    offsets: tuple[OffsetRow, ...]
     coverage: tuple[CoverageRow, ...]
     headers: tuple[HeaderRow, ...]
     tail: TailFile | None

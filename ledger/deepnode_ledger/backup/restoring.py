@@ -32,14 +32,16 @@ from deepnode_ledger.fsck.rows import one
 from deepnode_ledger.record import Finality, Kind, TaskEvent
 from deepnode_ledger.recorder import STREAM
 from deepnode_ledger.schema import own_transaction, upgrade_within
+from deepnode_ledger.sealing import insert_index
 from deepnode_ledger.tail import payload_sha256
 from deepnode_ledger.transparency import Verifier
 
 Progress = Callable[[str, int, int], None]
 """Is told what is being done ("restored", "checked"), how many batches are done, and of how many."""
 
-TABLES: Final = ("sealed", "batch", "sealing", "segment", "checkpoint", "cosignature", "reorg", "chain", "coverage",
-                 "header", "pending", "task_key")  # fmt: skip
+TABLES: Final = ("sealed", "batch", "batch_block", "sealing", "sealing_block", "segment", "checkpoint", "cosignature",
+                 "reorg", "chain", "coverage", "evidence", "hold", "contract", "intake_offset", "header", "pending",
+                 "task_key")  # fmt: skip
 """Tables that have no row in a database without a log; log.head has one that counts nothing."""
 
 
@@ -53,7 +55,7 @@ class Restored:
         pending: entries behind them.
         root: of the tree, 32 bytes; rebuilt from the database, and equal to that of the backup.
         checkpoints: signed ones that the tree was compared with.
-        block: number of the last covered block, or None if none is.
+        blocks: numbers of the last covered blocks by the ids of their chains; None if none is.
         left_out: the size of the newest checkpoint that was signed later, if one was.
     """
 
@@ -62,7 +64,7 @@ class Restored:
     pending: int
     root: bytes
     checkpoints: int
-    block: int | None
+    blocks: dict[int, int | None]
     left_out: int | None
 
 
@@ -93,14 +95,15 @@ def restore(
     with database_errors(url), _own_log(url) as connection:
         _Loading(connection, folder, moment, progress).load()
         report = _check(connection, folder, moment, verifier, progress)
-        _advance_notifications(connection)
+        _advance(connection, "sealed", "notification_id")
+        _advance(connection, "evidence", "number")
     return Restored(
         report.entries,
         report.batches,
         report.pending,
         report.root,
         report.checkpoints,
-        moment.chain.tip_number,
+        {chain.chain_id: chain.tip_number for chain in moment.chains},
         moment.left_out,
     )
 
@@ -166,11 +169,16 @@ class _Loading:
                     self._load_pending(page)
         with _naming(self._folder.path / "backups"):
             for table, rows in (
-                ("chain", [moment.chain]),
+                ("chain", moment.chains),
                 ("sealing", moment.sealings),
+                ("sealing_block", moment.sealing_blocks),
                 ("checkpoint", moment.checkpoints),
                 ("cosignature", moment.cosignatures),
                 ("reorg", moment.reorgs),
+                ("evidence", moment.evidence),
+                ("hold", moment.holds),
+                ("contract", moment.contracts),
+                ("intake_offset", moment.offsets),
                 ("coverage", moment.coverage),
                 ("header", moment.headers),
             ):
@@ -194,24 +202,12 @@ class _Loading:
         state = self._folder.batch(number, entry)
         batch = batches.decode(entry.topic, state)
         self._look_at(batch)
-        positions, blocks, last = batch.column("position"), batch.column("block_number"), batch.num_rows - 1
         self._cursor.execute(
             "INSERT INTO log.sealed (originator_id, originator_version, topic, state, notification_id)"
             " VALUES (%s, %s, %s, %b, %s)",
             (STREAM, number, entry.topic, state, entry.notification_id),
         )
-        self._cursor.execute(
-            "INSERT INTO log.batch (number, first_position, last_position, first_block, last_block, sha256)"
-            " VALUES (%s, %s, %s, %s, %s, %s)",
-            (
-                number,
-                positions[0].as_py(),
-                positions[last].as_py(),
-                blocks[0].as_py(),
-                blocks[last].as_py(),
-                bytes_of(entry.sha256),
-            ),
-        )
+        insert_index(self._cursor, number, batch, bytes_of(entry.sha256))
         segment.add(self._cursor, segment.of_batch(number, batch))
         self._add_keys(batch)
 
@@ -281,13 +277,13 @@ def _check(
     return report
 
 
-def _advance_notifications(connection: Connection[Any]) -> None:
-    """Let the next batch be announced behind all restored ones: readers resume by these numbers."""
+def _advance(connection: Connection[Any], table: str, column: str) -> None:
+    """Let the next row be numbered behind all restored ones: readers resume by these numbers."""
     cursor = connection.cursor(row_factory=tuple_row)
+    sequence = f"pg_get_serial_sequence('log.{table}', '{column}')"
     cursor.execute(
-        "SELECT count(nextval(pg_get_serial_sequence('log.sealed', 'notification_id'))) FROM generate_series(1,"
-        " (SELECT coalesce(max(notification_id), 0) FROM log.sealed) - coalesce(pg_sequence_last_value("
-        "pg_get_serial_sequence('log.sealed', 'notification_id')::regclass), 0))"
+        f"SELECT count(nextval({sequence})) FROM generate_series(1, (SELECT coalesce(max({column}), 0)"  # noqa: S608 (constants)
+        f" FROM log.{table}) - coalesce(pg_sequence_last_value({sequence}::regclass), 0))".encode()
     )
 
 

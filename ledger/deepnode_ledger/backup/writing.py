@@ -26,12 +26,17 @@ from deepnode_ledger.backup.manifest import (
     BatchFile,
     ChainRow,
     CheckpointRow,
+    ContractRow,
     CosignatureRow,
     CoverageRow,
+    EvidenceRow,
     HeaderRow,
     HeadRow,
+    HoldRow,
     Manifest,
+    OffsetRow,
     ReorgRow,
+    SealingBlockRow,
     SealingRow,
     TailFile,
     bytes_of,
@@ -86,6 +91,7 @@ class _Before:
     sealing: SealingRow | None = None
     checkpoint: CheckpointRow | None = None
     reorg: ReorgRow | None = None
+    evidence: EvidenceRow | None = None
     cosignatures: set[bytes] = field(default_factory=set)
 
 
@@ -128,6 +134,7 @@ def _look_back(folder: BackupFolder) -> _Before:
         before.sealing = kept.manifest.sealings[-1] if kept.manifest.sealings else before.sealing
         before.checkpoint = kept.manifest.checkpoints[-1] if kept.manifest.checkpoints else before.checkpoint
         before.reorg = kept.manifest.reorgs[-1] if kept.manifest.reorgs else before.reorg
+        before.evidence = kept.manifest.evidence[-1] if kept.manifest.evidence else before.evidence
         before.cosignatures.update(map(_digest, kept.manifest.cosignatures))
         before.manifest, before.sha256 = kept.manifest, kept.sha256
     return before
@@ -138,16 +145,13 @@ def _back_up(connection: Connection[Any], folder: BackupWriter, before: _Before,
     if len(heads) != 1:
         raise Damaged(f"log.head has {len(heads)} rows; {_FSCK}")
     head = heads[0]
-    chains = rows_of(ChainRow, _all(connection, "SELECT * FROM log.chain"))
+    chains = rows_of(ChainRow, _all(connection, "SELECT * FROM log.chain ORDER BY chain_id"))
     if not chains:
         raise BadInput("the log holds no chain yet: there is nothing to back up")
-    _check_same(connection, folder, before, head, chains[0])
+    _check_same(connection, folder, before, head, chains)
     number = 1 if before.manifest is None else before.manifest.number + 1
-    sealings = _all(
-        connection,
-        "SELECT * FROM log.sealing WHERE number > %s ORDER BY number",
-        before.sealing.number if before.sealing else 0,
-    )
+    sealed = before.sealing.number if before.sealing else 0
+    sealings = _all(connection, "SELECT * FROM log.sealing WHERE number > %s ORDER BY number", sealed)
     checkpoints = rows_of(
         CheckpointRow,
         _all(
@@ -171,9 +175,13 @@ def _back_up(connection: Connection[Any], folder: BackupWriter, before: _Before,
         before.sha256,
         tables.VERSION,
         head,
-        chains[0],
+        chains,
         written,
         tuple(row_of(SealingRow, {**row, "root": tree.root_at(row["sealed_position"])}) for row in sealings),
+        rows_of(
+            SealingBlockRow,
+            _all(connection, "SELECT * FROM log.sealing_block WHERE number > %s ORDER BY number, chain_id", sealed),
+        ),
         checkpoints,
         tuple(row for row in cosignatures if _digest(row) not in before.cosignatures),
         rows_of(
@@ -184,8 +192,19 @@ def _back_up(connection: Connection[Any], folder: BackupWriter, before: _Before,
                 before.reorg.number if before.reorg else 0,
             ),
         ),
-        rows_of(CoverageRow, _all(connection, "SELECT * FROM log.coverage ORDER BY first_block")),
-        rows_of(HeaderRow, _all(connection, "SELECT * FROM log.header ORDER BY number")),
+        rows_of(
+            EvidenceRow,
+            _all(
+                connection,
+                "SELECT * FROM log.evidence WHERE number > %s ORDER BY number",
+                before.evidence.number if before.evidence else 0,
+            ),
+        ),
+        rows_of(HoldRow, _all(connection, "SELECT * FROM log.hold ORDER BY chain_id, first_block, last_block")),
+        rows_of(ContractRow, _all(connection, "SELECT * FROM log.contract ORDER BY chain_id, address")),
+        rows_of(OffsetRow, _all(connection, 'SELECT * FROM log.intake_offset ORDER BY source COLLATE "C", partition')),
+        rows_of(CoverageRow, _all(connection, "SELECT * FROM log.coverage ORDER BY chain_id, first_block")),
+        rows_of(HeaderRow, _all(connection, "SELECT * FROM log.header ORDER BY chain_id, number")),
         _write_tail(connection, folder, number, head),
         manifests.edge_texts(tree.edge),
         to_hex(tree.edge.root),
@@ -202,15 +221,16 @@ def _back_up(connection: Connection[Any], folder: BackupWriter, before: _Before,
 
 
 def _check_same(
-    connection: Connection[Any], folder: BackupFolder, before: _Before, head: HeadRow, chain: ChainRow
+    connection: Connection[Any], folder: BackupFolder, before: _Before, head: HeadRow, chains: tuple[ChainRow, ...]
 ) -> None:
     """Check that what the directory holds is the beginning of this log."""
     if before.manifest is None:
         return
     other = f"{folder.path} holds the backups of another log"
-    kept = before.manifest.chain
-    if (kept.chain_id, kept.genesis_hash, kept.first_block) != (chain.chain_id, chain.genesis_hash, chain.first_block):
-        raise BadInput(f"{other}: of chain {kept.chain_id} from block {kept.first_block}")
+    begun = {(chain.chain_id, chain.genesis_hash, chain.first_block) for chain in chains}
+    for kept in before.manifest.chains:
+        if (kept.chain_id, kept.genesis_hash, kept.first_block) not in begun:
+            raise BadInput(f"{other}: of chain {kept.chain_id} from block {kept.first_block}")
     if head.batches < before.batches:
         raise BadInput(
             f"{other}, or a longer copy of this one: it has {before.batches} batches, the log {head.batches}"
@@ -226,6 +246,7 @@ def _check_same(
         ("sealing", "number", before.sealing),
         ("checkpoint", "size", before.checkpoint),
         ("reorg", "number", before.reorg),
+        ("evidence", "number", before.evidence),
     ):
         if row is None:
             continue
@@ -333,8 +354,8 @@ def _write_tail(connection: Connection[Any], folder: BackupWriter, number: int, 
 
 def _same(before: Manifest, now: Manifest) -> bool:
     """Say whether nothing has changed since the last backup."""
-    new = (now.batches, now.sealings, now.checkpoints, now.cosignatures, now.reorgs)
-    standing = ("tables", "head", "chain", "coverage", "headers", "tail")
+    new = (now.batches, now.sealings, now.checkpoints, now.cosignatures, now.reorgs, now.evidence)
+    standing = ("tables", "head", "chains", "coverage", "headers", "holds", "contracts", "offsets", "tail")
     return not any(new) and all(getattr(before, name) == getattr(now, name) for name in standing)
 
 

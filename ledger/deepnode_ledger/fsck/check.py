@@ -19,7 +19,7 @@ from deepnode_ledger.fsck.published import PublishedTree
 from deepnode_ledger.fsck.sealings import Sealings
 from deepnode_ledger.fsck.segments import Segments
 from deepnode_ledger.fsck.signed_tree import SignedTree
-from deepnode_ledger.fsck.standing import Reorgs, check_coverage, check_head
+from deepnode_ledger.fsck.standing import Reorgs, check_chain_ids, check_coverage, check_head
 from deepnode_ledger.fsck.stored_batches import StoredBatches, Walked
 from deepnode_ledger.fsck.tail_rows import Tail
 from deepnode_ledger.fsck.task_keys import TaskKeys
@@ -83,14 +83,13 @@ def _check(
     segments = Segments(connection, of_segments)
     keys = TaskKeys(connection, of_keys, report)
     sealings = Sealings(connection, of_standing, report)
-    reorgs: Reorgs | None = None
+    reorgs = Reorgs(connection, of_standing)
     for found in stored.walk():
         if isinstance(found, Difference):
             yield found
             continue
         report.batches += 1
         if stored.intact:
-            reorgs = reorgs or Reorgs(connection, of_standing, stored.order.chain_id)
             _take_in(found, tree, segments, keys, sealings, reorgs)
         if progress is not None:
             progress(report)
@@ -101,8 +100,7 @@ def _check(
         segments.finish()
         sealings.finish(stored.number)
         tail = Tail(connection, of_tail, of_entries, stored.order, sealings.newest)
-        tail.check_chain()
-        reorgs = reorgs or Reorgs(connection, of_standing, stored.order.chain_id)
+        tail.check_chains()
         for page in tail.entries():
             report.pending += page.num_rows
             keys.add(page)
@@ -117,7 +115,8 @@ def _check(
             sealed_position=sealed_position,
             batches=stored.number,
         )
-        check_coverage(connection, of_standing, stored.order.chain_id)
+        check_coverage(connection, of_standing)
+        check_chain_ids(connection, of_standing)
         if published is not None:
             published.finish(tree.edge)
     for findings in (of_tree, of_segments, of_entries, of_keys, of_standing, of_tail):

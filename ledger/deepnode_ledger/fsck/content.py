@@ -6,7 +6,7 @@ every one.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -104,12 +104,14 @@ _NAMES: Final = ("producer", "event_id", "event_type")
 
 
 class Order:
-    """Checks that entries follow one another: positions without a gap, blocks upwards, one chain, one hash a block."""
+    """Checks that entries follow one another: positions without a gap; on each chain blocks upwards, one hash a block.
+
+    ``blocks`` are the newest blocks so far by the ids of their chains: number, hash and time.
+    """
 
     def __init__(self) -> None:
         self.position = 0
-        self.chain_id: int | None = None
-        self.block: tuple[int, bytes, int] | None = None
+        self.blocks: dict[int, tuple[int, bytes, int]] = {}
 
     def faults(self, batch: pa.RecordBatch) -> Iterator[Fault]:
         """Yield the first fault of each kind in a batch whose entries are right by themselves, and go on behind it."""
@@ -118,18 +120,15 @@ class Order:
         if not np.array_equal(positions, should):
             row = int(np.argmax(positions != should))
             yield Fault(row, "position", int(should[row]), int(positions[row]))
-        chains = batch.column("chain_id").to_numpy()
-        if self.chain_id is None:
-            self.chain_id = int(chains[0])
-        if np.any(chains != self.chain_id):
-            yield _first(batch, "chain_id", chains != self.chain_id, self.chain_id)
-        yield from self._blocks(batch)
+        for chain_id, rows, part in by_chain(batch):
+            for fault in self._blocks(chain_id, part):
+                yield replace(fault, row=int(rows[fault.row]))
+            self.blocks[chain_id] = block_of(part, part.num_rows - 1)
         self.position = int(positions[-1])
-        self.block = block_of(batch, batch.num_rows - 1)
 
-    def _blocks(self, batch: pa.RecordBatch) -> Iterator[Fault]:
+    def _blocks(self, chain_id: int, batch: pa.RecordBatch) -> Iterator[Fault]:
         numbers = batch.column("block_number").to_numpy()
-        before = self.block or block_of(batch, 0)
+        before = self.blocks.get(chain_id) or block_of(batch, 0)
         behind = np.concatenate([[before[0]], numbers[:-1]])
         if np.any(numbers < behind):
             row = int(np.argmax(numbers < behind))
@@ -142,6 +141,15 @@ class Order:
             if np.any(other):
                 row = int(np.argmax(other))
                 yield Fault(row, name, shifted[row].as_py(), column[row].as_py())
+
+
+def by_chain(batch: pa.RecordBatch) -> Iterator[tuple[int, npt.NDArray[np.int64], pa.RecordBatch]]:
+    """Yield the entries of each chain, in the order of the chains' ids: the id, their rows in the batch, and they."""
+    chains = batch.column("chain_id").to_numpy()
+    ids = np.unique(chains)
+    for chain_id in ids:
+        rows = np.flatnonzero(chains == chain_id)
+        yield int(chain_id), rows, batch if len(ids) == 1 else batch.take(pa.array(rows))
 
 
 def block_of(batch: pa.RecordBatch, row: int) -> tuple[int, bytes, int]:

@@ -3,11 +3,15 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from psycopg import Connection
 
+from deepnode_ledger.fsck.content import by_chain
 from deepnode_ledger.fsck.difference import Findings
 from deepnode_ledger.fsck.rows import every, one
+
+_Numbers = npt.NDArray[np.int64]
 
 
 def check_head(
@@ -23,39 +27,60 @@ def check_head(
         findings.compare(f"log.head: {name}", expected, found)
 
 
-def check_coverage(connection: Connection[Any], findings: Findings, chain_id: int | None) -> None:
-    """Check that the covered ranges go without a gap from the first block to that of the newest sealing."""
-    newest = one(connection, "SELECT number, block_number, block_hash FROM log.sealing ORDER BY number DESC LIMIT 1")
-    chain = one(connection, "SELECT first_block FROM log.chain ORDER BY chain_id LIMIT 1")
+def check_chain_ids(connection: Connection[Any], findings: Findings) -> None:
+    """Check that what is kept of blocks beside the entries is of chains that the log has."""
+    for table in ("contract", "evidence", "hold"):
+        for (chain_id,) in every(
+            connection,
+            f"SELECT DISTINCT chain_id FROM log.{table} WHERE chain_id NOT IN (SELECT chain_id FROM log.chain)"  # noqa: S608 (constant)
+            " ORDER BY chain_id",
+        ):
+            findings.note(f"log.{table} chain {chain_id}", "no row: log.chain has no such chain", "a row")
+
+
+def check_coverage(connection: Connection[Any], findings: Findings) -> None:
+    """Check that each chain's covered ranges go without a gap from its first block to that of the newest sealing."""
+    firsts = {each[0]: each[1] for each in every(connection, "SELECT chain_id, first_block FROM log.chain")}
+    covered = [each[0] for each in every(connection, "SELECT DISTINCT chain_id FROM log.coverage ORDER BY chain_id")]
+    sealed = [each[0] for each in every(connection, "SELECT DISTINCT chain_id FROM log.sealing_block ORDER BY 1")]
+    for chain_id in covered:
+        if chain_id not in firsts:
+            findings.note(f"log.coverage chain {chain_id}", "no row: log.chain has no such chain", "a row")
+    for chain_id in sorted({*covered, *sealed}):
+        _check_covered(connection, findings, chain_id, firsts.get(chain_id))
+
+
+def _check_covered(connection: Connection[Any], findings: Findings, chain_id: int, expected: int | None) -> None:
+    of_chain = "FROM log.sealing_block WHERE chain_id = %s"
+    newest = one(connection, f"SELECT number, block_number {of_chain} ORDER BY number DESC LIMIT 1", (chain_id,))
+    oldest = one(connection, f"SELECT block_number {of_chain} ORDER BY number LIMIT 1", (chain_id,))
     rows = every(
-        connection, "SELECT chain_id, first_block, last_block, last_hash FROM log.coverage ORDER BY first_block"
+        connection,
+        "SELECT first_block, last_block, last_hash FROM log.coverage WHERE chain_id = %s ORDER BY first_block",
+        (chain_id,),
     )
-    expected = None if chain is None else chain[0]
-    last: tuple[int, bytes] | None = None
-    for chain_of_row, first, last_block, last_hash in rows:
-        where = f"log.coverage first_block {first}"
-        if chain_id is not None:
-            findings.compare(f"{where}: chain_id", chain_id, chain_of_row)
+    where, last = f"log.coverage chain {chain_id}", None
+    for first, last_block, last_hash in rows:
+        where = f"log.coverage chain {chain_id} first_block {first}"
         if expected is not None and first != expected:
             findings.note(where, f"a range that begins at block {expected}", f"one that begins at {first}")
         if last_block < first:
             findings.note(f"{where}: last_block", f"{first} or above", last_block)
         sealing = one(
             connection,
-            "SELECT block_hash FROM log.sealing WHERE block_number = %s ORDER BY number DESC LIMIT 1",
-            (last_block,),
+            f"SELECT block_hash {of_chain} AND block_number = %s ORDER BY number DESC LIMIT 1",
+            (chain_id, last_block),
         )
-        oldest = one(connection, "SELECT block_number FROM log.sealing ORDER BY number LIMIT 1")
         if sealing is not None:
             findings.compare(f"{where}: last_hash", sealing[0], last_hash)
         elif oldest is not None and last_block > oldest[0]:
             findings.note(f"{where}: last_block", "the block of a sealing", last_block)
-        expected, last = last_block + 1, (last_block, last_hash)
+        expected, last = last_block + 1, last_block
     if newest is None and last is not None:
-        findings.note("log.sealing", f"a row that covers block {last[0]}", "none")
-    elif newest is not None and (last is None or last[0] != newest[1]):
-        at = "log.coverage" if last is None else f"log.coverage first_block {rows[-1][1]}: last_block"
-        findings.note(at, f"{newest[1]}, up to which sealing {newest[0]} goes", None if last is None else last[0])
+        findings.note("log.sealing", f"a row that covers block {last} of chain {chain_id}", "none")
+    elif newest is not None and last != newest[1]:
+        at = where if last is None else f"{where}: last_block"
+        findings.note(at, f"{newest[1]}, up to which sealing {newest[0]} goes", last)
 
 
 class Reorgs:
@@ -64,19 +89,20 @@ class Reorgs:
     Only what no later reorg has taken back can be compared: what stood at a position then still stands there.
     """
 
-    def __init__(self, connection: Connection[Any], findings: Findings, chain_id: int | None) -> None:
+    def __init__(self, connection: Connection[Any], findings: Findings) -> None:
         self._findings = findings
         rows = every(
             connection,
             "SELECT number, chain_id, kept_position, kept_block, old_tip_number, octet_length(old_tip_hash),"
-            " new_tip_number, octet_length(new_tip_hash) FROM log.reorg ORDER BY number",
+            " new_tip_number, octet_length(new_tip_hash), chain_id IN (SELECT chain_id FROM log.chain)"
+            " FROM log.reorg ORDER BY number",
         )
         for expected, row in enumerate(rows, 1):
-            number, chain_of_row, kept_position, kept_block, old_tip, old_bytes, new_tip, new_bytes = row
+            number, chain_id, kept_position, kept_block, old_tip, old_bytes, new_tip, new_bytes, known = row
             where = f"log.reorg number {number}"
             findings.compare(f"{where}: number", expected, number)
-            if chain_id is not None:
-                findings.compare(f"{where}: chain_id", chain_id, chain_of_row)
+            if not known:
+                findings.note(f"{where}: chain_id", "a chain of log.chain", chain_id)
             if kept_position < 0:
                 findings.note(f"{where}: kept_position", "0 or above", kept_position)
             if old_tip <= kept_block:
@@ -84,41 +110,51 @@ class Reorgs:
             if new_tip < kept_block:
                 findings.note(f"{where}: new_tip_number", f"{kept_block} or above, the kept one", new_tip)
             findings.compare(f"{where}: bytes of hashes", (32, 32), (old_bytes, new_bytes))
-        self._held = _held([(row[2], row[3], row[0]) for row in rows])
+        self._held = _held([(row[2], row[3], row[0], row[1]) for row in rows])
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take in the entries that follow."""
-        kept, blocks_kept, numbers = self._held.T
         positions = batch.column("position").to_numpy()
-        blocks = batch.column("block_number").to_numpy()
         if not np.array_equal(np.diff(positions), np.ones(len(positions) - 1)):
             return
-        first, last = positions[0], positions[-1]
-        inside = np.flatnonzero((kept >= first) & (kept <= last))
-        for at in inside[blocks[kept[inside] - first] > blocks_kept[inside]][:1]:
+        for chain_id, rows, part in by_chain(batch):
+            self._add(self._held[self._held[:, 3] == chain_id], positions[rows], part.column("block_number").to_numpy())
+
+    def _add(self, held: _Numbers, positions: _Numbers, blocks: _Numbers) -> None:
+        """Compare the last entry of the chain up to a kept position, and the first one behind it."""
+        kept, blocks_kept, numbers, _ = held.T
+        behind = np.searchsorted(positions, kept, side="right")
+        for at in np.flatnonzero((behind > 0) & (blocks[np.maximum(behind, 1) - 1] > blocks_kept))[:1]:
             self._findings.note(
                 f"log.reorg number {numbers[at]}: kept_block",
-                f"{blocks[kept[at] - first]} or above, the block of position {kept[at]}",
+                f"{blocks[behind[at] - 1]} or above, the block of position {positions[behind[at] - 1]}",
                 int(blocks_kept[at]),
             )
-        behind = np.flatnonzero((kept + 1 >= first) & (kept + 1 <= last))
-        for at in behind[blocks[kept[behind] + 1 - first] < blocks_kept[behind]][:1]:
+        inside = np.flatnonzero(behind < len(blocks))
+        for at in inside[blocks[behind[inside]] < blocks_kept[inside]][:1]:
             self._findings.note(
                 f"log.reorg number {numbers[at]}: kept_block",
-                f"{blocks[kept[at] + 1 - first]} at most, the block behind position {kept[at]}",
+                f"{blocks[behind[at]]} at most, the block of position {positions[behind[at]]} behind {kept[at]}",
                 int(blocks_kept[at]),
             )
 
     def finish(self, last_position: int) -> None:
         """Name a reorg that kept more than there is."""
-        for kept, _, number in self._held[self._held[:, 0] > last_position][:1]:
+        for kept, _, number, _ in self._held[self._held[:, 0] > last_position][:1]:
             self._findings.note(f"log.reorg number {number}: kept_position", f"{last_position} at most", int(kept))
 
 
-def _held(kept: list[tuple[int, int, int]]) -> Any:
-    """The kept positions and blocks of the reorgs, with their numbers, that no later one has undercut."""
-    held: list[tuple[int, int, int]] = []
-    for position, block, number in reversed(kept):
-        if not held or (position <= held[-1][0] and block <= held[-1][1]):
-            held.append((position, block, number))
-    return np.array(held, np.int64).reshape(-1, 3)
+def _held(kept: list[tuple[int, int, int, int]]) -> _Numbers:
+    """Kept position and block, number and chain of the reorgs that no later one has undercut.
+
+    By its position a reorg of any chain does, by its block one of the same chain.
+    """
+    held: list[tuple[int, int, int, int]] = []
+    position_min: int | None = None
+    blocks_min: dict[int, int] = {}
+    for position, block, number, chain_id in reversed(kept):
+        if (position_min is None or position <= position_min) and block <= blocks_min.get(chain_id, block):
+            held.append((position, block, number, chain_id))
+        position_min = position if position_min is None else min(position, position_min)
+        blocks_min[chain_id] = min(block, blocks_min.get(chain_id, block))
+    return np.array(held, np.int64).reshape(-1, 4)

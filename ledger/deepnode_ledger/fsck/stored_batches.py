@@ -19,7 +19,8 @@ from deepnode_ledger.recorder import STREAM
 STATES_AT_ONCE: Final = 2
 """Stored batches that are fetched together."""
 
-INDEX_COLUMNS: Final = ("first_position", "last_position", "first_block", "last_block")
+POSITION_COLUMNS: Final = ("first_position", "last_position")
+BLOCK_COLUMNS: Final = ("first_block", "last_block")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,11 @@ class StoredBatches:
         indexed, counted = self._known()
         index = Rows(
             self._connection,
-            "SELECT number, first_position, last_position, first_block, last_block, sha256 FROM log.batch"
-            " ORDER BY number",
+            "SELECT number, first_position, last_position, sha256 FROM log.batch ORDER BY number",
+        )
+        self._blocks = Rows(
+            self._connection,
+            "SELECT number, chain_id, first_block, last_block FROM log.batch_block ORDER BY number, chain_id",
         )
         states = Rows(
             self._connection,
@@ -79,14 +83,15 @@ class StoredBatches:
             yield from self._batch(row, known)
         if indexed > self.number:
             yield self._missing(indexed)
+        yield from self._stray_blocks(2**62)
 
     def _batch(self, row: tuple[Any, ...], known: tuple[Any, ...] | None) -> Iterator[Difference | Walked]:
         number, topic, size_bytes, state, _ = row
         where = f"log.sealed batch {number}"
         if known is None:
             yield Difference(f"log.batch number {number}", "a row: the batch is there", "no row")
-        elif state is not None and (digest := hashlib.sha256(state).digest()) != known[5]:
-            yield Difference(where, f"bytes with the sha256 {known[5].hex()}, by log.batch", digest.hex())
+        elif state is not None and (digest := hashlib.sha256(state).digest()) != known[3]:
+            yield Difference(where, f"bytes with the sha256 {known[3].hex()}, by log.batch", digest.hex())
         if topic not in SCHEMAS:
             yield Difference(f"{where}: topic", f"one of {', '.join(SCHEMAS)}", shown(topic))
             self.intact = False
@@ -113,8 +118,31 @@ class StoredBatches:
                 place = f"{where}, row {fault.row}: {fault.column}"
                 yield Difference(place, shown(fault.expected), shown(fault.found))
         if known is not None:
-            yield from _index_row(number, batch, known)
+            positions = batch.column("position")
+            should = (positions[0].as_py(), positions[batch.num_rows - 1].as_py())
+            yield from _compared(f"log.batch number {number}", POSITION_COLUMNS, should, known[1:3])
+        yield from self._block_rows(number, batch)
         yield Walked(number, batch)
+
+    def _block_rows(self, number: int, batch: pa.RecordBatch) -> Iterator[Difference]:
+        """Compare which blocks the index says that a batch holds."""
+        yield from self._stray_blocks(number)
+        blocks = batches.blocks_by_chain(batch)
+        while self._blocks.next is not None and self._blocks.next[0] == number:
+            _, chain_id, *found = self._blocks.take()
+            where = f"log.batch_block number {number} chain {chain_id}"
+            if (held := blocks.pop(chain_id, None)) is None:
+                yield Difference(where, "no such row", "a row")
+            else:
+                yield from _compared(where, BLOCK_COLUMNS, (int(held[0]), int(held[-1])), tuple(found))
+        for chain_id in sorted(blocks):
+            yield Difference(f"log.batch_block number {number} chain {chain_id}", "a row", "no row")
+
+    def _stray_blocks(self, before: int) -> Iterator[Difference]:
+        while self._blocks.next is not None and self._blocks.next[0] < before:
+            number, chain_id, *_ = self._blocks.take()
+            if number < 1 or self.intact:
+                yield Difference(f"log.batch_block number {number} chain {chain_id}", "no such row", "a row")
 
     def _missing(self, last: int) -> Difference:
         first, self.number = self.number + 1, last
@@ -144,10 +172,9 @@ class StoredBatches:
         return row[0], row[1]
 
 
-def _index_row(number: int, batch: pa.RecordBatch, known: tuple[Any, ...]) -> Iterator[Difference]:
-    positions, blocks = batch.column("position"), batch.column("block_number")
-    end = batch.num_rows - 1
-    should = (positions[0].as_py(), positions[end].as_py(), blocks[0].as_py(), blocks[end].as_py())
-    for column, expected, found in zip(INDEX_COLUMNS, should, known[1:5], strict=True):
-        if expected != found:
-            yield Difference(f"log.batch number {number}: {column}", shown(expected), shown(found))
+def _compared(
+    where: str, columns: tuple[str, ...], should: tuple[int, ...], found: tuple[int, ...]
+) -> Iterator[Difference]:
+    for column, expected, there in zip(columns, should, found, strict=True):
+        if expected != there:
+            yield Difference(f"{where}: {column}", shown(expected), shown(there))
