@@ -104,7 +104,7 @@ def histories(draw: st.DrawFn) -> list[tuple[str, int, bytes]]:
     fitting += [(each, CHAIN_ID, CHILD) for each in ("Backed", "Opened")]
     fitting += [(each, CHAIN_ID, PROXY) for each in ("Set1", "Set2", "Gone", "Came", "Changed", "dirty")]
     anything = st.tuples(what, chains, who)
-    return draw(st.lists(st.sampled_from(fitting) | anything, min_size=1, max_size=40))
+    return draw(st.lists(st.sampled_from(fitting) | anything, min_size=15, max_size=40))
 
 
 def spoken(manifest: Manifest, what: str, who: bytes, number: int, index: int) -> ChainLog:
@@ -116,7 +116,7 @@ def spoken(manifest: Manifest, what: str, who: bytes, number: int, index: int) -
     args = {"backer": CHILD, "amount": 1, "vault": CHILD, "value": 3, "a": CHILD}
     match what:
         case "create":
-            log = created(manifest.contracts[FACTORY], b"\x12" * 20 if index % 3 else CHILD, ref(number), index)
+            log = created(manifest.contracts[FACTORY], CHILD if index % 4 else b"\x12" * 20, ref(number), index)
             return ChainLog(log.transaction_hash, index, index, who, log.topics, log.data)
         case "odd" | "none":
             return ChainLog(word("t"), index, index, who, (word("x"),) if what == "odd" else (), b"")

@@ -194,3 +194,23 @@ def test_the_digest_is_of_what_decides_the_books(tmp_path: Path) -> None:
     assert digest(tmp_path, without_producers) == good
     assert digest(tmp_path, manifest_text(**{'name = "paper"': 'name = "other"', "version = 1": "version = 2"})) == good
     assert digest(tmp_path / "elsewhere", text + "# a comment\n") == good
+
+
+def test_a_manifest_from_before_several_chains_keeps_its_digest(tmp_path: Path) -> None:
+    """Computes the digest of a small manifest; it was written down when the format knew one chain and plain ABIs."""
+    transfer = {"type": "event", "name": "Transfer", "inputs": [
+        {"name": "from", "type": "address", "indexed": True},
+        {"name": "to", "type": "address", "indexed": True},
+        {"name": "value", "type": "uint256", "indexed": False},
+    ]}  # fmt: skip
+    (tmp_path / "Token.json").write_text(json.dumps([transfer]))
+    path = tmp_path / "manifest.toml"
+    path.write_text(
+        'format = 1\nname = "old"\nversion = 3\n[chain]\nid = 8453\ngenesis_hash = "0x' + "07" * 32 + '"\n'
+        '[[contracts]]\nname = "DN"\nkind = "Token"\naddress = "0x' + "d1" * 20 + '"\nstart_block = 5\n'
+        'abi = "Token.json"\nsymbol = "DN"\ndecimals = 18\n'
+    )
+    assert load_manifest(path).digest.hex() == "3910c6657e4a4442571766cbc17b48dd591bf71179e5645da5ec01f1c5c1b260"
+    listed = path.read_text().replace('"Token.json"', '[{ from_block = 3, abi = "Token.json" }]')
+    path.write_text(listed)
+    assert load_manifest(path).digest.hex() == "3910c6657e4a4442571766cbc17b48dd591bf71179e5645da5ec01f1c5c1b260"
