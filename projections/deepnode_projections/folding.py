@@ -83,7 +83,7 @@ def _divide(run: pa.RecordBatch, roster: Roster, uncertain: set[bytes]) -> tuple
 def _add_blocks(page: Page, run: pa.RecordBatch, home: int) -> None:
     rows = np.flatnonzero(run.column("chain_id").to_numpy() == home)
     numbers = run.column("block_number").to_numpy()[rows]
-    lasts = run.take(pa.array(rows[np.append(numbers[1:] != numbers[:-1], len(rows) > 0)]))
+    lasts = run.take(pa.array(rows[np.diff(numbers, append=-1) != 0]))
     fields = [lasts.column(name).to_pylist() for name in ("block_number", "block_hash", "block_time", "position")]
     for number, block_hash, time, position in zip(*fields, strict=True):
         page.blocks[number] = (BlockRef(number, block_hash, time), position)

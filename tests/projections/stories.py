@@ -169,11 +169,12 @@ def projecting(url: str, manifest: Manifest, **options: Any) -> Iterator[Project
         projector.close()
 
 
-def stepped(url: str, manifest: Manifest, step_entries: int, schema: str) -> list[Step]:
+def stepped(url: str, manifest: Manifest, step_entries: int, schema: str, *, by_definition: bool = False) -> list[Step]:
     """Project into books of their own, with a restart after each step."""
+    options: dict[str, Any] = {"schema": schema, "step_entries": step_entries, "by_definition": by_definition}
     steps: list[Step] = []
     while not steps or steps[-1].behind:
-        with projecting(url, manifest, schema=schema, step_entries=step_entries) as projector:
+        with projecting(url, manifest, **options) as projector:
             steps.append(projector.step())
     return steps
 
