@@ -15,6 +15,10 @@ class NodeAway(NodeFailure):
     """The node cannot be reached, or answers with an HTTP error."""
 
 
+class Dropped(NodeAway):
+    """The connection broke, or a gateway before the node failed. The same question may be answered at once."""
+
+
 class TimedOut(NodeAway):
     """The node took longer than we wait. A smaller question may do."""
 

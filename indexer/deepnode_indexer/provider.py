@@ -108,8 +108,10 @@ class Provider:
         self.chain_id = manifest.chain_id if chain_id is None else chain_id
         self.sizes = Sizes()
         self.head: int | None = None
-        self._genesis_hash = manifest.genesis_hash
-        self._contracts = list(manifest.contracts)
+        if self.chain_id not in manifest.chains:
+            raise BadInput(f"the manifest has no chain {self.chain_id}")
+        self._genesis_hash = manifest.chains[self.chain_id].genesis_hash
+        self._contracts = [contract.address for contract in manifest.on(self.chain_id)]
         self._calls_max = BATCH_CALLS
         self._receipts_by_block = True
 

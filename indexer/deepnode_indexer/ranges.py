@@ -19,8 +19,8 @@ from deepnode_indexer.failures import (
     TimedOut,
 )
 
-BLOCKS: Final = 1_000
-"""Blocks in the first range that a provider is asked for."""
+BLOCKS: Final = 20
+"""Blocks in the first range that a provider is asked for: few, as nobody knows yet how many logs are in a block."""
 
 BLOCKS_MAX: Final = 100_000
 """A longer range would keep its memory and its failure for too long, however empty it is."""

@@ -19,6 +19,7 @@ from deepnode_indexer.failures import (
     AnswerTooLarge,
     BadAnswer,
     BatchRefused,
+    Dropped,
     MethodMissing,
     NodeAway,
     NodeError,
@@ -82,7 +83,8 @@ class Rpc(Protocol):
 class JsonRpc:
     """One node over HTTP. May be used by several threads at once; connections are kept open.
 
-    A rate-limited request is made again as ``patience`` allows; every other failure is passed on.
+    A request that is rate-limited, or whose connection breaks, is made again as ``patience`` allows; every other
+    failure is passed on.
     """
 
     def __init__(self, url: str, *, connections: int = 16, patience: Patience | None = None) -> None:
@@ -154,7 +156,7 @@ class JsonRpc:
             raise TimedOut(f"the node at {self.where} did not answer in {READ_SECONDS:.0f} s") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             # The library's text may hold the whole URL, so only the kind of the error is passed on.
-            raise NodeAway(f"the node at {self.where} cannot be reached: {type(error).__name__}") from None
+            raise Dropped(f"the node at {self.where} cannot be reached: {type(error).__name__}") from None
         if len(answer) > RESPONSE_BYTES_MAX:
             raise AnswerTooLarge(f"{self.where}: an answer of more than {RESPONSE_BYTES_MAX} bytes")
         if response.status != 200:
@@ -176,7 +178,8 @@ class JsonRpc:
             return TimedOut(f"the node at {self.where} answered HTTP {status}")
         if status == 503 and _retry_after(headers) is not None:
             return RateLimited(f"the node at {self.where} answered HTTP {status}", _retry_after(headers))
-        return NodeAway(f"the node at {self.where} answered HTTP {status}")
+        kind = Dropped if status >= 500 else NodeAway
+        return kind(f"the node at {self.where} answered HTTP {status}")
 
 
 def shown(url: str) -> str:

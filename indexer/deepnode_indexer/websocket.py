@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.sync.client import ClientConnection, connect
 
 from deepnode_indexer.envelope import Call, Envelope
-from deepnode_indexer.failures import AnswerTooLarge, BadAnswer, NodeAway, NodeFailure, RateLimited, TimedOut
+from deepnode_indexer.failures import AnswerTooLarge, BadAnswer, Dropped, NodeAway, NodeFailure, RateLimited, TimedOut
 from deepnode_indexer.meter import Meter
 from deepnode_indexer.patience import Patience
 from deepnode_indexer.rpc import CONNECT_SECONDS, LOOPBACK, READ_SECONDS, RESPONSE_BYTES_MAX, JsonRpc, Rpc, shown
@@ -103,7 +103,7 @@ class WebSocketRpc:
             return self._ask(connection, request)
         except ConnectionClosed as closed:
             _check_size(closed, self.where)
-            raise NodeAway(f"the node at {self.where} closed the connection") from None
+            raise Dropped(f"the node at {self.where} closed the connection") from None
 
     def _ask(self, connection: ClientConnection, request: bytes) -> bytes:
         try:
@@ -205,7 +205,7 @@ def _opened(url: str, where: str) -> ClientConnection:
         raise TimedOut(f"the node at {where} did not answer in {CONNECT_SECONDS:.0f} s") from None
     except (WebSocketException, OSError) as error:
         # The library's text may hold the whole URL, so only the kind of the error is passed on.
-        raise NodeAway(f"the node at {where} cannot be reached: {type(error).__name__}") from None
+        raise Dropped(f"the node at {where} cannot be reached: {type(error).__name__}") from None
     assert isinstance(connection, ClientConnection), type(connection)
     return connection
 

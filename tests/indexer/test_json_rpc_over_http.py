@@ -2,12 +2,28 @@
 
 import json
 import traceback
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
 
 from deepnode_indexer import rpc as rpcs
-from deepnode_indexer.rpc import AT_ONCE, AnswerTooLarge, BadAnswer, JsonRpc, NodeAway, NodeError, shown
+from deepnode_indexer.rpc import (
+    AT_ONCE,
+    AnswerTooLarge,
+    BadAnswer,
+    JsonRpc,
+    MethodMissing,
+    NodeAway,
+    NodeError,
+    Patience,
+    RangeRefused,
+    RateLimited,
+    shown,
+)
 from deepnode_ledger.errors import BadInput, TryAgain
 from tests.indexer.fake_node import Reply, as_json, serving
 
@@ -60,7 +76,7 @@ def test_a_node_that_is_not_there_is_away() -> None:
     with serving(lambda _request: Reply(b"")) as url:
         pass
     with pytest.raises(NodeAway, match=rf"the node at {url} cannot be reached"):
-        JsonRpc(url).batch(CALLS)
+        JsonRpc(url, patience=AT_ONCE).batch(CALLS)
 
 
 @pytest.mark.parametrize("status", [204, 301, 401, 403, 404, 429, 500, 502, 503])
@@ -160,7 +176,7 @@ SECRETS = ("alice", "pa55word", "KEY123", "hunter2")
 
 def failure_of(url: str) -> str:
     with pytest.raises(TryAgain) as failed:
-        JsonRpc(url).batch(CALLS)
+        JsonRpc(url, patience=AT_ONCE).batch(CALLS)
     return "".join(traceback.format_exception(failed.value))
 
 
@@ -200,3 +216,109 @@ def test_what_is_no_url_of_a_node_is_refused_without_its_secrets(url: str) -> No
     with pytest.raises(BadInput, match=r"http://127\.0\.0\.1:8545") as refused:
         JsonRpc(url)
     assert not [word for word in SECRETS if word in str(refused.value)]
+
+
+def error_reply(message: str, code: int = -32000, status: int = 200, **headers: str) -> Reply:
+    body = json.dumps({"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}).encode()
+    return Reply(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+@dataclass
+class Waits:
+    """Notes the pauses instead of waiting."""
+
+    seconds: list[float] = field(default_factory=list)
+
+    def patience(self, **values: Any) -> Patience:
+        return Patience(wait=self.seconds.append, **values)
+
+
+def ask_in_turn(replies: list[Reply], patience: Patience) -> list[bytes]:
+    """Ask a node that gives these answers one after another."""
+    waiting = iter(replies)
+    with serving(lambda _request: next(waiting)) as url, closing(JsonRpc(url, patience=patience)) as rpc:
+        return [bytes(raw) for raw in rpc.batch(CALLS)]
+
+
+GOOD = as_json([result(0), result(1)])
+TOO_MANY = [
+    Reply(b"slow down", 429),
+    error_reply("Your app has exceeded its compute units per second capacity", 429),
+    error_reply("daily request count exceeded, request rate limited", -32005, 429),
+    as_json([result(0), {"id": 1, "error": {"code": -32005, "message": "limit exceeded"}}]),
+    error_reply("50/second request limit reached", -32007),
+]
+
+
+@pytest.mark.parametrize("limited", TOO_MANY)
+def test_a_rate_limited_question_is_asked_again_later(limited: Reply) -> None:
+    """Limits the rate three times in each form, then answers: pauses grow, with jitter."""
+    waits = Waits()
+    assert len(ask_in_turn([limited] * 3 + [GOOD], waits.patience())) == 2
+    assert [0.125 * 2**n <= pause <= 0.25 * 2**n for n, pause in enumerate(waits.seconds)] == [True] * 3
+    with pytest.raises(RateLimited):
+        ask_in_turn([limited] * 6, waits.patience())
+    with pytest.raises(RateLimited):
+        ask_in_turn([limited], AT_ONCE)
+
+
+def test_the_pause_that_a_node_asks_for_is_kept() -> None:
+    """Asks for pauses in seconds and until a date; for one that is too long, and in a way that makes no sense."""
+    waits = Waits()
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=5), usegmt=True)
+    replies = [Reply(b"", status, {"retry-after": text}) for status, text in ((429, "3"), (503, date), (429, "soon"))]
+    ask_in_turn([*replies, GOOD], waits.patience())
+    assert [3 <= waits.seconds[0] < 3.1, 3.5 < waits.seconds[1] < 5.2, waits.seconds[2] <= 1] == [True] * 3
+    with pytest.raises(RateLimited) as limited:
+        ask_in_turn([Reply(b"", 429, {"retry-after": "600"})], waits.patience())
+    assert limited.value.retry_after_seconds == 600
+    assert len(waits.seconds) == 3
+
+
+def test_a_broken_connection_is_tried_again_a_few_times() -> None:
+    """Fails as a gateway does, twice and then always; an answer that says no is not tried again."""
+    waits = Waits()
+    assert len(ask_in_turn([Reply(b"", 502), Reply(b"", 500), GOOD], waits.patience())) == 2
+    with pytest.raises(NodeAway, match="HTTP 502"):
+        ask_in_turn([Reply(b"", 502)] * 3, waits.patience())
+    assert len(waits.seconds) == 4
+    for status in (401, 403, 404):
+        with pytest.raises(NodeAway, match=f"HTTP {status}"):
+            ask_in_turn([Reply(b"", status)], waits.patience())
+
+
+@pytest.mark.parametrize("status", [200, 400, 413, 500])
+def test_a_refused_range_is_told_from_a_node_that_is_away(status: int) -> None:
+    """Refuses a range in a provider's words under the statuses that they use."""
+    message = "eth_getLogs is limited to a 10,000 range"
+    with pytest.raises(RangeRefused, match="limited to a 10,000 range") as refused:
+        ask(error_reply(message, -32614, status))
+    assert refused.value.blocks_max == 10_000
+    with pytest.raises(MethodMissing):
+        ask(error_reply("method not found", -32601, status))
+
+
+def test_a_nodes_message_does_not_tell_the_key_either() -> None:
+    """Repeats the key and the whole path in an error, as some gateways do."""
+    with serving(lambda _request: error_reply("no such project: /v2/KEY123456 (KEY123456) hunter22")) as url:
+        rpc = JsonRpc(url + "/v2/KEY123456?token=hunter22", patience=AT_ONCE)
+        with pytest.raises(NodeError, match="no such project: /v2/…") as failed:
+            rpc.batch(CALLS)
+        rpc.close()
+    assert "KEY123456" not in str(failed.value) + failed.value.message
+    assert "hunter22" not in str(failed.value) + failed.value.message
+
+
+def test_answers_and_failures_are_counted() -> None:
+    """Answers twice, limits once and fails once."""
+    replies = iter([GOOD, GOOD, Reply(b"", 429), Reply(b"", 500)])
+    with serving(lambda _request: next(replies)) as url, closing(JsonRpc(url, patience=AT_ONCE)) as rpc:
+        for _ in range(2):
+            rpc.batch(CALLS)
+        for _ in range(2):
+            with pytest.raises(NodeAway):
+                rpc.batch(CALLS)
+        meter = rpc.meter
+    assert (meter.requests, meter.failures, meter.rate_limited) == (4, 2, 1)
+    assert meter.answer_bytes == 2 * len(GOOD.body)
+    assert 0 < meter.latency_seconds < 5
