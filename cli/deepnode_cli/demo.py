@@ -32,8 +32,9 @@ def demo(
     with scratch as directory, Display() as display, ProcessTree(Path(directory) / "logs") as tree:
         data = Path(directory)
         out = data / "devnet"
+        node = f"http://{settings.LOOPBACK}:{node_port}"
         ledger = Ledger(
-            rpc=f"http://{settings.LOOPBACK}:{node_port}",
+            rpc=(node,),
             database=settings.EMBEDDED,
             manifest=out / "manifest.toml",
             data=data,
@@ -52,7 +53,7 @@ def demo(
             play += ["--warm-up", str(WARM_UP_BLOCKS), "--task-events", ledger.intake]
             tree.start("devnet", [*command("devnet"), *play])
             tree.wait_ready("devnet", ledger.manifest.exists, START_SECONDS)
-            display.done(f"an EVM node runs at {ledger.rpc}, its contracts are deployed")
+            display.done(f"an EVM node runs at {node}, its contracts are deployed")
             start_ledger(tree, display, ledger)
             tree.wait_ready("projections", lambda: has_entries(ledger), START_SECONDS)
             display.done("the first blocks are in the books")

@@ -1,22 +1,29 @@
-"""``deepnode index``: the chain and the task events into the log."""
+"""``deepnode index``: the chains and the task events into the log; ``deepnode index repair``: one range once more."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from deepnode_cli import settings
+from deepnode_cli import repair, settings
 from deepnode_cli.interruption import on_interrupt
+from deepnode_cli.nodes import sources_of
 from deepnode_cli.reporting import Reporter
 from deepnode_indexer.admission import Limits
+from deepnode_indexer.level import Level
 from deepnode_indexer.service import Door, Indexer
 from deepnode_indexer.sources import source_of
 from deepnode_ledger.manifest import load_manifest
 
+app = typer.Typer(invoke_without_command=True, no_args_is_help=False, add_completion=False, rich_markup_mode=None)
+app.command()(repair.repair)
 
+
+@app.callback(invoke_without_command=True)
 def index(
-    rpc: settings.Rpc,
-    database: settings.Database,
-    manifest: settings.ManifestPath,
+    context: typer.Context,
+    rpc: settings.RpcIfAny = None,
+    database: settings.DatabaseIfAny = None,
+    manifest: settings.ManifestPathIfAny = None,
     intake_host: settings.IntakeHost = settings.LOOPBACK,
     intake_port: settings.IntakePort = settings.INTAKE_PORT,
     intake: Annotated[bool, typer.Option(help="Take in task events over HTTP.")] = True,
@@ -26,17 +33,23 @@ def index(
     client_rate: settings.ClientRate = settings.CLIENT_RATE,
     poll: settings.PollSeconds = settings.POLL_SECONDS,
     seal_entries: settings.SealEntries = 1_000,
+    evidence: settings.EvidenceLevel = Level.HEADERS,
+    receipts_sampled: settings.ReceiptsSampled = 1,
     as_json: settings.AsJson = False,
 ) -> None:
-    """Follow the chain and take in task events until told to stop.
+    """Follow the chains and take in task events until told to stop.
 
-    Backfills up to the finalized block, then follows the head and its reorgs. Task events come in by POST to
-    /task-events of the intake, from files, directories, standard input and Kafka topics.
+    Backfills up to the finalized block, then follows the head and its reorgs. Each range is taken in with what shows it
+    to be complete. Task events come in by POST to /task-events of the intake, from files, directories, standard input
+    and Kafka topics.
     """
+    if context.invoked_subcommand is not None:
+        return
+    deployment = load_manifest(_required(manifest, "--manifest", "DEEPNODE_MANIFEST"))
     indexer = Indexer(
-        rpc,
-        database,
-        load_manifest(manifest),
+        sources_of(_required(rpc, "--rpc", "DEEPNODE_RPC_URL"), deployment, evidence, receipts_sampled),
+        _required(database, "--database", "DEEPNODE_DATABASE_URL"),
+        deployment,
         poll_seconds=poll,
         seal_entries=seal_entries,
         report=Reporter(as_json=as_json),
@@ -46,3 +59,10 @@ def index(
     indexer.check()
     with on_interrupt(indexer.stop):
         indexer.run(door, sources)
+
+
+def _required(value: Any, option: str, variable: str) -> Any:
+    """Refuse a missing option: the library cannot, as the subcommands have their own."""
+    if not value:
+        raise typer.BadParameter(f"it is needed, here or in {variable}", param_hint=option)
+    return value

@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(up.up)
-app.command()(index.index)
+app.add_typer(index.app, name="index")
 app.command()(books.project)
 app.command()(books.root)
 app.command()(books.rebuild)

@@ -7,12 +7,38 @@ from typing import Annotated, Final
 import platformdirs
 import typer
 
+from deepnode_indexer.level import Level
+
 EMBEDDED: Final = "embedded"
 """In place of a database URL: the PostgreSQL that comes with the program, kept in the data directory."""
 
 Rpc = Annotated[
-    str,
-    typer.Option("--rpc", envvar="DEEPNODE_RPC_URL", help="JSON-RPC URL of a node of the chain.", metavar="URL"),
+    list[str],
+    typer.Option(
+        "--rpc",
+        envvar="DEEPNODE_RPC_URL",
+        help="JSON-RPC URL of a node (http, https, ws, wss), the preferred one first; for several repeat it, in "
+        "the variable with white space between. CHAIN= before it says the chain's id, if not the manifest's first.",
+        metavar="[CHAIN=]URL",
+    ),
+]
+EvidenceLevel = Annotated[
+    Level,
+    typer.Option(
+        "--evidence",
+        envvar="DEEPNODE_EVIDENCE",
+        help="What shows a range of blocks to be complete: the headers of its ends, every header, or every receipt.",
+    ),
+]
+ReceiptsSampled = Annotated[
+    int,
+    typer.Option(
+        "--receipts-sampled",
+        envvar="DEEPNODE_RECEIPTS_SAMPLED",
+        help="Blocks of each range whose receipts are checked with --evidence headers.",
+        min=0,
+        max=1_000,
+    ),
 ]
 Database = Annotated[
     str,
@@ -34,6 +60,29 @@ DatabaseOrEmbedded = Annotated[
 ]
 ManifestPath = Annotated[
     Path,
+    typer.Option("--manifest", envvar="DEEPNODE_MANIFEST", help="The deployment's manifest (TOML).", metavar="FILE"),
+]
+RpcIfAny = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rpc",
+        envvar="DEEPNODE_RPC_URL",
+        help="JSON-RPC URL of a node (http, https, ws, wss), the preferred one first; for several repeat it, in "
+        "the variable with white space between. CHAIN= before it says the chain's id, if not the manifest's first.",
+        metavar="[CHAIN=]URL",
+    ),
+]
+DatabaseIfAny = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        envvar="DEEPNODE_DATABASE_URL",
+        help="PostgreSQL URL, such as postgresql://user@host:5432/name.",
+        metavar="URL",
+    ),
+]
+ManifestPathIfAny = Annotated[
+    Path | None,
     typer.Option("--manifest", envvar="DEEPNODE_MANIFEST", help="The deployment's manifest (TOML).", metavar="FILE"),
 ]
 Host = Annotated[str, typer.Option("--host", envvar="DEEPNODE_HOST", help="Where the API listens.")]
@@ -177,6 +226,7 @@ LOOPBACK: Final = "127.0.0.1"
 API_PORT: Final = 8000
 INTAKE_PORT: Final = 8001
 NODE_PORT: Final = 8545
+FAULTS_PORT: Final = 8546
 PRODUCER_RATE: Final = 2_000
 CLIENT_RATE: Final = 4_000
 POLL_SECONDS: Final = 0.5

@@ -17,8 +17,9 @@ from deepnode_cli.display import Display
 from deepnode_cli.embedded import url_file
 from deepnode_cli.interruption import on_interrupt
 from deepnode_cli.keys import load_signer, make_key
+from deepnode_cli.nodes import nodes_of
 from deepnode_cli.process_tree import ProcessTree, Stopping
-from deepnode_indexer.rpc import shown
+from deepnode_indexer.level import Level
 from deepnode_ledger.database import parse_url
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.manifest import load_manifest
@@ -42,7 +43,7 @@ EXAMPLE_QUERY: Final = """\
 class Ledger:
     """Where one ledger's parts are. ``database`` is a URL or ``embedded``."""
 
-    rpc: str
+    rpc: tuple[str, ...]
     database: str
     manifest: Path
     data: Path
@@ -54,6 +55,8 @@ class Ledger:
     seal_entries: int
     task_events: tuple[str, ...] = ()
     log_key: Path | None = None
+    evidence: Level = Level.HEADERS
+    receipts_sampled: int = 1
 
     @property
     def published(self) -> Path:
@@ -89,6 +92,8 @@ def up(
     seal_entries: settings.SealEntries = 1_000,
     task_events: settings.TaskSources = None,
     log_key: settings.LogKeyIfAny = None,
+    evidence: settings.EvidenceLevel = Level.HEADERS,
+    receipts_sampled: settings.ReceiptsSampled = 1,
     seconds: Annotated[float | None, typer.Option("--for", help="Stop after so many seconds.", min=1)] = None,
 ) -> None:
     """Run the indexer, the projections, the publisher and the API as one, until Ctrl-C.
@@ -97,14 +102,13 @@ def up(
     the key that signs it unless one is named.
     """
     # What is wrong with a setting is said before anything is started.
-    load_manifest(manifest)
+    nodes_of(rpc, load_manifest(manifest))
     if log_key is not None:
         load_signer(log_key)
-    shown(rpc)
     if database != settings.EMBEDDED:
         parse_url(database)
     ledger = Ledger(
-        rpc,
+        tuple(rpc),
         database,
         manifest,
         data,
@@ -116,6 +120,8 @@ def up(
         seal_entries,
         tuple(task_events or ()),
         log_key,
+        evidence,
+        receipts_sampled,
     )
     with Display() as display, ProcessTree(data / "logs") as tree:
         run(tree, display, lambda: start_ledger(tree, display, ledger), ledger, seconds)
@@ -156,7 +162,9 @@ def start_ledger(tree: ProcessTree, display: Display, ledger: Ledger) -> None:
     display.doing("starting the indexer, the projections, the publisher and the API")
     # Settings that may hold a password travel in the environment: anyone may read a process's arguments.
     environment = {
-        "DEEPNODE_RPC_URL": ledger.rpc,
+        "DEEPNODE_RPC_URL": " ".join(ledger.rpc),
+        "DEEPNODE_EVIDENCE": ledger.evidence,
+        "DEEPNODE_RECEIPTS_SAMPLED": str(ledger.receipts_sampled),
         "DEEPNODE_DATABASE_URL": database,
         "DEEPNODE_MANIFEST": str(ledger.manifest.absolute()),
         "DEEPNODE_HOST": ledger.host,

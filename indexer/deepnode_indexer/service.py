@@ -1,44 +1,29 @@
 """The indexer as a service: the follower, the intake and the files, in one process, until it is told to stop."""
 
-import random
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import uvicorn
 
 from deepnode_indexer.admission import Limits
-from deepnode_indexer.following import SEAL_ENTRIES, Change, Follower
+from deepnode_indexer.chain_intake import ChainIntake, ChainSource, Fault, Report
+from deepnode_indexer.following import SEAL_ENTRIES
 from deepnode_indexer.intake import make_app
-from deepnode_indexer.provider import Provider
-from deepnode_indexer.rpc import JsonRpc
 from deepnode_indexer.sources import Source, Told, follow_all, outcomes, refusals
 from deepnode_indexer.status import Status
 from deepnode_ledger.database import open_datastore
-from deepnode_ledger.errors import BadInput, DeepNodeError, TryAgain
+from deepnode_ledger.errors import BadInput, DeepNodeError
 from deepnode_ledger.log import Log
 from deepnode_ledger.manifest import Manifest
-
-PAUSE_SECONDS_MAX: Final = 10.0
-"""The longest pause between two tries while the node or the database is away."""
 
 CONNECTIONS_MAX: Final = 1_000
 """Connections of the intake at one time; whoever comes above that is told to try again."""
 
 SHUTDOWN_SECONDS_MAX: Final = 5
 """How long the intake waits for requests that are under way when it is told to stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something went wrong and will be tried again, or a line of a file was refused."""
-
-    message: str
-
-
-Report = Callable[[Change | Fault], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +36,11 @@ class Door:
 
 
 class Indexer:
-    """Follows one chain into one log and takes in task events beside it."""
+    """Follows the chains of a manifest into one log and takes in task events beside them."""
 
     def __init__(
         self,
-        rpc_url: str,
+        sources: Mapping[int, ChainSource],
         database_url: str,
         manifest: Manifest,
         *,
@@ -63,41 +48,72 @@ class Indexer:
         seal_entries: int = SEAL_ENTRIES,
         report: Report,
     ) -> None:
-        self._manifest = manifest
-        self._poll_seconds = poll_seconds
-        self._report = report
-        self._log = Log(open_datastore(database_url), manifest.chain_id)
-        self._provider = Provider(JsonRpc(rpc_url), manifest)
-        self._follower = Follower(self._provider, self._log, seal_entries=seal_entries)
-        self._stop = threading.Event()
-        self._server: uvicorn.Server | None = None
-        self.status = Status()
+        """Wire an indexer; nothing connects yet.
 
-    def check(self) -> None:
-        """Check that the node serves the manifest's chain and that the database holds this chain's log, or none yet.
+        Args:
+            sources: where each chain of the manifest is asked for, by its id.
+            database_url: of the log.
+            manifest: the deployment.
+            poll_seconds: between two looks at a head.
+            seal_entries: see ``confirming``.
+            report: called with what happens, from several threads.
 
         Raises:
-            TryAgain: the node or the database is away.
-            BadInput: another chain, at the node or in the database.
+            BadInput: a chain of the manifest has no source, a source no chain, or a URL is none.
         """
-        self._provider.check_chain()
-        self._log.create(self._manifest.genesis_hash, self._manifest.first_block)
+        if set(sources) != set(manifest.chains):
+            raise BadInput(
+                f"the manifest is about the chains {_listed(manifest.chains)}, nodes are given for {_listed(sources)}"
+            )
+        self._manifest = manifest
+        self._report = report
+        self.status = Status(list(manifest.chains))
+        self.chains = [
+            ChainIntake(
+                Log(open_datastore(database_url), chain_id),
+                manifest,
+                sources[chain_id],
+                self.status,
+                poll_seconds=poll_seconds,
+                seal_entries=seal_entries,
+                report=report,
+            )
+            for chain_id in manifest.chains
+        ]
+        # Task events stand under the blocks of the home chain, which is the manifest's first.
+        self._log = self.chains[0].log
+        self._stop = threading.Event()
+        self._server: uvicorn.Server | None = None
+
+    def check(self) -> None:
+        """Check that the nodes serve the manifest's chains and that the database holds their log, or none yet.
+
+        Raises:
+            TryAgain: the nodes of a chain or the database are away.
+            BadInput: another chain, at a node or in the database.
+        """
+        for chain in self.chains:
+            chain.check()
 
     def run(self, door: Door | None, sources: Sequence[Source] = ()) -> None:
         """Work until ``stop`` is called, from any thread.
 
         Raises:
-            BadInput: the chain replaced what is sealed, a source cannot be read, or the port is taken.
+            BadInput: a chain replaced what is sealed, a source cannot be read, or the port is taken.
         """
-        failures: list[DeepNodeError] = []
+        failures: list[BaseException] = []
         threads = [threading.Thread(target=self._follow_sources, args=(sources, failures), name="task events")]
         if door is not None:
             self._server = _make_server(self._log, self._manifest, self.status, door)
             threads.append(threading.Thread(target=self._server.run, args=([_listen(door)],), name="intake"))
+        threads += [
+            threading.Thread(target=self._follow_chain, args=(chain, failures), name=f"chain {chain.chain_id}")
+            for chain in self.chains
+        ]
         for thread in threads:
             thread.start()
         try:
-            self._follow_chain()
+            self._stop.wait()
         finally:
             self.stop()
             for thread in threads:
@@ -108,34 +124,19 @@ class Indexer:
     def stop(self) -> None:
         """Ask the indexer to end. What it was writing is either committed or left undone."""
         self._stop.set()
+        for chain in self.chains:
+            chain.wake()
         if self._server is not None:
             self._server.should_exit = True
 
-    def _follow_chain(self) -> None:
-        failures_in_a_row = 0
-        while not self._stop.is_set():
-            try:
-                for change in self._follower.sync():
-                    self.status.changed(change)
-                    self._report(change)
-                    if self._stop.is_set():
-                        return
-                self.status.in_step()
-                failures_in_a_row = 0
-                pause = self._poll_seconds
-            except TryAgain as error:
-                failures_in_a_row += 1
-                self.status.failed(str(error))
-                self._report(Fault(str(error)))
-                # Jitter, so that many indexers do not come back to a provider in one moment.
-                longest = min(PAUSE_SECONDS_MAX, self._poll_seconds * 2 ** min(failures_in_a_row, 10))
-                pause = random.uniform(longest / 2, longest)  # noqa: S311 (a pause is no secret)
-            except BadInput as error:
-                self.status.stopped = str(error)
-                raise
-            self._stop.wait(pause)
+    def _follow_chain(self, chain: ChainIntake, failures: list[BaseException]) -> None:
+        try:
+            chain.run(self._stop)
+        except BaseException as error:  # noqa: BLE001 (raised on by ``run``, whose thread waits for this one)
+            failures.append(error)
+            self.stop()
 
-    def _follow_sources(self, sources: Sequence[Source], failures: list[DeepNodeError]) -> None:
+    def _follow_sources(self, sources: Sequence[Source], failures: list[BaseException]) -> None:
         try:
             follow_all(sources, self._log, self._manifest, self._stop, self._tell)
         except DeepNodeError as error:
@@ -146,6 +147,10 @@ class Indexer:
         self.status.count(outcomes(told))
         for message in refusals(told):
             self._report(Fault(message))
+
+
+def _listed(chain_ids: Iterable[int]) -> str:
+    return ", ".join(map(str, chain_ids)) or "none"
 
 
 def _make_server(log: Log, manifest: Manifest, status: Status, door: Door) -> uvicorn.Server:

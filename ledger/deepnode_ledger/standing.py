@@ -36,6 +36,13 @@ class Standing:
             assert row is not None
             return chain.first_block if row["sealed"] is None else int(row["sealed"]) + 1
 
+    def all_sealed(self) -> bool:
+        """Say whether every block of the chain that is covered is sealed."""
+        with reading(self.datastore) as cursor:
+            chain = chains.load(cursor, self.chain_id)
+        assert chain is not None, "create() comes first"
+        return chain.tip is None or chain.tip.number < self.first_unsealed()
+
     def waiting(self, number: int) -> int:
         """Return how many entries of the chain's blocks up to ``number`` are not sealed."""
         with reading(self.datastore) as cursor:

@@ -1,14 +1,18 @@
 """A real chain with people on it, and what a ledger of it is made of: no part is a stand-in."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from deepnode_indexer.completeness import Examiner
 from deepnode_indexer.devnet.anvil import Anvil
 from deepnode_indexer.devnet.deployment import Deployment
 from deepnode_indexer.devnet.economy import Economy
 from deepnode_indexer.following import Follower
 from deepnode_indexer.intake import take_in
+from deepnode_indexer.level import Level
+from deepnode_indexer.pool import Providers
 from deepnode_indexer.provider import Provider
 from deepnode_indexer.rpc import Call, JsonRpc
 from deepnode_ledger.database import open_datastore
@@ -96,16 +100,24 @@ class Ledger:
 
 
 def open_ledger(
-    url: str, node_url: str, manifest: Manifest, *, seal_entries: int = 50, step_entries: int = 500
+    url: str,
+    node_url: str | Sequence[str],
+    manifest: Manifest,
+    *,
+    seal_entries: int = 50,
+    step_entries: int = 500,
+    level: Level = Level.HEADERS,
 ) -> Ledger:
-    """Begin or continue the ledger of a chain in a database."""
+    """Begin or continue the ledger of a chain in a database, from one node or several."""
     log = Log(open_datastore(url), manifest.chain_id)
-    provider = Provider(JsonRpc(node_url), manifest)
-    provider.check_chain()
+    urls = [node_url] if isinstance(node_url, str) else node_url
+    providers = Providers([Provider(JsonRpc(each), manifest) for each in urls])
+    providers.check_chain()
     log.create(manifest.genesis_hash, manifest.first_block)
     projector = Projector(url, manifest, step_entries=step_entries)
     projector.open()
-    return Ledger(url, manifest, log, Follower(provider, log, seal_entries=seal_entries), projector)
+    follower = Follower(Examiner(providers, level=level), log, manifest, seal_entries=seal_entries)
+    return Ledger(url, manifest, log, follower, projector)
 
 
 def payload_of(envelope: bytes) -> bytes:

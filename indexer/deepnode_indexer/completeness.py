@@ -1,0 +1,258 @@
+"""Completeness: a range of final blocks with what shows that none of its logs is missing.
+
+A provider that leaves logs out says nothing of it, and its answer looks like any other. So an answer is held against
+things that the provider cannot make up: headers that hash to the chain's own hashes, their blooms, the receipts that
+they commit to, another provider. Where they stand against each other, the receipts of every block decide; where there
+are none to be had, nobody does, and the range is ``Disputed``.
+
+Source: DESIGN section 9.
+"""
+
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from deepnode_indexer import chain_logs
+from deepnode_indexer.evidence import HeaderDiffers, ReceiptsDiffer, VerifiedHeader, bloom, header, receipt
+from deepnode_indexer.level import Level
+from deepnode_indexer.pool import Providers
+from deepnode_indexer.provider import BlockRange, Provider
+from deepnode_indexer.rpc import BadAnswer, MethodMissing, NodeFailure
+from deepnode_ledger.batch import from_rows, row_of
+from deepnode_ledger.batch_versions import SCHEMA
+from deepnode_ledger.errors import TryAgain
+from deepnode_ledger.evidence import Evidence, EvidenceKind
+
+SUSPECTS_MAX: Final = 64
+"""Blocks of a range whose receipts are asked for because their blooms speak of logs that did not come."""
+
+FULL_BLOOM_BITS: Final = 1_024
+"""A bloom with at least so many of its 2 048 bits set speaks of anything, so it accuses nobody by itself."""
+
+
+class Disputed(TryAgain):
+    """What shows the logs of blocks ``first`` to ``last`` does not fit together. Nothing of them was taken in."""
+
+    def __init__(self, first: int, last: int, reason: str) -> None:
+        super().__init__(f"blocks {first} to {last} are in doubt: {reason}")
+        self.first = first
+        self.last = last
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A range and its evidence.
+
+    ``proof``: the logs are the receipts' own, or two providers', so the range can be believed after a dispute.
+    ``dispute``: it was in doubt until the proof decided.
+    """
+
+    range: BlockRange
+    evidence: tuple[Evidence, ...]
+    proof: bool = False
+    dispute: Disputed | None = None
+
+
+class Examiner:
+    """Fetches ranges of final blocks from providers and shows them to be complete. Threads may share one."""
+
+    def __init__(self, providers: Providers, *, level: Level = Level.HEADERS, sampled: int = 1) -> None:
+        """Wire an examiner.
+
+        Args:
+            providers: asked in their order; a second one is asked for agreement.
+            level: how much is asked for.
+            sampled: blocks of a range whose receipts are checked at level ``HEADERS``.
+        """
+        self.providers = providers
+        self._level = level
+        self._sampled = sampled
+
+    def show(self, first: int, last: int, addresses: Collection[bytes]) -> Shown:
+        """Fetch a range and show it to be complete.
+
+        Raises:
+            Disputed: it could not be shown, and nobody has the receipts that would decide.
+            TryAgain: no provider answers, or not as it should.
+        """
+        try:
+            return self.providers.call(lambda provider: self._examined(provider, first, last, addresses))
+        except Disputed as dispute:
+            proven = self._settled(dispute, addresses)
+            return Shown(proven.range, proven.evidence, proof=True, dispute=dispute)
+
+    def prove(self, first: int, last: int, addresses: Collection[bytes]) -> Shown:
+        """Fetch a range by the receipts of every block; where nobody has any, by two providers that agree.
+
+        Raises:
+            Disputed: neither can be had, or two providers differ.
+            TryAgain: no provider answers, or not as it should.
+        """
+        try:
+            return self.providers.call(lambda provider: self._proven(provider, first, last, addresses))
+        except MethodMissing as missing:
+            reason = f"one provider alone, and it has no receipts ({missing})"
+            return self.providers.call(lambda provider: self._agreed(provider, first, last, addresses, reason))
+
+    def _settled(self, dispute: Disputed, addresses: Collection[bytes]) -> Shown:
+        try:
+            return self.prove(dispute.first, dispute.last, addresses)
+        except TryAgain as error:
+            raise Disputed(dispute.first, dispute.last, f"{dispute.reason}; nothing decides: {error}") from error
+
+    def _examined(self, provider: Provider, first: int, last: int, addresses: Collection[bytes]) -> Shown:
+        answer = provider.fetch(first, last, addresses)
+        evidence = [_evidence(EvidenceKind.END, provider, answer, 1)]
+        if self._level is not Level.ENDS:
+            headers = _verified_headers(provider, answer)
+            evidence.append(_evidence(EvidenceKind.HEADERS, provider, answer, len(headers)))
+            evidence += self._by_receipts(provider, answer, headers, addresses)
+        agreement = self._agreement(provider, answer, addresses)
+        return Shown(answer, tuple(evidence if agreement is None else [*evidence, agreement]))
+
+    def _agreed(self, provider: Provider, first: int, last: int, addresses: Collection[bytes], otherwise: str) -> Shown:
+        answer = provider.fetch(first, last, addresses)
+        headers = _verified_headers(provider, answer)
+        agreement = self._agreement(provider, answer, addresses)
+        if agreement is None:
+            raise Disputed(first, last, otherwise)
+        whole = _evidence(EvidenceKind.HEADERS, provider, answer, len(headers))
+        return Shown(answer, (_evidence(EvidenceKind.END, provider, answer, 1), whole, agreement), proof=True)
+
+    def _proven(self, provider: Provider, first: int, last: int, addresses: Collection[bytes]) -> Shown:
+        """Build the range from headers and receipts alone, whatever the provider's logs are."""
+        headers = [header.verified(raw) for raw in provider.raw_headers(range(first, last + 1))]
+        _check_links(provider, headers, first)
+        watch = bloom.Watch(addresses)
+        rows = [
+            row_of(0, provider.chain_id, block, log)
+            for each in headers
+            # A bloom without our contracts proves as much as the receipts would.
+            if watch.any_in(each.logs_bloom)
+            for block, log in receipt.proven_logs(provider.receipts(each.header.block.hash), each, addresses)
+        ]
+        answer = BlockRange(headers[0].header, headers[-1].header, _batch(rows), 0)
+        counted = ((EvidenceKind.END, 1), (EvidenceKind.HEADERS, len(headers)), (EvidenceKind.RECEIPTS, len(headers)))
+        evidence = tuple(_evidence(kind, provider, answer, blocks) for kind, blocks in counted)
+        return Shown(answer, evidence, proof=True)
+
+    def _by_receipts(
+        self, provider: Provider, answer: BlockRange, headers: Sequence[VerifiedHeader], addresses: Collection[bytes]
+    ) -> list[Evidence]:
+        """Look at the receipts of every block, or of those that a bloom accuses and of a sample."""
+        suspects = [] if self._level is Level.RECEIPTS else _suspects(provider, answer, headers, addresses)
+        wanted = list(headers)
+        if self._level is not Level.RECEIPTS:
+            # A provider must not know beforehand which blocks are looked at.
+            sample = random.SystemRandom().sample(headers, min(self._sampled, len(headers)))
+            wanted = suspects[:SUSPECTS_MAX] + [each for each in sample if each not in suspects]
+        try:
+            for each in wanted:
+                _check_receipts(provider, answer, each, addresses)
+        except MethodMissing:
+            if self._level is Level.RECEIPTS:
+                raise
+            accusing = [each for each in suspects if int.from_bytes(each.logs_bloom).bit_count() < FULL_BLOOM_BITS]
+            if accusing:
+                number = accusing[0].header.block.number
+                raise _disputed(answer, f"the bloom of block {number} speaks of logs that did not come") from None
+            return []
+        evidence = []
+        if self._level is Level.HEADERS and len(suspects) <= SUSPECTS_MAX:
+            evidence.append(_evidence(EvidenceKind.BLOOM, provider, answer, len(headers)))
+        if wanted:
+            evidence.append(_evidence(EvidenceKind.RECEIPTS, provider, answer, len(wanted)))
+        return evidence
+
+    def _agreement(self, provider: Provider, answer: BlockRange, addresses: Collection[bytes]) -> Evidence | None:
+        """Ask another provider for the same range; None if there is none, or none answers now."""
+        first, last = answer.first.block.number, answer.last.block.number
+        for other in self.providers.others(provider):
+            try:
+                theirs = other.fetch(first, last, addresses)
+            except NodeFailure:
+                continue
+            if theirs.digest() != answer.digest():
+                counts = f"{len(answer.logs)} logs by {provider.where}, {len(theirs.logs)} by {other.where}"
+                raise _disputed(answer, f"two providers differ: {counts}")
+            return _evidence(EvidenceKind.AGREEMENT, other, answer, last - first + 1)
+        return None
+
+
+def _verified_headers(provider: Provider, answer: BlockRange) -> list[VerifiedHeader]:
+    """Ask for every header of the range; check hashes and links, and that the logs are of these very blocks."""
+    first = answer.first.block.number
+    try:
+        headers = [header.verified(raw) for raw in provider.raw_headers(range(first, answer.last.block.number + 1))]
+    except HeaderDiffers as error:
+        raise _disputed(answer, str(error)) from error
+    _check_links(provider, headers, first)
+    if headers[0].header != answer.first or headers[-1].header != answer.last:
+        raise BadAnswer(f"{provider.where}: the ends of {first} to {answer.last.block.number} came in two versions")
+    numbers = answer.logs.column("block_number").to_numpy()
+    of_blocks, rows = np.unique(numbers, return_index=True)
+    hashes = answer.logs.column("block_hash")
+    for number, row in zip(of_blocks.tolist(), rows.tolist(), strict=True):
+        if hashes[row].as_py() != headers[number - first].header.block.hash:
+            raise BadAnswer(f"{provider.where}: the logs of block {number} are of another block than its header")
+    return headers
+
+
+def _check_links(provider: Provider, headers: Sequence[VerifiedHeader], first: int) -> None:
+    for number, each in enumerate(headers, start=first):
+        before = headers[number - first - 1].header if number > first else None
+        if each.header.block.number != number or (before and each.header.parent_hash != before.block.hash):
+            raise BadAnswer(f"{provider.where}: header {number} is not the child of the header before it")
+
+
+def _suspects(
+    provider: Provider, answer: BlockRange, headers: Sequence[VerifiedHeader], addresses: Collection[bytes]
+) -> list[VerifiedHeader]:
+    """Find blocks whose bloom speaks of a contract of which no log came; emptiest bloom first."""
+    watch = bloom.Watch(addresses)
+    suspects = []
+    for each in headers:
+        if watch.any_in(each.logs_bloom):
+            came = set(_of_block(answer.logs, each.header.block.number).column("address").to_pylist())
+            if not set(watch.found_in(each.logs_bloom)) <= came:
+                suspects.append(each)
+    return sorted(suspects, key=lambda each: int.from_bytes(each.logs_bloom).bit_count())
+
+
+def _check_receipts(provider: Provider, answer: BlockRange, each: VerifiedHeader, addresses: Collection[bytes]) -> None:
+    number = each.header.block.number
+    try:
+        proven = receipt.proven_logs(provider.receipts(each.header.block.hash), each, addresses)
+    except ReceiptsDiffer as error:
+        raise _disputed(answer, str(error)) from error
+    came = _of_block(answer.logs, number)
+    rows = [row_of(0, provider.chain_id, block, log) for block, log in proven]
+    if chain_logs.digest(_batch(rows)) != chain_logs.digest(came):
+        counts = f"{len(rows)} logs by its receipts, {came.num_rows} by {provider.where}"
+        raise _disputed(answer, f"block {number} has {counts}")
+
+
+def _of_block(logs: pa.RecordBatch, number: int) -> pa.RecordBatch:
+    numbers = logs.column("block_number").to_numpy()
+    start, end = np.searchsorted(numbers, [number, number + 1]).tolist()
+    return logs.slice(start, end - start)
+
+
+def _batch(rows: Sequence[tuple[object, ...]]) -> pa.RecordBatch:
+    if not rows:
+        return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in SCHEMA], schema=SCHEMA)
+    return from_rows([(position, *row[1:]) for position, row in enumerate(rows, start=1)])
+
+
+def _evidence(kind: EvidenceKind, provider: Provider, answer: BlockRange, blocks: int) -> Evidence:
+    first, last = answer.first.block.number, answer.last.block.number
+    return Evidence(kind, first, last, blocks, provider.where, answer.logs.num_rows, chain_logs.digest(answer.logs))
+
+
+def _disputed(answer: BlockRange, reason: str) -> Disputed:
+    return Disputed(answer.first.block.number, answer.last.block.number, reason)
