@@ -18,8 +18,10 @@ from deepnode_graphql import moments
 from deepnode_graphql.moments import At, Moment
 from deepnode_graphql.nodes import Asset
 from deepnode_graphql.reads.holdings import held_at
+from deepnode_graphql.rosters import Rosters
 from deepnode_graphql.scalars import Address
 from deepnode_ledger.account import BURN, MINT
+from deepnode_ledger.contract import Contracts
 from deepnode_ledger.errors import BadInput, TryAgain
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES, from_hex, to_hex
 from deepnode_ledger.manifest import Manifest
@@ -61,11 +63,12 @@ class StateRoots:
 
 @dataclass
 class Reading:
-    """What one request sees. ``roots`` outlives it; all else is of its transaction."""
+    """What one request sees. ``roots`` and ``rosters`` outlive it; all else is of its transaction."""
 
     database: Connection
     manifest: Manifest
     roots: StateRoots
+    rosters: Rosters
     checkpoint: Checkpoint
 
     def moment(self, at: At | None) -> Moment:
@@ -155,6 +158,11 @@ class Reading:
         """The log, in this request's transaction."""
         return Snapshot(driver_connection(self.database))
 
+    @cached_property
+    def contracts(self) -> Contracts:
+        """Who the contracts are, by whom the log's entries are decoded."""
+        return self.rosters.at(self.snapshot)
+
 
 def read_checkpoint(database: Connection, manifest: Manifest) -> Checkpoint:
     """Read how far the books are; as the first statement it fixes the state that the transaction sees.
@@ -181,13 +189,13 @@ def read_checkpoint(database: Connection, manifest: Manifest) -> Checkpoint:
     return Checkpoint(row.position, row.sealed_position, row.reorg_number, tip, finalized)
 
 
-def begin_reading(database: Connection, manifest: Manifest, roots: StateRoots) -> Reading:
+def begin_reading(database: Connection, manifest: Manifest, roots: StateRoots, rosters: Rosters) -> Reading:
     """Begin a reading in a transaction that has only just been opened.
 
     Raises:
         TryAgain: the books were made with another manifest.
     """
-    return Reading(database, manifest, roots, read_checkpoint(database, manifest))
+    return Reading(database, manifest, roots, rosters, read_checkpoint(database, manifest))
 
 
 def driver_connection(database: Connection) -> psycopg.Connection[Any]:

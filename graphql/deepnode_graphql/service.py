@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from deepnode_graphql.database import make_engine, reading_transaction
 from deepnode_graphql.execution import Executor
 from deepnode_graphql.reading import Reading, StateRoots, begin_reading
+from deepnode_graphql.rosters import Rosters
 from deepnode_ledger.manifest import Manifest
 
 REQUESTS_AT_ONCE: Final = 8
@@ -35,8 +36,10 @@ class Service:
     requests: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(REQUESTS_AT_ONCE))
     exports_running: int = 0
     executor: Executor = field(init=False)
+    rosters: Rosters = field(init=False)
 
     def __post_init__(self) -> None:
+        self.rosters = Rosters(self.manifest)
         self.executor = Executor(self.reading)
 
     @contextmanager
@@ -47,7 +50,7 @@ class Service:
             TryAgain: the database is away, or it holds no books of this manifest.
         """
         with reading_transaction(self.engine) as database:
-            yield begin_reading(database, self.manifest, self.roots)
+            yield begin_reading(database, self.manifest, self.roots, self.rosters)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Run what waits for the database in a worker thread, as many at once as there are connections."""

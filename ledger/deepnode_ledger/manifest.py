@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
+from eth_utils.crypto import keccak
 
 from deepnode_ledger import vocabulary
-from deepnode_ledger.abi import Input, events_of
+from deepnode_ledger.abi import EventAbi, Input, events_of
 from deepnode_ledger.contract import Contract, Creates, Events, Place
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES, WORD_BYTES, from_hex, to_hex
@@ -118,12 +119,27 @@ class Manifest:
             lines += _described(c)
         return hashlib.sha256("\n".join(lines).encode()).digest()
 
+    def topics_of(self, event: str) -> set[bytes]:
+        """Return the first topics (32 bytes each) of every event of a name, those of factories' children included.
+
+        ``event`` may also be a signature, such as ``Transfer(address,address,uint256)``.
+        """
+        if "(" in event:
+            return {bytes(keccak(text=event))}
+        return {each.topic0 for c in self.contracts.values() for each in _events(c) if each.name == event}
+
     def by_name(self, name: str) -> Contract:
         """Find a contract by its name, which is known to exist."""
         return next(contract for contract in self.contracts.values() if contract.name == name)
 
     def _chain_of(self, contract: Contract) -> int:
         return self.chain_id if contract.chain_id is None else contract.chain_id
+
+
+def _events(declared: Contract | Creates) -> Iterator[EventAbi]:
+    yield from declared.events.values()
+    for made in declared.creates:
+        yield from _events(made)
 
 
 def _described(declared: Contract | Creates, depth: int = 1) -> list[str]:

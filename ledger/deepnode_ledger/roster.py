@@ -72,6 +72,12 @@ class Roster:
         found = snapshot.find(OfType.named(self._topics), first, last)
         return [child for each in found for child in self.learn(each.entries)]
 
+    def copy(self) -> "Roster":
+        """Return one that knows the same now and learns for itself."""
+        other = Roster(self.manifest)
+        other._children = dict(self._children)
+        return other
+
     @property
     def children(self) -> list[Child]:
         """The children, in the order in which they were learned."""

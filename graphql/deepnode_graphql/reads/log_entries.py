@@ -19,7 +19,8 @@ from deepnode_graphql.reading import Reading
 from deepnode_graphql.scalars import Address, Hex, Long
 from deepnode_ledger import batch as batches
 from deepnode_ledger import record
-from deepnode_ledger.decoding import Unknown, decode_log
+from deepnode_ledger.contract import Contracts
+from deepnode_ledger.decoding import ChainEvent, Unknown, decode
 from deepnode_ledger.finding import (
     OfAll,
     OfContract,
@@ -74,7 +75,7 @@ class LogEntryWhere:
         kind: only contract logs, or only task events.
         transaction_hash: only the logs of this transaction (32 bytes).
         address: only the logs of this contract.
-        event: only events of this name, such as Transfer, or task events of this type.
+        event: only events of this name or signature, such as Transfer, or task events of this type.
         topic0: only contract logs with this first topic (32 bytes).
         producer: only task events of this producer (its id in the manifest).
         task: only task events that name this task in their data.
@@ -105,6 +106,7 @@ class LogEntry:
         position: its place in the log, from 1 without a gap.
         kind: which door it came in by.
         finality: whether it can still be taken back.
+        chain_id: the chain of its block.
         block: the block of the log; for a task event, the head block when it was accepted.
         transaction_hash: of a contract log, its transaction (32 bytes).
         transaction_index: of a contract log, the number of its transaction in the block.
@@ -126,6 +128,7 @@ class LogEntry:
     position: Long
     kind: LogEntryKind
     finality: Finality
+    chain_id: Long
     block: Block
     transaction_hash: Hex | None = None
     transaction_index: int | None = None
@@ -149,7 +152,7 @@ def find_log_entry(reading: Reading, position: int, moment: Moment) -> LogEntry 
     if not 1 <= position <= min(moment.position, reading.snapshot.head.last_position):
         return None
     [entry] = reading.snapshot.entries(position, position)
-    return _log_entry(entry, reading.manifest)
+    return _log_entry(entry, reading.contracts)
 
 
 def list_log_entries(
@@ -187,7 +190,7 @@ def list_log_entries(
         if more:
             break
     cursors = [by_position.encode([entry.position]) for entry in page]
-    nodes = [_log_entry(entry, reading.manifest) for entry in page]
+    nodes = [_log_entry(entry, reading.contracts) for entry in page]
     made = connection_of(nodes, cursors, more=more, continued=after is not None)
     if through is not None:
         made.page_info.end_cursor = by_position.encode([through])
@@ -204,9 +207,7 @@ def _selection(where: LogEntryWhere, manifest: Manifest) -> Selection | None:
     if (producer := given(where.producer)) is not None:
         parts.append(OfProducer(text(producer, "producer")))
     if (event := given(where.event)) is not None:
-        named = (abi for contract in manifest.contracts.values() for abi in contract.events.items())
-        topics = {topic0 for (topic0, _), abi in named if abi.name == event}
-        parts.append(OfType.named([text(event, "event"), *topics]))
+        parts.append(OfType.named([text(event, "event"), *manifest.topics_of(event)]))
     if (topic0 := given(where.topic0)) is not None:
         parts.append(OfType.named([bytes(topic0)]))
     if (address := given(where.address)) is not None:
@@ -253,36 +254,37 @@ def _bounds(where: LogEntryWhere, last: int) -> tuple[int, int]:
     return start, stop
 
 
-def _log_entry(entry: record.LogEntry, manifest: Manifest) -> LogEntry:
+def _log_entry(entry: record.LogEntry, known: Contracts) -> LogEntry:
     block = Block(number=Long(entry.block.number), hash=Hex(entry.block.hash), time=Long(entry.block.time))
     node = LogEntry(
         position=Long(entry.position),
         kind=LogEntryKind[("CHAIN_LOG" if isinstance(entry.record, ChainLog) else "TASK_EVENT")],
         finality=Finality[entry.finality.value],
+        chain_id=Long(entry.chain_id),
         block=block,
     )
     if isinstance(entry.record, ChainLog):
-        _fill_chain_log(node, entry.record, manifest)
+        _fill_chain_log(node, entry, entry.record, known)
     else:
         _fill_task_event(node, entry.record)
     return node
 
 
-def _fill_chain_log(node: LogEntry, log: ChainLog, manifest: Manifest) -> None:
+def _fill_chain_log(node: LogEntry, entry: record.LogEntry, log: ChainLog, known: Contracts) -> None:
     node.transaction_hash = Hex(log.transaction_hash)
     node.transaction_index = log.transaction_index
     node.log_index = log.log_index
     node.address = Address(log.address)
     node.topics = [Hex(topic) for topic in log.topics]
     node.data = Hex(log.data)
-    contract = manifest.contracts.get(log.address)
+    contract = known.get(log.address, entry.chain_id, (entry.block.number, log.log_index))
     node.contract = None if contract is None else contract.name
-    event = decode_log(log, manifest)
-    if isinstance(event, Unknown):
-        node.undecoded = event.reason
-    else:
+    event = decode(entry, known)
+    if isinstance(event, ChainEvent):
         node.event = event.name
         node.args = _plain(dict(event.args))
+    elif isinstance(event, Unknown):
+        node.undecoded = event.reason
 
 
 def _fill_task_event(node: LogEntry, task: TaskEvent) -> None:
