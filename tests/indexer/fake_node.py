@@ -78,6 +78,8 @@ class FakeChain:
         self.finalized: int | None = None
         self.chain_id = CHAIN_ID
         self.range_max: int | None = None
+        self.calls_max: int | None = None
+        self.extra: dict[str, Callable[..., Json]] = {}
         self.with_times = True
         self.requests: list[Json] = []
         self.spoil: Callable[[str, Json, Json], Json] = lambda _method, _parameters, result: result
@@ -109,6 +111,9 @@ class FakeChain:
     def answer(self, request: Json) -> Reply:
         """The node's side of HTTP."""
         with self._lock:
+            if self.calls_max is not None and len(request) > self.calls_max:
+                message = f"Batch of more than {self.calls_max} requests are not allowed on free tier"
+                return as_json({"jsonrpc": "2.0", "id": None, "error": {"code": 31, "message": message}})
             self.requests += [(call["method"], call["params"]) for call in request]
             responses = []
             for call in request:
@@ -128,15 +133,20 @@ class FakeChain:
             number = self.head if tag == "latest" else self.finalized if tag in ("finalized", "safe") else int(tag, 16)
             found = None if number is None else self.blocks.get(number)
             return None if found is None else header_json(found)
+        if method in self.extra:
+            return self.extra[method](*parameters)
         assert method == "eth_getLogs", method
         [wanted] = parameters
         if "blockHash" in wanted:
             found = next((b for b in self.blocks.values() if to_hex(b.header.block.hash) == wanted["blockHash"]), None)
-            return {"code": -32000, "message": "unknown block"} if found is None else self.logs_json(found)
+            return {"code": -32000, "message": "unknown block"} if found is None else self._asked(wanted, [found])
         first, last = int(wanted["fromBlock"], 16), int(wanted["toBlock"], 16)
         if self.range_max is not None and last - first + 1 > self.range_max:
             return {"code": -32602, "message": f"ranges of more than {self.range_max} blocks are refused"}
-        return [log for n in range(first, last + 1) if n in self.blocks for log in self.logs_json(self.blocks[n])]
+        return self._asked(wanted, [self.blocks[n] for n in range(first, last + 1) if n in self.blocks])
+
+    def _asked(self, wanted: Json, blocks: list[Block]) -> list[Json]:
+        return [log for block in blocks for log in self.logs_json(block) if log["address"] in wanted["address"]]
 
     def logs_json(self, block: Block) -> list[Json]:
         """The block's logs as a node tells them."""
