@@ -1,6 +1,8 @@
-"""``deepnode devnet``: a chain of one's own with the reference contracts and people who use them."""
+"""``deepnode devnet``: a chain of one's own with the reference contracts and people who use them, faults included."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Final
@@ -13,6 +15,7 @@ from deepnode_cli.interruption import on_interrupt
 if TYPE_CHECKING:
     from deepnode_indexer.devnet.delivery import Sink
     from deepnode_indexer.devnet.economy import Economy
+    from deepnode_indexer.devnet.faults import FaultProxy
 
 STATES_KEPT: Final = 128
 """Twice as many blocks as lie between the head and the final ones, and little enough memory for a long life."""
@@ -37,12 +40,35 @@ def devnet(
         str | None,
         typer.Option("--task-events", help="Where signed task events go: an intake's URL or a JSON Lines file."),
     ] = None,
+    faults: Annotated[
+        str | None,
+        typer.Option(
+            "--faults",
+            help="Serve the node a second time, with faults: the name of a profile or its TOML file (docs/devnet.md).",
+            metavar="PROFILE",
+        ),
+    ] = None,
+    faults_port: Annotated[
+        int, typer.Option("--faults-port", help="Where the node with faults listens; 0 for any port.", min=0)
+    ] = settings.FAULTS_PORT,
+    before: Annotated[
+        str | None,
+        typer.Option("--before", help="Put the faults before this node and start none.", metavar="URL"),
+    ] = None,
 ) -> None:
     """Start an EVM node, deploy the contracts, and play a seeded economy on it until told to stop.
 
     Registrations, collateral, models, paid inference with signed task events, splits, slashes and reorgs. The manifest
-    in the output directory is all that an indexer needs.
+    in the output directory is all that an indexer needs. With --faults the node can be had a second time, behaving like
+    a bad provider; with --before too, any node can.
     """
+    if before is not None:
+        if faults is None:
+            raise typer.BadParameter("it needs --faults PROFILE, the faults to put before the node")
+        stopped = threading.Event()
+        with on_interrupt(stopped.set), _faults_before(before, faults, faults_port, seed):
+            stopped.wait()
+        return
     from deepnode_indexer.devnet.anvil import Anvil
     from deepnode_indexer.devnet.delivery import open_sink
     from deepnode_indexer.devnet.deployment import deploy
@@ -55,8 +81,24 @@ def devnet(
         typer.echo(f"node {node.url}, manifest {deployment.manifest}", err=True)
         economy = Economy(node.url, deployment, seed)
         rng = Random(seed)  # noqa: S311 (nothing is secret here, and the seed is what makes the chain repeatable)
-        _play(economy, sink, stopped, rng, warm_up, pace, blocks, reorg_every)
-        stopped.wait()
+        with _faults_before(node.url, faults, faults_port, seed):
+            _play(economy, sink, stopped, rng, warm_up, pace, blocks, reorg_every)
+            stopped.wait()
+
+
+@contextmanager
+def _faults_before(url: str, faults: str | None, port: int, seed: int) -> "Iterator[FaultProxy | None]":
+    """Serve the node with faults, if any are asked for; says where, and in the end what was dealt out."""
+    if faults is None:
+        yield None
+        return
+    from deepnode_indexer.devnet.faults import FaultProxy
+
+    with FaultProxy(url, faults, seed, port=port) as proxy:
+        typer.echo(f"node {proxy.where}, with faults {proxy.url} ({faults})", err=True)
+        yield proxy
+        dealt = ", ".join(f"{kind} {times}" for kind, times in proxy.dealt.most_common()) or "none"
+        typer.echo(f"{proxy.requests} requests, faults dealt: {dealt}", err=True)
 
 
 def _play(

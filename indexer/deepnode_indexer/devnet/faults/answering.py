@@ -83,9 +83,9 @@ class Answering:
 
     def answer(self, body: bytes) -> tuple[Answer, int]:
         """Return what the client gets, and how many calls its request held."""
-        request = read_request(body) if self._placed else None
-        if request is None:
-            return self._post(body), 1
+        request = read_request(body)
+        if request is None or not self._placed:
+            return self._post(body), 1 if request is None else len(request.calls)
         ended = self._before(request)
         return self._whole(request) if ended is None else ended, len(request.calls)
 

@@ -40,6 +40,9 @@ class FaultProxy:
     """A proxy before the node at ``target``. Use it as a context manager, or call ``start`` and ``stop``.
 
     May be asked and changed by several threads at once. Same seed, same profile, same questions: same faults.
+
+    Raises:
+        BadInput: the target is no URL of HTTP, or there is no such profile.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class FaultProxy:
     ) -> None:
         self.where = shown(target)
         """The node, without what may be a secret in its URL."""
+        if not target.startswith(("http://", "https://")):
+            raise BadInput(f"faults can be put before a node's http:// or https:// URL, and {self.where} is none")
         self._target = target
         self._port = port
         self._tally = Tally()

@@ -1,0 +1,210 @@
+"""The proxy before a real node: it is invisible without faults, deals each fault, repeats itself by its seed."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+import urllib3
+from websockets.sync.client import connect
+
+from deepnode_indexer.devnet.anvil import Anvil
+from deepnode_indexer.devnet.deployment import deploy
+from deepnode_indexer.devnet.economy import Economy
+from deepnode_indexer.devnet.faults import BUILT_IN, AlterLogs, Delay, FaultProxy, HideLogs, PortTaken, RateLimit, drawn
+from deepnode_indexer.devnet.json_rpc import JsonRpc, NodeUnreachableError
+from deepnode_ledger.errors import BadInput
+
+Json = Any
+Question = tuple[str, list[Json]]
+BLOCKS = 40
+
+
+@dataclass
+class Scene:
+    """A node with some history, a proxy before it, and questions whose true answers are known."""
+
+    node: Anvil
+    proxy: FaultProxy
+    through: JsonRpc
+    direct: JsonRpc
+
+    def questions(self) -> list[Question]:
+        head = self.direct.call("eth_getBlockByNumber", "latest", False)
+        return [
+            ("eth_getLogs", [{"fromBlock": hex(int(head["number"], 16) - 6), "toBlock": head["number"]}]),
+            ("eth_getLogs", [{"blockHash": head["hash"]}]),
+            ("eth_getBlockByNumber", [head["number"], False]),
+            ("eth_getBlockByNumber", ["finalized", False]),
+            ("eth_getBlockByHash", [head["hash"], True]),
+            ("eth_getBlockReceipts", [head["hash"]]),
+            ("eth_blockNumber", []),
+            ("eth_chainId", []),
+        ]
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anvil]:
+    """A node on which the economy has played."""
+    with Anvil.start() as node:
+        economy = Economy(node.url, deploy(node.url, tmp_path_factory.mktemp("faults")), 5)
+        for _ in range(BLOCKS):
+            economy.step()
+        yield node
+
+
+@pytest.fixture
+def scene(node: Anvil) -> Iterator[Scene]:
+    """The node with a proxy that is honest so far."""
+    with FaultProxy(node.url, seed=7) as proxy:
+        through, direct = JsonRpc(proxy.url), JsonRpc(node.url)
+        yield Scene(node, proxy, through, direct)
+        through.close()
+        direct.close()
+
+
+def test_without_faults_the_proxy_is_not_to_be_seen(scene: Scene) -> None:
+    """Asks alone and in a batch, errors included, and compares with the node's own answers."""
+    questions = [*scene.questions(), ("eth_noSuchMethod", [])]
+    for profile in ("honest", "silent"):
+        # The second one reads and writes every answer; with no chance to strike it changes none.
+        scene.proxy.set([msgspec.structs.replace(fault, chance=0.0) for fault in BUILT_IN[profile].faults])
+        for question in questions:
+            assert str(scene.through.attempt([question])) == str(scene.direct.attempt([question]))
+        assert str(scene.through.attempt(questions)) == str(scene.direct.attempt(questions))
+    assert scene.proxy.dealt == {}
+    assert (scene.proxy.requests, scene.proxy.calls) == (2 * len(questions) + 2, 4 * len(questions))
+
+
+def test_the_same_seed_deals_the_same_faults_to_many_threads(scene: Scene) -> None:
+    """Asks the same questions from one thread and from eight: what was dealt, and to what, must agree."""
+    questions: list[Question] = [("eth_getLogs", [{"fromBlock": hex(n), "toBlock": hex(n)}]) for n in range(1, BLOCKS)]
+    seen = []
+    for seed, threads in ((1, 1), (1, 8), (2, 1)):
+        scene.proxy.set([HideLogs(chance=0.3), AlterLogs(chance=0.3, when="always"), RateLimit(chance=0.2)], seed)
+        before = len(scene.proxy.recent)
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda question: _tried(scene.proxy.url, question), questions * 2))
+        seen.append(sorted((each.kind, each.subject) for each in scene.proxy.recent[before:]))
+    assert seen[0] == seen[1] != seen[2]
+
+
+def test_every_fault_passes_when_it_is_limited(scene: Scene) -> None:
+    """Draws twenty profiles, limits them, and asks until the answers are true, which they must become."""
+    questions = scene.questions()
+    truth = scene.direct.batch(questions)
+    for number in range(20):
+        profile = drawn(Random(number), lasting=number % 4 == 0).limited(2)
+        scene.proxy.set(profile, seed=number)
+        for _ in range(2 * len(profile.faults) + 1):
+            _tried(scene.proxy.url, *questions)
+        tries = 0
+        while _tried(scene.proxy.url, *questions) != truth:
+            tries += 1
+            assert tries < 200, f"{profile} still lies"
+
+
+def test_every_built_in_profile_can_be_dealt(scene: Scene) -> None:
+    """Asks through each profile; a chance of one for each of its faults must not bring down the proxy."""
+    questions = scene.questions()
+    for name, profile in BUILT_IN.items():
+        for fault in profile.faults:
+            if not isinstance(fault, Delay):
+                scene.proxy.set([msgspec.structs.replace(fault, chance=1.0)])
+                _tried(scene.proxy.url, *questions)
+        scene.proxy.set(name)
+        _tried(scene.proxy.url, *questions)
+    scene.proxy.set("honest")
+    assert scene.through.batch(questions) == scene.direct.batch(questions)
+
+
+def test_a_fault_may_be_limited_in_number(scene: Scene) -> None:
+    """Deals a fault that is sure to strike three times, then asks three times more."""
+    scene.proxy.set([HideLogs(times=3)])
+    question: Question = scene.questions()[1]
+    told = [scene.through.batch([question])[0] for _ in range(6)]
+    assert [bool(logs) for logs in told] == [False, False, False, True, True, True]
+    assert scene.proxy.dealt == {"hide-logs": 3}
+
+
+def test_the_profile_changes_over_http_while_it_runs(scene: Scene) -> None:
+    """Sets faults by JSON, by name and by TOML, reads them back, and is refused with the reason."""
+    control = scene.proxy.url + "/faults"
+
+    def post(body: bytes, kind: str = "application/json") -> Json:
+        answer = urllib3.request("POST", control, body=body, headers={"content-type": kind})
+        return answer.status, answer.json()
+
+    assert post(b'{"faults": [{"kind": "hide-logs", "blocks": [3]}], "seed": 9}')[1]["seed"] == 9
+    assert scene.proxy.profile.faults == (HideLogs(blocks=(3,)),)
+    assert post(b'{"profile": "flaky"}')[1]["profile"] == "flaky"
+    assert post(b'[[faults]]\nkind = "delay"\nseconds_max = 0.0', "application/toml")[0] == 200
+    assert scene.proxy.profile.faults == (Delay(seconds_max=0.0),)
+    for bad in (b'{"profile": "/etc/passwd"}', b'{"faults": [{"kind": "hide-logs", "chance": 2}]}', b"{"):
+        status, answer = post(bad)
+        assert status == 400
+        assert answer["error"]
+    scene.through.call("eth_chainId")
+    state = urllib3.request("GET", control).json()
+    assert (state["dealt"], state["requests"], state["target"]) == ({"delay": 1}, 1, scene.node.url)
+
+
+def test_a_websocket_passes_through(scene: Scene) -> None:
+    """Subscribes to new heads through the proxy and mines a block."""
+    scene.proxy.set("hostile")
+    with connect(scene.proxy.ws_url) as socket:
+        socket.send('{"jsonrpc":"2.0","id":1,"method":"eth_subscribe","params":["newHeads"]}')
+        assert "result" in msgspec.json.decode(socket.recv(timeout=5))
+        scene.node.mine()
+        assert "parentHash" in msgspec.json.decode(socket.recv(timeout=5))["params"]["result"]
+
+
+def test_a_node_that_is_away_is_a_bad_gateway() -> None:
+    """Puts the proxy before a port on which nobody listens: HTTP 502, without the key that the URL holds."""
+    with FaultProxy("http://127.0.0.1:9/v2/secret") as proxy:
+        answer = urllib3.request("POST", proxy.url, body=b'{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}')
+        assert answer.status == 502
+        assert b"secret" not in answer.data
+        assert "secret" not in str(proxy.state())
+
+
+def test_stopping_ends_every_connection(node: Anvil) -> None:
+    """Stops a proxy amid a long delay, with a connection that is kept alive: both end, and the port is free again."""
+    proxy = FaultProxy(node.url, [Delay(seconds_min=30, seconds_max=30)])
+    proxy.start()
+    url = proxy.url
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(_tried, url, ("eth_chainId", []))
+        while not proxy.dealt:
+            time.sleep(0.01)
+        started = time.monotonic()
+        proxy.stop()
+        proxy.stop()
+        waiting.result(5)
+    assert time.monotonic() - started < 5
+    with pytest.raises(NodeUnreachableError):
+        JsonRpc(url).call("eth_chainId")
+
+
+def test_a_taken_port_and_a_wrong_target_are_named(node: Anvil) -> None:
+    """Asks for the node's own port, and for a target that is no HTTP."""
+    port = int(node.url.rsplit(":", 1)[1])
+    with pytest.raises(PortTaken, match=str(port)):
+        FaultProxy(node.url, port=port).start()
+    with pytest.raises(BadInput, match="http"):
+        FaultProxy("ws://127.0.0.1:8545")
+
+
+def _tried(url: str, *questions: Question) -> Json:
+    """The answers, or nothing if there are none that make sense."""
+    rpc = JsonRpc(url)
+    try:
+        return rpc.batch(questions)
+    except Exception as error:  # noqa: BLE001 (the devnet's client trusts its node, and falls over lies in any way)
+        return type(error).__name__
+    finally:
+        rpc.close()
