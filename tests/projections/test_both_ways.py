@@ -161,6 +161,29 @@ def test_a_story_of_two_chains_with_factories(
     assert plain == by_columns
 
 
+@pytest.mark.parametrize("run_entries", [1, 2, 1000])
+def test_an_address_is_a_wallet_until_it_is_announced(made_by_factories: Manifest, run_entries: int) -> None:
+    """Pays an address before and behind the log that makes a contract of it, all in one run or each in its own."""
+    token, child = CHILDREN
+    blocks = [ref(number, "far") for number in range(70, 75)]
+    factory = made_by_factories.contracts[FAR]
+    paid = {"from": s.ANNA, "to": child, "value": 3}
+    logs = [
+        created(factory, token, blocks[0], 0),
+        said(token, TRANSFER, blocks[1], 0, **paid),
+        created(factory, child, blocks[2], 5),
+        said(token, TRANSFER, blocks[2], 4, **paid),
+        said(token, TRANSFER, blocks[3], 0, **paid),
+    ]
+    records: list[Record] = [(FAR_CHAIN, blocks[n], logs[m]) for n, m in ((0, 0), (1, 1), (2, 3), (2, 2), (3, 4))]
+    ways = [both(made_by_factories, records[:count], run_entries) for count in range(1, 6)]
+    assert all(plain == by_columns for plain, by_columns in ways)
+    takers = [way["posted"][-1][2] for way, _ in ways if way is not None and way["posted"]]
+    wallet, pocket = f"Wallet:0x{child.hex()}", f"FarToken.0x{child.hex()}:Unattributed:"
+    assert takers[0] == wallet
+    assert takers[-1].startswith(pocket.rstrip(":"))
+
+
 def test_a_page_holds_so_many_single_logs_at_most(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets a page take two single logs: a run of transfers and others is folded in parts, to the same end."""
     story = [s.transfer(s.NOBODY, s.ANNA, 9), s.deposited(s.NODE_1, 1), s.withdrawn(s.NODE_1, 1)] * 3
