@@ -80,6 +80,8 @@ class Anvil:
         accounts: int = 40,
         slots_in_an_epoch: int = 32,
         states_kept: int = STATES_KEPT,
+        hardfork: str = "cancun",
+        optimism: bool = False,
     ) -> Anvil:
         """Start a node and wait until it answers.
 
@@ -93,6 +95,8 @@ class Anvil:
             accounts: how many funded accounts the node signs for.
             slots_in_an_epoch: blocks between the head and ``safe``, and between ``safe`` and ``finalized``.
             states_kept: how many blocks back the chain can be read and reorganised.
+            hardfork: by whose rules blocks are made. From prague on, mining takes longer the longer the chain is.
+            optimism: whether the node knows what the OP stack adds, such as deposits.
 
         Raises:
             PortTakenError: `port` was given and is in use.
@@ -101,8 +105,7 @@ class Anvil:
         flags = [
             *("--no-mining", "--order", "fifo", "--base-fee", "0", "--gas-price", "0", "--disable-min-priority-fee"),
             *("--disable-pool-balance-checks", "--gas-limit", "3000000000", "--no-request-size-limit"),
-            # From prague on, mining a block takes longer the longer the chain is.
-            *("--hardfork", "cancun"),
+            *("--hardfork", hardfork, *(("--network", "optimism") if optimism else ())),
             *("--chain-id", str(chain_id), "--timestamp", str(timestamp), "--accounts", str(accounts)),
             *("--slots-in-an-epoch", str(slots_in_an_epoch)),
             # By itself anvil keeps ever fewer states in memory, ten in the end, and a reorg deeper than that puts the
