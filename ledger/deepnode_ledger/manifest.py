@@ -8,14 +8,11 @@ is said of "the chain" is said of it.
 """
 
 import hashlib
-import json
-import tomllib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Final
 
-import msgspec
 from eth_utils.crypto import keccak
 
 from deepnode_ledger import vocabulary
@@ -23,13 +20,23 @@ from deepnode_ledger.abi import EventAbi, Input, events_of
 from deepnode_ledger.contract import Contract, Creates, Events, Place
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES, WORD_BYTES, from_hex, to_hex
+from deepnode_ledger.manifest_file import (
+    MANIFEST_BYTES_MAX,
+    DeclaredAbi,
+    DeclaredContract,
+    DeclaredCreates,
+    ManifestFile,
+    parse_manifest,
+    read_json,
+)
 
 __all__ = ["FORMAT", "MANIFEST_BYTES_MAX", "ChainSpec", "Contract", "Manifest", "Producer", "load_manifest"]
 
 FORMAT: Final = 1
 """Version of the manifest's own format."""
 
-MANIFEST_BYTES_MAX: Final = 1024 * 1024
+GENERATIONS_MAX: Final = 8
+"""How deep factories may lie in factories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,67 +159,13 @@ def _described(declared: Contract | Creates, depth: int = 1) -> list[str]:
     return lines
 
 
-class _Chain(msgspec.Struct, forbid_unknown_fields=True):
-    id: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
-    genesis_hash: str
-
-
-_Name = Annotated[str, msgspec.Meta(pattern="^[A-Za-z][A-Za-z0-9_]{0,63}\\Z")]
-_Block = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-
-
-class _Abi(msgspec.Struct, forbid_unknown_fields=True):
-    from_block: _Block
-    abi: str
-
-
-class _Creates(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    event: str
-    argument: str
-    name: _Name
-    kind: str
-    abi: str | Annotated[list[_Abi], msgspec.Meta(min_length=1, max_length=1_000)]
-    symbol: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,32}\\Z")] | None = None
-    decimals: Annotated[int, msgspec.Meta(ge=0, le=38)] | None = None
-    asset: str | None = None
-    creates: Annotated[list["_Creates"], msgspec.Meta(max_length=100)] = []
-
-
-class _Contract(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    name: _Name
-    kind: str
-    address: str
-    start_block: _Block
-    abi: str | Annotated[list[_Abi], msgspec.Meta(min_length=1, max_length=1_000)]
-    chain: int | None = None
-    symbol: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,32}\\Z")] | None = None
-    decimals: Annotated[int, msgspec.Meta(ge=0, le=38)] | None = None
-    asset: str | None = None
-    creates: Annotated[list[_Creates], msgspec.Meta(max_length=100)] = []
-
-
-class _Producer(msgspec.Struct, forbid_unknown_fields=True):
-    id: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,256}\\Z")]
-    key: str
-
-
-class _File(msgspec.Struct, forbid_unknown_fields=True):
-    format: int
-    name: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,64}\\Z")]
-    version: Annotated[int, msgspec.Meta(ge=1)]
-    chain: _Chain
-    contracts: Annotated[list[_Contract], msgspec.Meta(min_length=1, max_length=10_000)]
-    producers: Annotated[list[_Producer], msgspec.Meta(max_length=10_000)] = []
-    chains: Annotated[list[_Chain], msgspec.Meta(max_length=1_000)] = []
-
-
 def load_manifest(path: Path) -> Manifest:
     """Read a manifest and the ABI files that it names (relative to itself).
 
     Raises:
         BadInput: a file is missing or malformed, or a value breaks a rule; the message names file, place and rule.
     """
-    parsed = _parse(path)
+    parsed = parse_manifest(path)
     if parsed.format != FORMAT:
         raise BadInput(f"{path}: format must be {FORMAT}, not {parsed.format}")
     home, *others = _chains(path, parsed)
@@ -239,16 +192,7 @@ def load_manifest(path: Path) -> Manifest:
     return Manifest(parsed.name, parsed.version, home.id, home.genesis_hash, contracts, producers, beside)
 
 
-def _parse(path: Path) -> _File:
-    try:
-        return msgspec.convert(tomllib.loads(_read(path)), _File)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadInput(f"{path} is not TOML: {error}") from error
-    except msgspec.ValidationError as error:
-        raise BadInput(f"{path}: {error}") from error
-
-
-def _chains(path: Path, parsed: _File) -> list[ChainSpec]:
+def _chains(path: Path, parsed: ManifestFile) -> list[ChainSpec]:
     chains: dict[int, ChainSpec] = {}
     for number, declared in enumerate([parsed.chain, *parsed.chains]):
         if declared.id in chains:
@@ -269,7 +213,7 @@ def _check_chains(path: Path, chains: Sequence[ChainSpec], contracts: Iterable[C
             raise BadInput(f"{path}: chain {chain.id} has no contract")
 
 
-def _contract(path: Path, declared: _Contract, home: int) -> Contract:
+def _contract(path: Path, declared: DeclaredContract, home: int) -> Contract:
     where = f"{path}: contract {declared.name}"
     events, abis = _meaning(path, where, declared)
     first = 0 if isinstance(declared.abi, str) else declared.abi[0].from_block
@@ -291,9 +235,16 @@ def _contract(path: Path, declared: _Contract, home: int) -> Contract:
 
 
 def _creates(
-    path: Path, factory: str, declared: _Creates, of_factory: Events, versions: Sequence[tuple[int, Events]]
+    path: Path,
+    factory: str,
+    declared: DeclaredCreates,
+    of_factory: Events,
+    versions: Sequence[tuple[int, Events]],
+    generation: int = 1,
 ) -> Creates:
     where = f"{factory}: creates {declared.name}"
+    if generation > GENERATIONS_MAX:
+        raise BadInput(f"{where}: factories lie in factories more than {GENERATIONS_MAX} deep")
     every = [each for _, each in versions] or [of_factory]
     meant = [
         (key, event) for each in every for key, event in each.items() if declared.event in (event.name, event.signature)
@@ -307,19 +258,21 @@ def _creates(
         if Input(declared.argument, "address", indexed=True) not in [replace(i, indexed=True) for i in event.inputs]:
             raise BadInput(f"{where}: {vocabulary.describe(event)} has no address named {declared.argument!r}")
     events, abis = _meaning(path, where, declared)
-    nested = tuple(_creates(path, where, made, events, abis) for made in declared.creates)
+    nested = tuple(_creates(path, where, made, events, abis, generation + 1) for made in declared.creates)
     keys = frozenset(key for key, _ in meant)
     shared = (declared.symbol, declared.decimals, declared.asset)
     return Creates(signatures[0], keys, declared.argument, declared.name, declared.kind, events, *shared, abis, nested)
 
 
-def _meaning(path: Path, where: str, declared: _Contract | _Creates) -> tuple[Events, tuple[tuple[int, Events], ...]]:
+def _meaning(
+    path: Path, where: str, declared: DeclaredContract | DeclaredCreates
+) -> tuple[Events, tuple[tuple[int, Events], ...]]:
     """Read what the logs of a contract mean: all events of its ABI, and the ABI's versions if there are several."""
     if declared.kind not in vocabulary.KINDS:
         raise BadInput(f"{where}: kind must be one of {', '.join(vocabulary.KINDS)}, not {declared.kind!r}")
     if declared.kind == "Token" and (declared.symbol is None or declared.decimals is None):
         raise BadInput(f"{where}: a Token needs symbol and decimals")
-    listed = [_Abi(0, declared.abi)] if isinstance(declared.abi, str) else declared.abi
+    listed = [DeclaredAbi(0, declared.abi)] if isinstance(declared.abi, str) else declared.abi
     versions: list[tuple[int, Events]] = []
     for version in listed:
         if versions and version.from_block <= versions[-1][0]:
@@ -327,7 +280,7 @@ def _meaning(path: Path, where: str, declared: _Contract | _Creates) -> tuple[Ev
                 f"{where}: the ABI from block {version.from_block} stands behind that from {versions[-1][0]}"
             )
         abi_path = path.parent / version.abi
-        versions.append((version.from_block, events_of(_json(abi_path), what=str(abi_path))))
+        versions.append((version.from_block, events_of(read_json(abi_path), what=str(abi_path))))
     newest = versions[-1][1]
     # An older version may lack an event: it could not be emitted then.
     for event in vocabulary.KINDS[declared.kind]:
@@ -355,21 +308,3 @@ def _check_assets(path: Path, declared: Contract | Creates, tokens: Collection[s
         raise BadInput(f"{path}: {declared.name} needs asset = the name of a Token contract, not {declared.asset!r}")
     for made in declared.creates:
         _check_assets(path, made, tokens)
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(_read(path))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise BadInput(f"{path} is not JSON: {error}") from error
-
-
-def _read(path: Path) -> str:
-    try:
-        if path.stat().st_size > MANIFEST_BYTES_MAX:
-            raise BadInput(f"{path} is larger than {MANIFEST_BYTES_MAX} bytes")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path} is not UTF-8 text: {error}") from error

@@ -158,6 +158,21 @@ def test_tuples_are_written_by_their_components() -> None:
     assert event.signature == "E((uint8,(bytes32))[2][])"
 
 
+def test_arguments_without_a_name_are_told_by_their_number() -> None:
+    """Reads an event of two unnamed arguments around a named one, and refuses one with a name twice."""
+
+    def declared(*names: str) -> list[Any]:
+        return [
+            {"type": "event", "name": "E", "inputs": [{"name": n, "type": "uint8", "indexed": False} for n in names]}
+        ]
+
+    [event] = events_of(declared("", "x", ""), what="abi.json").values()
+    assert event.decode([event.topic0], b"".join(n.to_bytes(32) for n in (1, 2, 3))) == {"arg0": 1, "x": 2, "arg2": 3}
+    for names in (("x", "x"), ("", "arg0")):
+        with pytest.raises(BadInput, match=r"abi\.json has the event E with two arguments of one name"):
+            events_of(declared(*names), what="abi.json")
+
+
 @pytest.mark.parametrize(
     "abi",
     [
@@ -178,6 +193,14 @@ def test_what_is_no_abi_is_refused_by_name(abi: object) -> None:
     """Offers other JSON, and events that lack a name, arguments, a type or whether they are indexed."""
     with pytest.raises(BadInput, match=r"abi\.json"):
         events_of(abi, what="abi.json")
+
+
+def test_an_array_that_no_log_can_hold_is_refused_when_the_abi_is_read() -> None:
+    """Declares arrays of more words than a log's data may have, one of them as an array of arrays."""
+    for abi_type in ("uint8[99999999999]", "uint8[1000][1000]", "uint8[131073][]"):
+        inputs = [{"name": "a", "type": abi_type, "indexed": False}]
+        with pytest.raises(BadInput, match="which no log can hold"):
+            events_of([{"type": "event", "name": "E", "inputs": inputs}], what="abi.json")
 
 
 @pytest.mark.parametrize("abi_type", ["uint257", "money", "uint256[", ""])

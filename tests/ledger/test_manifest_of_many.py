@@ -98,6 +98,22 @@ def test_a_broken_rule_of_chains_versions_and_factories_is_named(
     assert str(tmp_path) in str(refused.value)
 
 
+def test_factories_in_factories_have_an_end(tmp_path: Path) -> None:
+    """Nests eight generations, then nine."""
+
+    def nested(generations: int) -> str:
+        text = TEXT.partition("[[contracts.creates]]")[0].replace("[[chains]]", "# [[chains]]").replace("id = 10", "#")
+        text = text.replace(f'genesis_hash = "{to_hex(FAR_GENESIS)}"', "")
+        for generation in range(1, generations + 1):
+            text += f'[[contracts{".creates" * generation}]]\nevent = "Created"\nargument = "round"\n'
+            text += f'name = "G{generation}"\nkind = "Other"\nabi = "Factory.json"\n'
+        return text
+
+    assert load_manifest(write_factories(tmp_path, nested(8))).contracts[FACTORY].creates[0].creates[0].name == "G2"
+    with pytest.raises(BadInput, match="creates G9: factories lie in factories more than 8 deep"):
+        load_manifest(write_factories(tmp_path, nested(9)))
+
+
 def test_an_event_that_could_be_two_is_named_by_its_signature(tmp_path: Path) -> None:
     """Gives the factory a second Created: the name alone is refused, the signature is not."""
     path = write_factories(tmp_path)
