@@ -9,6 +9,9 @@ import pytest
 from deepnode_indexer.devnet.anvil import Anvil
 from deepnode_indexer.devnet.deployment import deploy
 from deepnode_indexer.devnet.economy import Economy
+from deepnode_indexer.devnet.faults import FaultProxy
+from deepnode_indexer.devnet.json_rpc import JsonRpc
+from tests.indexer.devnet.faulty_node import Played, Scene
 from tests.indexer.devnet.reading import Devnet
 
 MakeDevnet = Callable[[int], Devnet]
@@ -40,3 +43,26 @@ def old_devnet(make_devnet: MakeDevnet) -> Devnet:
     devnet.economy.reorg(40)
     devnet.play(80)
     return devnet
+
+
+@pytest.fixture(scope="session")
+def played_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """A node on which the economy has played for a while."""
+    with Anvil.start(slots_in_an_epoch=8) as node:
+        economy = Economy(node.url, deploy(node.url, tmp_path_factory.mktemp("faults")), 5)
+        for _ in range(40):
+            economy.step()
+        yield Played(node, economy)
+
+
+@pytest.fixture
+def scene(played_node: Played) -> Iterator[Scene]:
+    """That node with a proxy before it, which is honest so far."""
+    with FaultProxy(played_node.node.url, seed=7) as proxy:
+        through, direct = JsonRpc(proxy.url), JsonRpc(played_node.node.url)
+        # Whatever the test before did: the newest block has something to lie about.
+        while len(direct.call("eth_getLogs", {})) < 4:
+            played_node.economy.step()
+        yield Scene(played_node.node, played_node.economy, proxy, through, direct)
+        through.close()
+        direct.close()

@@ -1,70 +1,20 @@
 """The proxy before a real node: it is invisible without faults, deals each fault, repeats itself by its seed."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 import msgspec
 import pytest
 import urllib3
 from websockets.sync.client import connect
 
-from deepnode_indexer.devnet.anvil import Anvil
-from deepnode_indexer.devnet.deployment import deploy
-from deepnode_indexer.devnet.economy import Economy
 from deepnode_indexer.devnet.faults import BUILT_IN, AlterLogs, Delay, FaultProxy, HideLogs, PortTaken, RateLimit, drawn
 from deepnode_indexer.devnet.json_rpc import JsonRpc, NodeUnreachableError
 from deepnode_ledger.errors import BadInput
+from tests.indexer.devnet.faulty_node import Json, Played, Question, Scene, tried
 
-Json = Any
-Question = tuple[str, list[Json]]
-BLOCKS = 40
-
-
-@dataclass
-class Scene:
-    """A node with some history, a proxy before it, and questions whose true answers are known."""
-
-    node: Anvil
-    proxy: FaultProxy
-    through: JsonRpc
-    direct: JsonRpc
-
-    def questions(self) -> list[Question]:
-        head = self.direct.call("eth_getBlockByNumber", "latest", False)
-        return [
-            ("eth_getLogs", [{"fromBlock": hex(int(head["number"], 16) - 6), "toBlock": head["number"]}]),
-            ("eth_getLogs", [{"blockHash": head["hash"]}]),
-            ("eth_getBlockByNumber", [head["number"], False]),
-            ("eth_getBlockByNumber", ["finalized", False]),
-            ("eth_getBlockByHash", [head["hash"], True]),
-            ("eth_getBlockReceipts", [head["hash"]]),
-            ("eth_blockNumber", []),
-            ("eth_chainId", []),
-        ]
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anvil]:
-    """A node on which the economy has played."""
-    with Anvil.start() as node:
-        economy = Economy(node.url, deploy(node.url, tmp_path_factory.mktemp("faults")), 5)
-        for _ in range(BLOCKS):
-            economy.step()
-        yield node
-
-
-@pytest.fixture
-def scene(node: Anvil) -> Iterator[Scene]:
-    """The node with a proxy that is honest so far."""
-    with FaultProxy(node.url, seed=7) as proxy:
-        through, direct = JsonRpc(proxy.url), JsonRpc(node.url)
-        yield Scene(node, proxy, through, direct)
-        through.close()
-        direct.close()
+BLOCKS = 30
 
 
 def test_without_faults_the_proxy_is_not_to_be_seen(scene: Scene) -> None:
@@ -88,7 +38,7 @@ def test_the_same_seed_deals_the_same_faults_to_many_threads(scene: Scene) -> No
         scene.proxy.set([HideLogs(chance=0.3), AlterLogs(chance=0.3, when="always"), RateLimit(chance=0.2)], seed)
         before = len(scene.proxy.recent)
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda question: _tried(scene.proxy.url, question), questions * 2))
+            list(pool.map(lambda question: tried(scene.proxy.url, question), questions * 2))
         seen.append(sorted((each.kind, each.subject) for each in scene.proxy.recent[before:]))
     assert seen[0] == seen[1] != seen[2]
 
@@ -101,9 +51,9 @@ def test_every_fault_passes_when_it_is_limited(scene: Scene) -> None:
         profile = drawn(Random(number), lasting=number % 4 == 0).limited(2)
         scene.proxy.set(profile, seed=number)
         for _ in range(2 * len(profile.faults) + 1):
-            _tried(scene.proxy.url, *questions)
+            tried(scene.proxy.url, *questions)
         tries = 0
-        while _tried(scene.proxy.url, *questions) != truth:
+        while tried(scene.proxy.url, *questions) != truth:
             tries += 1
             assert tries < 200, f"{profile} still lies"
 
@@ -115,9 +65,9 @@ def test_every_built_in_profile_can_be_dealt(scene: Scene) -> None:
         for fault in profile.faults:
             if not isinstance(fault, Delay):
                 scene.proxy.set([msgspec.structs.replace(fault, chance=1.0)])
-                _tried(scene.proxy.url, *questions)
+                tried(scene.proxy.url, *questions)
         scene.proxy.set(name)
-        _tried(scene.proxy.url, *questions)
+        tried(scene.proxy.url, *questions)
     scene.proxy.set("honest")
     assert scene.through.batch(questions) == scene.direct.batch(questions)
 
@@ -140,10 +90,10 @@ def test_the_profile_changes_over_http_while_it_runs(scene: Scene) -> None:
         return answer.status, answer.json()
 
     assert post(b'{"faults": [{"kind": "hide-logs", "blocks": [3]}], "seed": 9}')[1]["seed"] == 9
-    assert scene.proxy.profile.faults == (HideLogs(blocks=(3,)),)
+    assert list(scene.proxy.profile.faults) == [HideLogs(blocks=(3,))]
     assert post(b'{"profile": "flaky"}')[1]["profile"] == "flaky"
     assert post(b'[[faults]]\nkind = "delay"\nseconds_max = 0.0', "application/toml")[0] == 200
-    assert scene.proxy.profile.faults == (Delay(seconds_max=0.0),)
+    assert list(scene.proxy.profile.faults) == [Delay(seconds_max=0.0)]
     for bad in (b'{"profile": "/etc/passwd"}', b'{"faults": [{"kind": "hide-logs", "chance": 2}]}', b"{"):
         status, answer = post(bad)
         assert status == 400
@@ -172,13 +122,13 @@ def test_a_node_that_is_away_is_a_bad_gateway() -> None:
         assert "secret" not in str(proxy.state())
 
 
-def test_stopping_ends_every_connection(node: Anvil) -> None:
+def test_stopping_ends_every_connection(played_node: Played) -> None:
     """Stops a proxy amid a long delay, with a connection that is kept alive: both end, and the port is free again."""
-    proxy = FaultProxy(node.url, [Delay(seconds_min=30, seconds_max=30)])
+    proxy = FaultProxy(played_node.node.url, [Delay(seconds_min=30, seconds_max=30)])
     proxy.start()
     url = proxy.url
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(_tried, url, ("eth_chainId", []))
+        waiting = pool.submit(tried, url, ("eth_chainId", []))
         while not proxy.dealt:
             time.sleep(0.01)
         started = time.monotonic()
@@ -190,21 +140,10 @@ def test_stopping_ends_every_connection(node: Anvil) -> None:
         JsonRpc(url).call("eth_chainId")
 
 
-def test_a_taken_port_and_a_wrong_target_are_named(node: Anvil) -> None:
+def test_a_taken_port_and_a_wrong_target_are_named(played_node: Played) -> None:
     """Asks for the node's own port, and for a target that is no HTTP."""
-    port = int(node.url.rsplit(":", 1)[1])
+    port = int(played_node.node.url.rsplit(":", 1)[1])
     with pytest.raises(PortTaken, match=str(port)):
-        FaultProxy(node.url, port=port).start()
+        FaultProxy(played_node.node.url, port=port).start()
     with pytest.raises(BadInput, match="http"):
         FaultProxy("ws://127.0.0.1:8545")
-
-
-def _tried(url: str, *questions: Question) -> Json:
-    """The answers, or nothing if there are none that make sense."""
-    rpc = JsonRpc(url)
-    try:
-        return rpc.batch(questions)
-    except Exception as error:  # noqa: BLE001 (the devnet's client trusts its node, and falls over lies in any way)
-        return type(error).__name__
-    finally:
-        rpc.close()
