@@ -15,17 +15,20 @@ def octets(source: Mapping[str, Any], name: str, length_bytes: int | None = None
     Raises:
         BadAnswer: it is missing, no ``0x`` and pairs of digits, or of another length.
     """
-    text = source.get(name)
-    if type(text) is not str or text[:2] != "0x":
-        raise BadAnswer(f"{name} is {text!r:.80}, not 0x and hexadecimal digits")
+    return octets_of(source.get(name), name, length_bytes)
+
+
+def octets_of(text: Any, name: str, length_bytes: int | None = None) -> bytes:
+    """Read a value of bytes, as ``octets`` does; ``name`` is what the refusal calls it."""
     try:
         value = bytes.fromhex(text[2:])
-    except ValueError as error:
-        raise BadAnswer(f"{name} is {text!r:.80}, not 0x and pairs of hexadecimal digits") from error
-    # bytes.fromhex skips white space, so that the number of digits has to be counted.
-    if 2 + 2 * len(value) != len(text) or (length_bytes is not None and len(value) != length_bytes):
-        raise BadAnswer(f"{name} is {text!r:.80} of {len(value)} bytes, not of {length_bytes}")
-    return value
+        # bytes.fromhex skips white space, so that the number of digits has to be counted.
+        if text[:2] == "0x" and len(text) == 2 + 2 * len(value) and length_bytes in (None, len(value)):
+            return value
+    except (TypeError, ValueError, KeyError):
+        pass
+    wanted = "pairs of hexadecimal digits" if length_bytes is None else f"{2 * length_bytes} hexadecimal digits"
+    raise BadAnswer(f"{name} is {text!r:.80}, not 0x and {wanted}")
 
 
 def number(source: Mapping[str, Any], name: str) -> int:
