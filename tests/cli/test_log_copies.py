@@ -62,7 +62,10 @@ def test_a_log_goes_into_files_and_back(log: Log, postgres_url: str, tmp_path: P
     with fresh_database(postgres_url) as copy:
         text = deepnode("restore", tmp_path, "--database", copy, "--block", 8)
         assert text.exit_code == 0
-        assert "restored 12 entries in 1 batches and 0 pending up to block 8\nsize 12, root 0x" in text.stdout
+        assert (
+            "restored 12 entries in 1 batches and 0 pending, up to block 8 of chain 8453\nsize 12, root 0x"
+            in text.stdout
+        )
         assert "a checkpoint of size 100 was signed later" in text.stderr
         assert answer("fsck", "--database", copy)["entries"] == 12
 

@@ -292,7 +292,7 @@ def test_two_batches_are_swapped(signed: Log) -> None:
         ("DELETE FROM log.chain", "log.chain 8453"),
         ("UPDATE log.chain SET chain_id = 1", "log.chain 8453"),
         ("UPDATE log.header SET chain_id = 1 WHERE number = 23", "log.header chain 1"),
-        ("UPDATE log.reorg SET chain_id = 1", "log.reorg number 1: chain_id"),
+        ("UPDATE log.reorg SET chain_id = 1", "log.reorg chain 1"),
         ("UPDATE log.chain SET tip_hash = sha256('')", "log.chain 8453: tip_hash"),
         ("UPDATE log.chain SET tip_time = NULL", "log.chain 8453: tip_time"),
         ("UPDATE log.chain SET finalized_hash = sha256('')", "log.chain 8453: finalized_hash"),

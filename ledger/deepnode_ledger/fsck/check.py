@@ -75,7 +75,7 @@ def _check(
     progress: Progress | None,
 ) -> Iterator[Difference]:
     check_version(connection)
-    of_tree, of_segments, of_entries, of_keys, of_standing, of_tail = (Findings() for _ in range(6))
+    of_tree, of_segments, of_entries, of_keys, of_chains, of_standing, of_tail = (Findings() for _ in range(7))
     if published is not None:
         published.look_up(connection)
     stored = StoredBatches(connection)
@@ -100,6 +100,7 @@ def _check(
         segments.finish()
         sealings.finish(stored.number)
         tail = Tail(connection, of_tail, of_entries, stored.order, sealings.newest)
+        check_chain_ids(connection, of_chains, stored.order.blocks)
         tail.check_chains()
         for page in tail.entries():
             report.pending += page.num_rows
@@ -116,10 +117,9 @@ def _check(
             batches=stored.number,
         )
         check_coverage(connection, of_standing)
-        check_chain_ids(connection, of_standing)
         if published is not None:
             published.finish(tree.edge)
-    for findings in (of_tree, of_segments, of_entries, of_keys, of_standing, of_tail):
+    for findings in (of_tree, of_segments, of_entries, of_keys, of_chains, of_standing, of_tail):
         yield from findings.kept
 
 

@@ -84,19 +84,18 @@ class Sealings:
         for row in self._stored:
             self._findings.note(f"log.sealing number {row[0]}: batches", f"{last_batch} at most, upwards", row[2])
             self._take_blocks(row[0])
-        self._skip_blocks(2**62)
         last = 0 if self._before is None else self._before[0]
         if last_batch and not last:
             self._findings.note("log.sealing number 1", f"a row: {last_batch} batches are sealed", "none")
-            return
         for chain_id, (number, _, _) in sorted(self._last_blocks.items()):
             sealed = self.newest.get(chain_id)
-            if sealed is None or number > sealed.number:
+            if last and (sealed is None or number > sealed.number):
                 self._findings.note(
                     f"log.sealing number {last + 1}",
                     f"a row that covers block {number} of chain {chain_id}, up to which the batches go",
                     "none",
                 )
+        self._skip_blocks(2**62)
 
     def _compare(self, batches: int) -> None:
         while self._stored.next is not None and self._stored.next[2] <= batches:
@@ -104,8 +103,9 @@ class Sealings:
             where = f"log.sealing number {number}"
             self._report.sealings += 1
             before, self._before = self._before, (number, position)
+            follows = self._findings.compare(f"{where}: number", 1 if before is None else before[0] + 1, number)
             blocks = self._take_blocks(number)
-            if not self._findings.compare(f"{where}: number", 1 if before is None else before[0] + 1, number):
+            if not follows:
                 self.newest = blocks
                 continue
             self._findings.compare(f"{where}: batches", batches, at_batch)
