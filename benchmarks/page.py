@@ -11,11 +11,23 @@ PAGE: Final = Path(__file__).parents[1] / "docs" / "performance.md"
 INTRODUCTION: Final = """\
 # Performance
 
-Measured by `make bench-log`, ours and the peer in turn in one run; each figure is a median. This page is made from
-`benchmarks/out/`, which the command writes; figures of another machine differ, ratios less so.
+Each section is measured by a command of its own, ours and the peer in turn in one run; each figure is a median. This
+page is made from `benchmarks/out/`, which the commands write; figures of another machine differ, ratios less so.
 """
 
-TITLES: Final = {"log": "The log"}
+TITLES: Final = {"log": "The log", "ingest": "From the chain to the books"}
+
+NOTES: Final = {
+    "ingest": """\
+Transfers of one token on one anvil node, everybody on the same PostgreSQL, from an empty database and the start of the
+processes to the last transfer in the books; then every account's balance is compared with the contract's rule. The work
+is the same for everybody: a row for each transfer, and both balances (ours: an entry and its two postings). The peers'
+configurations are in `benchmarks/peers/`. The bound is the same logs fetched and thrown away. CPU time is of whole
+process trees; peak memory is what each process held at most, added up. Tail: 200 transfers every two seconds, from the
+block to its last transfer's row.
+""",
+}
+"""What a section's figures mean."""
 
 
 def page() -> str:
@@ -24,12 +36,14 @@ def page() -> str:
     for name, title in TITLES.items():
         path = OUT / f"{name}.json"
         if path.exists():
-            parts.append(_section(title, json.loads(path.read_text(encoding="utf-8"))))
+            parts.append(_section(name, title, json.loads(path.read_text(encoding="utf-8"))))
     return "\n".join(parts)
 
 
-def _section(title: str, results: list[dict[str, Any]]) -> str:
-    lines = [f"## {title}", "", f"On {results[0]['machine']}.", ""]
+def _section(name: str, title: str, results: list[dict[str, Any]]) -> str:
+    lines = [f"## {title}", "", f"`make bench-{name}`, on {results[0]['machine']}.", ""]
+    if name in NOTES:
+        lines += [NOTES[name]]
     lines += ["| case | ours | peer | | ratio | bound | goal |", "|---|---:|---:|---|---:|---:|---|"]
     for each in results:
         bound = "" if each["bound"] is None else figure(each["bound"])

@@ -22,7 +22,7 @@ class Result:
     """One case: ours beside a named peer in the same run; figures are medians of ``runs`` runs.
 
     ``bound`` is the figure of the fastest thing that the machine could do instead (None where there is none), ``ratio``
-    is ours to the peer's. More is better in every unit but bytes, where ``goal`` says what is aimed at.
+    is ours to the peer's. More is better in rates; of bytes, memory and time less is.
     """
 
     case: str
@@ -53,8 +53,8 @@ def medians(measures: dict[str, Callable[[], float]], runs: int = RUNS) -> dict[
     return {name: statistics.median(values) for name, values in found.items()}
 
 
-def publish(name: str, results: Sequence[Result]) -> None:
-    """Print the table and write ``benchmarks/out/NAME.json``."""
+def publish(name: str, results: Sequence[Result], *, write: bool = True) -> None:
+    """Print the table and write ``benchmarks/out/NAME.json``, unless told not to."""
     table = Table(title=f"{name}, on {machine()}", title_justify="left")
     for heading in ("case", "ours", "peer", "", "ratio", "bound", "of the bound", "goal"):
         table.add_column(heading, justify="left" if heading in ("case", "", "goal") else "right")
@@ -64,6 +64,8 @@ def publish(name: str, results: Sequence[Result]) -> None:
         ours, peer = f"{figure(each.ours)} {each.unit}", figure(each.peer)
         table.add_row(each.case, ours, peer, each.peer_name, f"{each.ratio:.1f}", bound, of_bound, each.goal)
     Console(width=160).print(table)
+    if not write:
+        return
     OUT.mkdir(exist_ok=True)
     rows = [asdict(each) for each in results]
     (OUT / f"{name}.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
