@@ -73,9 +73,7 @@ def encoded(one: _Receipt) -> bytes:
     Raises:
         BadAnswer: a field is missing or malformed, or the type is no number that a receipt can have.
     """
-    kind = 0 if one.get("type") is None else field.number(one, "type")
-    if kind > TYPE_MAX:
-        raise BadAnswer(f"a receipt has the type {kind:#x}")
+    kind = _type(one)
     parts = [
         # Nodes that send a root with every receipt send an empty one since Byzantium.
         rlp_item.quantity(field.number(one, "status"))
@@ -161,8 +159,18 @@ def _reason(receipts: Sequence[_Receipt], against: VerifiedHeader) -> str:
     gas = field.number(receipts[-1], "cumulativeGasUsed") if receipts else 0
     if gas != against.gas_used:
         return f": they end at {gas} gas, the block at {against.gas_used}"
-    unversioned = [one for one in receipts if one.get("type") == "0x7e" and one.get("depositReceiptVersion") is None]
-    return ": it may be that the node leaves out depositReceiptVersion" if unversioned else ""
+    if any(_type(one) == DEPOSIT and one.get("depositReceiptVersion") is None for one in receipts):
+        return ": it may be that the node leaves out depositReceiptVersion"
+    return ""
+
+
+def _type(one: _Receipt) -> int:
+    if not isinstance(one, Mapping):
+        raise BadAnswer(f"a receipt is {one!r:.80}, not an object")
+    kind = 0 if one.get("type") is None else field.number(one, "type")
+    if kind > TYPE_MAX:
+        raise BadAnswer(f"a receipt has the type {kind:#x}")
+    return kind
 
 
 def _bloom_of_logs(one: _Receipt) -> bytes:

@@ -154,3 +154,10 @@ def test_a_malformed_receipt_is_the_node_s_fault(change: Json) -> None:
     receipts[0].update(change)
     with pytest.raises(BadAnswer):
         receipt.check(receipts, LONDON.verified())
+
+
+@pytest.mark.parametrize("answer", [[None], ["0x"], [[]]])
+def test_what_is_no_receipt_at_all_is_the_node_s_fault(answer: list[Any]) -> None:
+    """Answers with a list of something else."""
+    with pytest.raises(BadAnswer, match="a receipt is"):
+        receipt.check(answer, LONDON.verified())
