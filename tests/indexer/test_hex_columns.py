@@ -40,6 +40,9 @@ def test_words_are_read_as_one_by_one(texts: list[str]) -> None:
 @example(["0x10x2"])
 @example(["0x0", "x1"])
 @example(["0x", "0x", "0x00"])
+@example(["0x", "0x"])
+@example(["0x0"])
+@example([""])
 def test_data_is_read_as_one_by_one(texts: list[str]) -> None:
     """Reads columns of data of any length, empty ones and ones with another prefix inside among them."""
     expected = one_by_one(texts, None)
