@@ -224,7 +224,7 @@ def test_requests_fail_with_a_gateways_page(scene: Scene) -> None:
 
 def test_ids_are_wrong_in_five_ways(scene: Scene) -> None:
     """Asks two calls in a batch and reads the ids that come back."""
-    calls = [{"jsonrpc": "2.0", "id": id_, "method": "eth_chainId", "params": []} for id_ in (1, 2)]
+    calls: Json = [{"jsonrpc": "2.0", "id": id_, "method": "eth_chainId", "params": []} for id_ in (1, 2)]
     told = {}
     for ids in ("shifted", "swapped", "missing", "null", "doubled"):
         scene.proxy.set([msgspec.convert({"kind": "wrong-ids", "ids": ids}, WrongIds)])
