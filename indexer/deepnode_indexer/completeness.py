@@ -26,6 +26,7 @@ from deepnode_ledger.batch import from_rows, row_of
 from deepnode_ledger.batch_versions import SCHEMA
 from deepnode_ledger.errors import TryAgain
 from deepnode_ledger.evidence import Evidence, EvidenceKind
+from deepnode_ledger.record import Header
 
 SUSPECTS_MAX: Final = 64
 """Blocks of a range whose receipts are asked for because their blooms speak of logs that did not come."""
@@ -99,6 +100,19 @@ class Examiner:
             reason = f"one provider alone, and it has no receipts ({missing})"
             return self.providers.call(lambda provider: self._agreed(provider, first, last, addresses, reason))
 
+    def headers(self, provider: Provider, numbers: Sequence[int]) -> list[Header]:
+        """Ask for the headers of young blocks, whose hashes are recomputed unless only ends are looked at.
+
+        Raises:
+            TryAgain: the provider lacks a block, or a header is not that of its hash.
+        """
+        if self._level is not Level.ENDS:
+            return [header.verified(raw).header for raw in provider.raw_headers(numbers)]
+        found = [each for each in provider.headers(numbers) if each is not None]
+        if len(found) != len(numbers):
+            raise BadAnswer(f"{provider.where}: the node has {len(found)} of {len(numbers)} blocks up to its head")
+        return found
+
     def _settled(self, dispute: Disputed, addresses: Collection[bytes]) -> Shown:
         try:
             return self.prove(dispute.first, dispute.last, addresses)
@@ -110,6 +124,7 @@ class Examiner:
         evidence = [_evidence(EvidenceKind.END, provider, answer, 1)]
         if self._level is not Level.ENDS:
             headers = _verified_headers(provider, answer)
+            answer = _timed(answer, headers)
             evidence.append(_evidence(EvidenceKind.HEADERS, provider, answer, len(headers)))
             evidence += self._by_receipts(provider, answer, headers, addresses)
         agreement = self._agreement(provider, answer, addresses)
@@ -118,6 +133,7 @@ class Examiner:
     def _agreed(self, provider: Provider, first: int, last: int, addresses: Collection[bytes], otherwise: str) -> Shown:
         answer = provider.fetch(first, last, addresses)
         headers = _verified_headers(provider, answer)
+        answer = _timed(answer, headers)
         agreement = self._agreement(provider, answer, addresses)
         if agreement is None:
             raise Disputed(first, last, otherwise)
@@ -201,6 +217,15 @@ def _verified_headers(provider: Provider, answer: BlockRange) -> list[VerifiedHe
         if hashes[row].as_py() != headers[number - first].header.block.hash:
             raise BadAnswer(f"{provider.where}: the logs of block {number} are of another block than its header")
     return headers
+
+
+def _timed(answer: BlockRange, headers: Sequence[VerifiedHeader]) -> BlockRange:
+    """Give each log the time that its block's header commits to: what came with the log may be anything."""
+    times = np.array([each.header.block.time for each in headers], dtype=np.int64)
+    rows = answer.logs.column("block_number").to_numpy() - answer.first.block.number
+    place = SCHEMA.get_field_index("block_time")
+    logs = answer.logs.set_column(place, SCHEMA.field(place), pa.array(times[rows]))
+    return BlockRange(answer.first, answer.last, logs, answer.answer_bytes)
 
 
 def _check_links(provider: Provider, headers: Sequence[VerifiedHeader], first: int) -> None:

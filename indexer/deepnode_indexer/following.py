@@ -53,7 +53,7 @@ class Follower:
             seal_entries: see ``confirming``.
             unknown: told how many new logs no ABI gives a meaning, by contract and first topic.
         """
-        self._providers = examiner.providers
+        self._examiner = examiner
         self._log = log
         self._watched = Watched(log, manifest, unknown)
         self._backfill = Backfill(examiner, log, self._watched)
@@ -69,7 +69,7 @@ class Follower:
                 since the last step; call again.
         """
         try:
-            with self._providers.using() as provider:
+            with self._examiner.providers.using() as provider:
                 yield from self._sync(provider)
         except Exception:
             self._watched.forget()
@@ -101,7 +101,7 @@ class Follower:
     def _reached(self, finalized: BlockRef) -> BlockRef | None:
         """Return the newest covered block that is final."""
         tip = self._log.chain().tip
-        return finalized if tip is None or finalized.number < tip.number else tip
+        return finalized if tip is not None and finalized.number < tip.number else tip
 
     def _common_ancestor(self, provider: Provider, chain: Chain, tags: Tags) -> BlockRef | None:
         """Find the newest covered block that is on the node's chain."""
@@ -137,7 +137,7 @@ class Follower:
             yield Reorged(kept, chain.tip, chain.first_block)
         while first <= until:
             last = min(until, first + TAIL_BLOCKS - 1)
-            headers = _whole(provider.headers(range(first, last + 1)))
+            headers = self._examiner.headers(provider, range(first, last + 1))
             _check_links(kept, headers)
             blocks = self._blocks(provider, headers)
             self._watched.count_unknown_blocks(blocks)
@@ -155,13 +155,6 @@ class Follower:
             self._watched.learn_blocks(blocks)
             if self._watched.addresses == asked:
                 return self._watched.counting_blocks(blocks)
-
-
-def _whole(headers: Sequence[Header | None]) -> list[Header]:
-    found = [header for header in headers if header is not None]
-    if len(found) != len(headers):
-        raise BadAnswer(f"the node has {len(found)} of the {len(headers)} blocks up to its head")
-    return found
 
 
 def _next_block(chain: Chain, kept: BlockRef | None) -> int:
