@@ -133,11 +133,13 @@ def _write(cursor: Cursor[DictRow], placed: Sequence[tuple[int, BlockRef, ChainL
         if isinstance(record, TaskEvent)
     ]
     if keys:
-        # An event that a reorg moved has its key already: only its position is new.
-        cursor.executemany(
-            "INSERT INTO log.task_key VALUES (%s, %s, %s, %s, %s)"
+        # An event that a reorg moved has its key already: only its position is new. One statement for all
+        # of them: with one each, writing a thousand events took half as long again.
+        cursor.execute(
+            "INSERT INTO log.task_key"
+            " SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bytea[])"
             " ON CONFLICT (producer, event_id) DO UPDATE SET position = excluded.position",
-            keys,
+            [list(column) for column in zip(*keys, strict=True)],
         )
     return positions
 

@@ -219,7 +219,7 @@ def test_settings_of_the_client_come_from_a_file(tmp_path: Path, covered: Log, m
     path = tmp_path / "kafka.properties"
     path.write_text("# TLS\n\nsecurity.protocol = ssl\nno.such.setting=1\n")
     source = source_of("kafka://127.0.0.1:1/t", path)
-    with pytest.raises(BadInput, match="the client refuses its settings: .*no.such.setting"):
+    with pytest.raises(BadInput, match=r"the client refuses its settings: .*no\.such\.setting"):
         next(source.follow(covered, manifest, lambda: False))
     for text, message in (
         ("group.id=x", "line 1: group.id is not to be set"),

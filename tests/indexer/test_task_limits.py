@@ -67,8 +67,8 @@ def test_a_rate_holds_in_the_long_run() -> None:
         try:
             rates.charge("a", 7)
             passed += 7
-        except TooMuch as error:
-            assert error.retry_seconds >= 1
+        except TooMuch:
+            continue
     assert 60 * 10 <= passed <= 60 * 10 + 10 * BURST_SECONDS + 7
 
 

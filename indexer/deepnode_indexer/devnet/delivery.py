@@ -68,7 +68,7 @@ class HttpSink:
                 response = self._pool.request("POST", self._url, body=b"\n".join(run))
             except urllib3.exceptions.HTTPError:
                 return
-            if response.status == 503:
+            if response.status in (429, 503):
                 return
             self._check(response.data, run)
             for _ in run:
