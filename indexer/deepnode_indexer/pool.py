@@ -23,6 +23,9 @@ COOLING_SECONDS_MAX: Final = 60.0
 LAG_BLOCKS: Final = 10
 """A provider whose head is further than this behind the newest known one is asked behind the others."""
 
+LOOK_SECONDS_MAX: Final = 1.0
+"""How long a look at all providers waits for their answers."""
+
 _T = TypeVar("_T")
 
 
@@ -55,6 +58,7 @@ class _Health:
     failures_in_a_row: int = 0
     cool_at: float = 0.0
     last_failure: str | None = None
+    is_looked_at: bool = False
 
 
 class Providers:
@@ -152,14 +156,21 @@ class Providers:
             health.cool_at = self._clock() + pause
 
     def look(self) -> None:
-        """Ask every provider for its head: whoever answers is healthy again, and lags are known. Raises nothing."""
-        for provider in self._providers:
-            try:
-                provider.tags()
-            except NodeFailure as failure:
-                self.failed(provider, failure)
-            else:
-                self.answered(provider)
+        """Ask every provider for its head: whoever answers is healthy again, and lags are known. Raises nothing.
+
+        They are asked side by side, and waited for a moment only: one that hangs must not keep the others' blocks from
+        us. Its answer, or its failure, counts when it comes.
+        """
+        with self._lock:
+            places = [place for place, health in enumerate(self._health) if not health.is_looked_at]
+            for place in places:
+                self._health[place].is_looked_at = True
+        looks = [threading.Thread(target=self._look_at, args=(place,), daemon=True) for place in places]
+        for look in looks:
+            look.start()
+        deadline = time.monotonic() + LOOK_SECONDS_MAX
+        for look in looks:
+            look.join(max(deadline - time.monotonic(), 0.0))
 
     def check_chain(self) -> None:
         """Check that every provider that answers serves the manifest's chain.
@@ -203,17 +214,20 @@ class Providers:
             ]
 
     def metrics(self) -> str:
-        """Write the states in Prometheus' text format. A provider's label has its place, as two may share a host."""
-        states = self.states()
-        chain_id = self._providers[0].chain_id
-        lines = []
-        for name, kind in _METRICS.items():
-            lines.append(f"# TYPE deepnode_provider_{name} {kind}\n")
-            for place, state in enumerate(states, start=1):
-                field = name.removesuffix("_total")
-                labels = f'chain="{chain_id}",provider="{place}",where="{state.where}"'
-                lines.append(f"deepnode_provider_{name}{{{labels}}} {float(getattr(state, field) or 0):.12g}\n")
-        return "".join(lines)
+        """Write the states in Prometheus' text format."""
+        return metrics([self])
+
+    def _look_at(self, place: int) -> None:
+        provider = self._providers[place]
+        try:
+            provider.tags()
+        except NodeFailure as failure:
+            self.failed(provider, failure)
+        else:
+            self.answered(provider)
+        finally:
+            with self._lock:
+                self._health[place].is_looked_at = False
 
     def _is_healthy(self, provider: Provider) -> bool:
         with self._lock:
@@ -225,6 +239,25 @@ class Providers:
 
     def _lag(self, provider: Provider, newest: int) -> int:
         return 0 if provider.head is None else newest - provider.head
+
+
+def metrics(pools: Sequence[Providers]) -> str:
+    """Write the states of the providers of several chains in Prometheus' text format, each metric once.
+
+    A provider's label has its place, as two may share a host.
+    """
+    states = [
+        (f'chain="{provider.chain_id}",provider="{place}",where="{state.where}"', state)
+        for pool in pools
+        for place, (provider, state) in enumerate(zip(pool, pool.states(), strict=True), start=1)
+    ]
+    lines = []
+    for name, kind in _METRICS.items():
+        lines.append(f"# TYPE deepnode_provider_{name} {kind}\n")
+        for labels, state in states:
+            value = getattr(state, name.removesuffix("_total"))
+            lines.append(f"deepnode_provider_{name}{{{labels}}} {float(value or 0):.12g}\n")
+    return "".join(lines)
 
 
 _METRICS: Final = {

@@ -37,6 +37,9 @@ FAILED_ANSWERS: Final = 8
 """After so many answers at the ceiling it is tried whether the provider allows more by now: where it named a limit of
 blocks, where it refused for another reason, and where it failed in words that we do not know."""
 
+TIME_OUTS_MAX: Final = 2
+"""So often a piece is asked for in a shorter form because the answer took too long; a node that hangs is given up."""
+
 _T = TypeVar("_T")
 
 
@@ -133,18 +136,20 @@ def in_pieces(
         last: its last one.
 
     Raises:
-        NodeFailure: what ``ask`` raises, if it is no refusal or refuses a single block.
+        NodeFailure: what ``ask`` raises: no refusal, the refusal of a single block, or one time-out too many.
     """
     assert first <= last, (first, last)
     found: list[_T] = []
     while first <= last:
         blocks = min(sizes.blocks, last - first + 1)
+        time_outs = 0
         while True:
             try:
                 found.append(ask(first, first + blocks - 1))
                 break
             except NodeFailure as failure:
-                if not is_refusal(failure):
+                time_outs += isinstance(failure, TimedOut)
+                if not is_refusal(failure) or time_outs > TIME_OUTS_MAX:
                     raise
                 if blocks == 1:
                     sizes.forget()

@@ -152,6 +152,8 @@ class JsonRpc:
                 answer = response.read(RESPONSE_BYTES_MAX + 1, decode_content=True)
             finally:
                 response.release_conn()
+        except urllib3.exceptions.ConnectTimeoutError:
+            raise NodeAway(f"the node at {self.where} cannot be reached in {CONNECT_SECONDS:.0f} s") from None
         except urllib3.exceptions.ReadTimeoutError:
             raise TimedOut(f"the node at {self.where} did not answer in {READ_SECONDS:.0f} s") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:

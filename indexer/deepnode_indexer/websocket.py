@@ -202,7 +202,7 @@ def _opened(url: str, where: str) -> ClientConnection:
             raise RateLimited(f"the node at {where} answered HTTP 429") from None
         raise NodeAway(f"the node at {where} answered HTTP {status}") from None
     except TimeoutError:
-        raise TimedOut(f"the node at {where} did not answer in {CONNECT_SECONDS:.0f} s") from None
+        raise NodeAway(f"the node at {where} cannot be reached in {CONNECT_SECONDS:.0f} s") from None
     except (WebSocketException, OSError) as error:
         # The library's text may hold the whole URL, so only the kind of the error is passed on.
         raise Dropped(f"the node at {where} cannot be reached: {type(error).__name__}") from None

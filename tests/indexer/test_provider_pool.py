@@ -1,5 +1,7 @@
 """While one provider answers there is an answer, each is of one provider, and who fails is left alone for a while."""
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -7,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from deepnode_indexer import pool as pools
 from deepnode_indexer.failures import BadAnswer, NodeAway, NodeFailure, RangeRefused, RateLimited
 from deepnode_indexer.pool import COOLING_SECONDS_MAX, LAG_BLOCKS, Providers
 from deepnode_indexer.provider import Provider, WrongChain
@@ -219,6 +222,27 @@ def test_a_pool_is_of_one_chain_and_has_somebody(three: Pool, manifest: Manifest
         Providers([three.providers[0], other])
 
 
+def test_one_that_hangs_does_not_hold_up_the_look(three: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the second node hang: the look ends soon, its failure counts later, and nobody looks at it twice at once."""
+    monkeypatch.setattr(pools, "LOOK_SECONDS_MAX", 0.1)
+    may_go_on = threading.Event()
+
+    def hang(_method: str, _parameters: Any, _result: Any) -> Any:
+        may_go_on.wait(20)
+        return BROKEN
+
+    three.nodes[1].spoil = hang
+    for _ in range(3):
+        three.pool.look()
+    assert [state.head for state in three.pool.states()] == [30, None, 30]
+    assert len(three.nodes[1].requests) == 3, "one request of three calls"
+    may_go_on.set()
+    deadline = time.monotonic() + 10
+    while three.pool.states()[1].failures_in_a_row == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_metrics_tell_each_provider_apart(three: Pool) -> None:
     """Writes the metrics after an answer and a failure: no URL's secret, a line for each provider and measure."""
     three.break_down(0, LIMITED)
@@ -229,6 +253,8 @@ def test_metrics_tell_each_provider_apart(three: Pool) -> None:
     assert f"deepnode_provider_healthy{{{first}}} 0\n" in text
     assert 'provider="2"' in text
     assert text.count("# TYPE") * 3 == text.count("chain=")
+    two = pools.metrics([three.pool, three.pool])
+    assert two.count("# TYPE") * 6 == two.count("chain=")
 
 
 def test_the_node_of_a_pool_may_be_away(manifest: Manifest) -> None:

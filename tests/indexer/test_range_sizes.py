@@ -171,6 +171,19 @@ def test_a_slow_answer_makes_the_next_range_shorter_for_a_while() -> None:
     assert sizes.blocks == 2_000
 
 
+def test_a_node_that_hangs_is_given_up() -> None:
+    """Times out always: a few shorter pieces are tried, not ten."""
+    asked = []
+
+    def hang(first: int, last: int) -> int:
+        asked.append(last - first + 1)
+        raise TimedOut("no answer")
+
+    with pytest.raises(TimedOut):
+        in_pieces(hang, int, Sizes(1_000), 0, 999)
+    assert asked == [1_000, 500, 250]
+
+
 def test_a_suggested_range_is_taken_and_a_useless_one_is_not() -> None:
     """Suggests a shorter range, the very range that it refused, and one that is the wrong way round."""
     failure = refusal(-32602, "query exceeds max results 20000, retry with the range 100-150")
