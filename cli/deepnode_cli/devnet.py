@@ -98,7 +98,7 @@ def _faults_before(url: str, faults: str | None, port: int, seed: int) -> "Itera
         typer.echo(f"node {proxy.where}, with faults {proxy.url} ({faults})", err=True)
         yield proxy
         dealt = ", ".join(f"{kind} {times}" for kind, times in proxy.dealt.most_common()) or "none"
-        typer.echo(f"{proxy.requests} requests, faults dealt: {dealt}", err=True)
+        typer.echo(f"requests {proxy.requests}, faults dealt: {dealt}", err=True)
 
 
 def _play(

@@ -59,7 +59,7 @@ class Draws:
         self._seed = seed
         self._tally = tally
         self._lock = threading.Lock()
-        self._asked: OrderedDict[tuple[int, str], int] = OrderedDict()
+        self._asked: OrderedDict[bytes, int] = OrderedDict()
         self._struck: Counter[int] = Counter()
 
     def strikes(self, place: int, fault: Fault, subject: str) -> bool:
@@ -81,9 +81,11 @@ class Draws:
 
     def asked(self, place: int, subject: str) -> int:
         """Return how often this was called before with the same arguments."""
+        # A hash, because the question of a batch may be long, and many are remembered.
+        key = hashlib.blake2b(f"{place}\0{subject}".encode(), digest_size=16).digest()
         with self._lock:
-            nth = self._asked.pop((place, subject), 0)
-            self._asked[place, subject] = nth + 1
+            nth = self._asked.pop(key, 0)
+            self._asked[key] = nth + 1
             if len(self._asked) > SUBJECTS_MAX:
                 self._asked.popitem(last=False)
             return nth

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -86,14 +87,14 @@ class Reply:
         return {"jsonrpc": "2.0", "id": id_, "result": self._value if self._raw is None else self._raw}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """The calls of one HTTP request; ``batch`` if they came as a list."""
 
     calls: Sequence[Call]
     batch: bool
 
-    @property
+    @cached_property
     def question(self) -> str:
         """All its questions as one text."""
         return "; ".join(call.question for call in self.calls)
