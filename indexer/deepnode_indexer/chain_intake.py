@@ -79,7 +79,6 @@ class ChainIntake:
         examiner = Examiner(self.providers, level=chain.level, sampled=chain.sampled)
         self.follower = Follower(examiner, log, manifest, seal_entries=seal_entries, unknown=self._quarantined)
         self._woken = threading.Event()
-        status.more_metrics.append(self.providers.metrics)
 
     def check(self) -> None:
         """Check that the nodes serve the chain, and that the database holds the manifest's log, or none yet.

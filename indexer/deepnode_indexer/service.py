@@ -12,6 +12,7 @@ from deepnode_indexer.admission import Limits
 from deepnode_indexer.chain_intake import ChainIntake, ChainSource, Fault, Report
 from deepnode_indexer.following import SEAL_ENTRIES
 from deepnode_indexer.intake import make_app
+from deepnode_indexer.pool import metrics
 from deepnode_indexer.sources import Source, Told, follow_all, outcomes, refusals
 from deepnode_indexer.status import Status
 from deepnode_ledger.database import open_datastore
@@ -80,6 +81,8 @@ class Indexer:
             )
             for chain_id in manifest.chains
         ]
+        # A metric is written once, with the providers of all chains under it.
+        self.status.more_metrics.append(lambda: metrics([chain.providers for chain in self.chains]))
         # Task events stand under the blocks of the home chain, which is the manifest's first.
         self._log = self.chains[0].log
         self._stop = threading.Event()
