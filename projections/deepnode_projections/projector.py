@@ -5,7 +5,7 @@ entries, their rows and the checkpoint. A crash at any moment leaves the books a
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +29,7 @@ from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.record import BlockRef, Finality
 from deepnode_ledger.roster import Roster
 from deepnode_ledger.schema import create_log
-from deepnode_ledger.snapshot import Snapshot
+from deepnode_ledger.snapshot import Reorg, Snapshot
 from deepnode_ledger.subscription import POLL_SECONDS, listen, wait_for_hint
 from deepnode_projections import books, bulk, tables
 from deepnode_projections.books import Page
@@ -141,7 +141,7 @@ class Projector:
                 reorg_number=reorgs[-1].number if reorgs else before.reorg_number,
                 tip=chain.tip
                 if chain is not None and at_end
-                else _last_whole_block(page, None if reorgs else before.tip),
+                else _last_whole_block(page, None if self._replaced(reorgs) else before.tip),
                 finalized=chain.finalized if chain is not None else None,
             )
             if after != before:
@@ -194,6 +194,9 @@ class Projector:
         spanning = _last_block(snapshot, kept, self._manifest.chain_id)
         if spanning is not None:
             bulk.write_blocks(cursor, [spanning])
+
+    def _replaced(self, reorgs: Iterable[Reorg]) -> bool:
+        return any(reorg.chain_id == self._manifest.chain_id for reorg in reorgs)
 
     def _check_columns(self, connection: Connection[DictRow]) -> None:
         rows = connection.execute(

@@ -78,7 +78,7 @@ def both(manifest: Manifest, records: list[Record], run_entries: int) -> list[di
     rows = [row_of(position, *record) for position, record in enumerate(records, 1)]
     ways: list[dict[str, Any] | None] = []
     for by_definition in (True, False):
-        roster, start = Roster(manifest), 0
+        roster, start, page = Roster(manifest), 0, Page()
         while start < len(rows):
             run = from_rows(rows[start : start + run_entries])
             page, taken = fold(run, roster, lambda _keys: {}, by_definition=by_definition)

@@ -15,7 +15,8 @@ from deepnode_ledger.log import Log
 from deepnode_ledger.manifest import Manifest, load_manifest
 from deepnode_ledger.posting import AMOUNT_LIMIT
 from deepnode_ledger.record import ChainLog
-from deepnode_projections.projector import Projector, Step, is_kept
+from deepnode_projections.projector import Projector, Step, connect, is_kept
+from deepnode_projections.quarantine import counts
 from deepnode_projections.rebuild import rebuild
 from tests.conftest import fresh_database
 from tests.ledger.histories import WITHOUT_SHRINKING, contents, opened, ref, task, word
@@ -287,6 +288,9 @@ def test_what_cannot_be_read_is_quarantined_and_counted(log: Log, database_url: 
         assert projector.catch_up().position == 5
     found = rows(database_url, "SELECT position, address, topic0 FROM quarantine ORDER BY 1")
     assert found == [(2, DN, word("unknown")), (3, USDC, None), (4, DN, good.topics[0])]
+    with connect(database_url, "books") as connection:
+        counted = {(each.address, each.topic0): each.logs for each in counts(connection)}
+    assert counted == {(DN, word("unknown")): 1, (USDC, None): 1, (DN, good.topics[0]): 1}
     assert s.balances(database_url)["Wallet:0x" + "02" * 20, DN] == 4
 
 
