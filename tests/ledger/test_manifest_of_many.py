@@ -1,13 +1,17 @@
 """A manifest may have several chains, contracts whose ABI changes, and factories; each with its rules."""
 
 import json
+import tomllib
 from pathlib import Path
+from typing import Any, get_args
 
+import msgspec
 import pytest
 
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.manifest import ChainSpec, load_manifest
+from deepnode_ledger.manifest_file import ManifestFile
 from tests.ledger.factories import (
     FACTORY,
     FAR,
@@ -171,3 +175,29 @@ def test_the_digest_is_of_chains_versions_and_factories_too(tmp_path: Path) -> N
         (tmp_path / "manifest.toml").write_text(text)
         found.append(load_manifest(tmp_path / "manifest.toml").digest)
     assert len(set(found)) == len(found)
+
+
+def test_every_field_is_in_the_docs_and_every_one_there_exists() -> None:
+    """Parses the examples of docs/manifest.md and compares the names in them with those of the file's form."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "manifest.md").read_text("utf-8")
+    examples = [tomllib.loads(each.partition("```")[0]) for each in text.split("```toml\n")[1:]]
+    assert len(examples) == 4
+
+    def names(value: object) -> set[str]:
+        if isinstance(value, list):
+            return {name for each in value for name in names(each)}
+        return (
+            {*value, *(name for each in value.values() for name in names(each))} if isinstance(value, dict) else set()
+        )
+
+    def of_form(form: type[msgspec.Struct]) -> set[str]:
+        parts = [part for field in msgspec.structs.fields(form) for part in _structs(field.type) if part is not form]
+        return {field.name for field in msgspec.structs.fields(form)} | {n for part in parts for n in of_form(part)}
+
+    assert names(examples) == of_form(ManifestFile)
+
+
+def _structs(declared: Any) -> list[type[msgspec.Struct]]:
+    if isinstance(declared, type) and issubclass(declared, msgspec.Struct):
+        return [declared]
+    return [part for inner in get_args(declared) for part in _structs(inner)]
