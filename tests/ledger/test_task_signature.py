@@ -1,5 +1,9 @@
 """A task event's signature is checked from its bytes alone, by either scheme, and by eth-account's own hand."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
@@ -23,6 +27,7 @@ from tests.ledger.paper_deployment import (
     signature_of,
 )
 
+ROOT = Path(__file__).resolve().parents[2]
 KEY = address_of(PRODUCER_KEY)
 PRODUCERS = {PRODUCER: Producer(PRODUCER, KEY)}
 
@@ -43,6 +48,16 @@ def test_either_scheme_opens_an_envelope() -> None:
     for signature in (signature_of(text), typed_signature(text)):
         event = open_envelope(envelope(text, signature=signature), PRODUCERS, CHAIN_ID)
         assert event == TaskEvent(PRODUCER, "event-1", 1, "deepnode.task.created", text, signature)
+
+
+def test_the_documented_typed_data_are_what_is_checked() -> None:
+    """Takes the JSON of docs/task-events.md and hands it to eth-account as it stands."""
+    text = (ROOT / "docs/task-events.md").read_text()
+    [typed] = [each for each in re.findall(r"```json\n(.*?)```", text, re.DOTALL) if "EIP712Domain" in each]
+    message = json.loads(typed)
+    signed = Account.sign_message(encode_typed_data(full_message=message), PRODUCER_KEY)
+    payload = message["message"]["payload"].encode()
+    assert bytes(signed.message_hash) == signed_hash(Scheme.EIP712, payload, message["domain"]["chainId"])
 
 
 def test_typed_data_are_of_one_chain() -> None:
