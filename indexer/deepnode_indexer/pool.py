@@ -26,6 +26,9 @@ LAG_BLOCKS: Final = 10
 LOOK_SECONDS_MAX: Final = 1.0
 """How long a look at all providers waits for their answers."""
 
+LAG_SECONDS: Final = 2.0
+"""Heads that were told within so short a time are compared with each other."""
+
 _T = TypeVar("_T")
 
 
@@ -33,7 +36,7 @@ _T = TypeVar("_T")
 class ProviderState:
     """What is known of a provider, for people and metrics.
 
-    ``head`` is None until it was asked for; ``lag_blocks`` counts from the newest head that any of the providers told.
+    ``head`` is None until it was asked for; ``lag_blocks`` counts from the newest head that another one told by then.
     """
 
     where: str
@@ -129,11 +132,10 @@ class Providers:
         """All providers in the order to ask them in: healthy ones, lagging ones, cooling ones by when they are cool."""
         now = self._clock()
         with self._lock:
-            newest = self._newest_head()
             ranks = []
             for place, (provider, health) in enumerate(zip(self._providers, self._health, strict=True)):
                 cooling = max(health.cool_at - now, 0.0)
-                ranks.append((cooling, self._lag(provider, newest) > LAG_BLOCKS, place))
+                ranks.append((cooling, self._lag(provider) > LAG_BLOCKS, place))
         return [self._providers[place] for _, _, place in sorted(ranks)]
 
     def answered(self, provider: Provider) -> None:
@@ -193,11 +195,10 @@ class Providers:
         """What is known of each provider, in the operator's order."""
         now = self._clock()
         with self._lock:
-            newest = self._newest_head()
             return [
                 ProviderState(
                     where=provider.where,
-                    healthy=health.cool_at <= now and self._lag(provider, newest) <= LAG_BLOCKS,
+                    healthy=health.cool_at <= now and self._lag(provider) <= LAG_BLOCKS,
                     cooling_seconds=max(health.cool_at - now, 0.0),
                     requests=provider.rpc.meter.requests,
                     failures=provider.rpc.meter.failures,
@@ -206,7 +207,7 @@ class Providers:
                     latency_seconds=provider.rpc.meter.latency_seconds,
                     answer_bytes=provider.rpc.meter.answer_bytes,
                     head=provider.head,
-                    lag_blocks=self._lag(provider, newest),
+                    lag_blocks=self._lag(provider),
                     range_blocks=provider.sizes.blocks,
                     last_failure=health.last_failure,
                 )
@@ -232,13 +233,15 @@ class Providers:
     def _is_healthy(self, provider: Provider) -> bool:
         with self._lock:
             cool_at = self._health[self._providers.index(provider)].cool_at
-            return cool_at <= self._clock() and self._lag(provider, self._newest_head()) <= LAG_BLOCKS
+            return cool_at <= self._clock() and self._lag(provider) <= LAG_BLOCKS
 
-    def _newest_head(self) -> int:
-        return max((p.head for p in self._providers if p.head is not None), default=0)
-
-    def _lag(self, provider: Provider, newest: int) -> int:
-        return 0 if provider.head is None else newest - provider.head
+    def _lag(self, provider: Provider) -> int:
+        """How far a node was behind the others when it last told its head; what they told later says nothing of it."""
+        if provider.seen is None:
+            return 0
+        own, when = provider.seen
+        then = [each.seen[0] for each in self._providers if each.seen and each.seen[1] <= when + LAG_SECONDS]
+        return max(then) - own
 
 
 def metrics(pools: Sequence[Providers]) -> str:

@@ -8,6 +8,7 @@ a ``BadAnswer`` that names it; nothing of that answer is used.
 import hashlib
 import itertools
 import re
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -107,13 +108,19 @@ class Provider:
         self.where = rpc.where
         self.chain_id = manifest.chain_id if chain_id is None else chain_id
         self.sizes = Sizes()
-        self.head: int | None = None
+        self.seen: tuple[int, float] | None = None
+        """The head that the node told last, and when (on the clock that only goes forward)."""
         if self.chain_id not in manifest.chains:
             raise BadInput(f"the manifest has no chain {self.chain_id}")
         self._genesis_hash = manifest.chains[self.chain_id].genesis_hash
         self._contracts = [contract.address for contract in manifest.on(self.chain_id)]
         self._calls_max = BATCH_CALLS
         self._receipts_by_block = True
+
+    @property
+    def head(self) -> int | None:
+        """The number of the newest block that the node has told of."""
+        return None if self.seen is None else self.seen[0]
 
     def check_chain(self) -> None:
         """Compare the node's chain id and genesis hash with the manifest's.
@@ -149,7 +156,7 @@ class Provider:
         newest = self._header(head)
         if newest is None:
             raise BadAnswer(f"{self.where}: there is no latest block")
-        self.head = newest.block.number
+        self.seen = (newest.block.number, time.monotonic())
         return Tags(newest, self._header(finalized), self._header(safe))
 
     def headers(self, numbers: Sequence[int]) -> list[Header | None]:

@@ -171,6 +171,19 @@ def test_one_that_lags_is_asked_behind_the_others(three: Pool) -> None:
     assert three.order() == [0, 1, 2]
 
 
+def test_one_that_was_not_asked_for_long_does_not_lag(three: Pool) -> None:
+    """Asks only the first for a while, in which the chain grows: the others are not behind for that."""
+    three.pool.look()
+    for node in three.nodes:
+        node.grow(100)
+    later, provider = time.monotonic() + 60, three.providers[0]
+    provider.seen = (provider.tags().head.block.number, later)
+    assert [state.lag_blocks for state in three.pool.states()] == [0, 0, 0]
+    assert len(three.pool.others(provider)) == 2
+    three.providers[1].seen = (130 - LAG_BLOCKS - 1, later - 1)
+    assert three.order() == [0, 2, 1]
+
+
 def test_looking_finds_who_is_away_and_who_is_back(three: Pool) -> None:
     """Breaks two, looks, mends one, looks again; looking raises nothing."""
     three.break_down(0, BROKEN)
