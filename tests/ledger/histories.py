@@ -1,7 +1,7 @@
 """Small histories for tests of the log: blocks with branches, contract logs, task events, and what a log holds."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from eventsourcing.postgres import PostgresDatastore
@@ -16,6 +16,7 @@ from deepnode_ledger.snapshot import snapshot
 WITHOUT_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 
 CHAIN_ID = 8453
+OTHER_CHAIN = 10
 GENESIS = b"\x07" * 32
 FIRST_BLOCK = 5
 TOKEN = b"\xaa" * 20
@@ -66,12 +67,19 @@ def task(
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Log]:
+def opened(url: str, *, beside: Collection[int] = ()) -> Iterator[Log]:
     """A log on an empty chain that starts at ``FIRST_BLOCK``, or the one that is in the database."""
     with datastore(url) as store:
         log = Log(store, CHAIN_ID)
-        log.create(GENESIS, FIRST_BLOCK)
+        log.create(GENESIS, FIRST_BLOCK, beside=beside)
         yield log
+
+
+def other_chain(log: Log, first_block: int = FIRST_BLOCK) -> Log:
+    """The same log, for what happens on another chain: ``OTHER_CHAIN``, which starts at ``first_block``."""
+    other = Log(log.datastore, OTHER_CHAIN)
+    other.create(GENESIS, first_block, beside=[log.chain_id])
+    return other
 
 
 @contextmanager

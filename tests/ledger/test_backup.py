@@ -52,7 +52,7 @@ from tests.ledger.histories import (
     ref,
     run,
 )
-from tests.ledger.test_log_model import LogAsAList
+from tests.ledger.test_log_model import LogAsAList, held_by
 
 
 @contextmanager
@@ -101,7 +101,7 @@ class BackedUpLog(LogAsAList):
             number, position = (int(value) for value in sealing.strip("(").split(",")[:2])
             with restored(self.postgres_url, self.directory, PointInTime(sealing=number)) as (done, _, copy):
                 assert done.entries == position
-                assert [(entry.block, entry.record) for entry in contents(copy)] == self.held[:position]
+                assert held_by(contents(copy)) == self.held[:position]
         super().teardown()
 
 
