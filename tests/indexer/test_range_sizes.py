@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -200,6 +202,13 @@ def test_each_known_text_means_what_the_table_says(known: object) -> None:
     row = next(each for each in KNOWN if each is known)
     for code in (-32000, -32005, -32602, 429):
         assert meaning_of(code, row.example).meaning == row.meaning
+
+
+def test_every_known_provider_is_on_the_page() -> None:
+    """Looks for each provider of the table in docs/nodes.md."""
+    page = (Path(__file__).parents[2] / "docs/nodes.md").read_text()
+    names = {name.strip() for known in KNOWN for name in re.split(",| of | and ", known.provider)}
+    assert {name for name in names if name not in page} <= {"OP chains", "gateways", "others"}
 
 
 @pytest.mark.parametrize(
