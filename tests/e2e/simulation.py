@@ -14,7 +14,17 @@ from random import Random
 
 import pytest
 
-from deepnode_indexer.devnet.faults import HONEST, FaultProxy, drawn
+from deepnode_indexer.devnet.faults import (
+    HONEST,
+    AlterLogs,
+    AlterReceipts,
+    BehindHead,
+    FaultProxy,
+    HideLogs,
+    Profile,
+    TruncateLogs,
+    drawn,
+)
 from deepnode_indexer.level import Level
 from deepnode_ledger.errors import TryAgain
 from deepnode_ledger.hexadecimal import to_hex
@@ -50,7 +60,7 @@ def simulate(devnet: Devnet, database_url: str, seed: int) -> Outcome:
     level = Level.HEADERS if has_honest else Level.RECEIPTS
     with ExitStack() as stack:
         proxies = [
-            stack.enter_context(FaultProxy(devnet.node.url, drawn(rng), seed * 10 + place))
+            stack.enter_context(FaultProxy(devnet.node.url, lying(rng), seed * 10 + place))
             for place in range(1 if rng.random() < 0.6 else 2)
         ]
         urls = [proxy.url for proxy in proxies] + ([devnet.node.url] if has_honest else [])
@@ -66,7 +76,7 @@ def simulate(devnet: Devnet, database_url: str, seed: int) -> Outcome:
                 devnet.play(rng.randint(1, 30))
             elif action == "faults":
                 proxy = rng.choice(proxies)
-                proxy.set(drawn(rng), seed=rng.randrange(1 << 30))
+                proxy.set(lying(rng), seed=rng.randrange(1 << 30))
             with killed_indexer(devnet, database_url, urls, level):
                 time.sleep(rng.uniform(0.05, 0.6))
         for proxy in proxies:
@@ -75,6 +85,22 @@ def simulate(devnet: Devnet, database_url: str, seed: int) -> Outcome:
         # What faults have left in the tail is final by then, so that it has to be found.
         devnet.play(FINALITY_BLOCKS + 6)
         return indexed(devnet, database_url, urls, level, "; ".join(told))
+
+
+def lying(rng: Random) -> Profile:
+    """Random faults, and one lie of which nothing in the answer itself tells."""
+    lies = [
+        HideLogs(chance=0.3, when="always"),
+        HideLogs(chance=0.3, when="always", receipts=True),
+        HideLogs(chance=0.5, share=0.3),
+        TruncateLogs(chance=0.5, logs=rng.randint(1, 20)),
+        AlterLogs(chance=0.5, field=rng.choice(("data", "topics"))),
+        BehindHead(chance=0.4, blocks=rng.randint(1, 10), logs_only=True),
+    ]
+    faults = [rng.choice(lies), *drawn(rng).faults]
+    if rng.random() < 0.2:
+        faults.append(AlterReceipts(chance=0.2, lie=rng.choice(("null", "no-logs", "omitted", "data", "status"))))
+    return Profile("lying", tuple(faults))
 
 
 def fault_free(devnet: Devnet, database_url: str) -> Outcome:
