@@ -88,7 +88,7 @@ class Intake:
         assert found["refused"] == [], found["refused"][0]
         assert len(found["acknowledged"]) == count
         p50_ms, p99_ms = found["p50_seconds"] * 1e3, found["p99_seconds"] * 1e3
-        rate = count / found["seconds"]
+        rate: float = count / found["seconds"]
         print(f"{shape.name}: {rate:,.0f} events/s, a request {p50_ms:.1f} ms p50, {p99_ms:.1f} ms p99")
         return rate
 

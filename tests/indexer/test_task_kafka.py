@@ -3,15 +3,16 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer as KafkaProducer
+from typing_extensions import override
 
 from deepnode_indexer.kafka import KafkaSource
 from deepnode_indexer.sources import Told, outcomes, refusals, source_of
-from deepnode_ledger.errors import BadInput, TryAgain
+from deepnode_ledger.errors import BadInput, Conflict, TryAgain
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.log import Log
 from deepnode_ledger.manifest import Manifest
@@ -140,11 +141,13 @@ def test_offsets_move_with_the_events_or_not_at_all(
     class Failing(Log):
         failing = True
 
-        def accept(self, *arguments: object, **named: object) -> list[object]:  # type: ignore[override]  # as it is
-            answers = super().accept(*arguments, **named) if not self.failing else None  # type: ignore[arg-type]  # as it is
-            if answers is None:
+        @override
+        def accept(
+            self, events: Sequence[TaskEvent], offsets: Mapping[tuple[str, int], int] | None = None
+        ) -> list[Accepted | Conflict]:
+            if self.failing:
                 raise TryAgain("the disk is full")
-            return list(answers)
+            return super().accept(events, offsets)
 
     failing = Failing(covered.datastore, covered.chain_id)
     brokers.send(envelope(payload(1)))

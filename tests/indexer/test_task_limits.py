@@ -2,22 +2,24 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
+from typing_extensions import override
 
 from deepnode_indexer import admission
 from deepnode_indexer.admission import BURST_SECONDS, InHand, Limits, Rates, TooMuch
 from deepnode_indexer.intake import make_app
 from deepnode_indexer.status import Status
-from deepnode_ledger.errors import BadInput
+from deepnode_ledger.errors import BadInput, Conflict
 from deepnode_ledger.log import Log
 from deepnode_ledger.manifest import Manifest, Producer
 from deepnode_ledger.record import TaskEvent
+from deepnode_ledger.tail import Accepted
 from tests.ledger.histories import block, records
 from tests.ledger.paper_deployment import OTHER_KEY, PRODUCER, address_of, envelope, payload
 
@@ -175,10 +177,13 @@ class SlowLog(Log):
         self.may_begin = threading.Event()
         self.sizes: list[int] = []
 
-    def accept(self, events: Sequence[TaskEvent], offsets: object = None) -> list[object]:  # type: ignore[override]  # as it is
+    @override
+    def accept(
+        self, events: Sequence[TaskEvent], offsets: Mapping[tuple[str, int], int] | None = None
+    ) -> list[Accepted | Conflict]:
         assert self.may_begin.wait(30)
         self.sizes.append(len(events))
-        return list(super().accept(events))
+        return super().accept(events, offsets)
 
 
 @pytest.fixture
@@ -193,6 +198,7 @@ async def waiting_posts(
 ) -> list[asyncio.Task[httpx.Response]]:
     """Post bodies and come back once so many events stand at the log, and the others were answered."""
     tasks = [asyncio.create_task(client.post("/task-events", content=body)) for body in bodies]
+    text = ""
     for _ in range(1_000):
         await asyncio.sleep(0.01)
         text = (await client.get("/metrics")).text

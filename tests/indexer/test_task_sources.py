@@ -3,19 +3,21 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from deepnode_indexer import directory
 from deepnode_indexer.directory import DirectorySource
 from deepnode_indexer.jsonl import FileSource, StandardInput
-from deepnode_indexer.lines import LineSplitter
+from deepnode_indexer.lines import Line, LineSplitter
 from deepnode_indexer.sources import Source, Told, follow_all, outcomes, refusals, source_of
-from deepnode_ledger.errors import BadInput, TryAgain
+from deepnode_ledger.errors import BadInput, Conflict, TryAgain
 from deepnode_ledger.log import ACCEPT_MAX, Log
 from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.record import TaskEvent
@@ -104,7 +106,8 @@ def test_lines_do_not_depend_on_the_pieces_they_come_in(texts: list[bytes], data
     """Cuts a text anywhere: numbers and lines are those of the whole."""
     whole = b"\n".join(texts)
     splitter = LineSplitter()
-    found, rest = [], whole
+    found: list[Line] = []
+    rest = whole
     while rest:
         size = data.draw(st.integers(1, len(rest)))
         found += splitter.feed(rest[:size])
@@ -119,7 +122,8 @@ def test_lines_do_not_depend_on_the_pieces_they_come_in(texts: list[bytes], data
 def test_a_line_above_the_limit_is_one_line(size: int, length: int) -> None:
     """Feeds too long a line between two short ones in pieces of any size: it is handed out once, cut off."""
     whole = b"a\n" + b"x" * length + b"\nb\n"
-    splitter, found = LineSplitter(), []
+    splitter = LineSplitter()
+    found: list[Line] = []
     for start in range(0, len(whole), size):
         found += splitter.feed(whole[start : start + size])
         assert len(splitter._half) <= ENVELOPE_BYTES_MAX
@@ -249,10 +253,10 @@ def test_what_cannot_be_read_is_told_once(
     mended = threading.Event()
     open_file = Path.open
 
-    def refusing(path: Path, *arguments: str) -> object:
+    def refusing(path: Path, mode: str) -> IO[Any]:
         if path == bad and not mended.is_set():
             raise PermissionError(13, "Permission denied")
-        return open_file(path, *arguments)
+        return open_file(path, mode)
 
     monkeypatch.setattr(Path, "open", refusing)
     following = follow(DirectorySource(tmp_path))
@@ -276,10 +280,13 @@ def test_a_directory_waits_until_the_log_is_there(
     class Away(Log):
         away = True
 
-        def accept(self, *arguments: object, **named: object) -> list[object]:  # type: ignore[override]  # as it is
+        @override
+        def accept(
+            self, events: Sequence[TaskEvent], offsets: Mapping[tuple[str, int], int] | None = None
+        ) -> list[Accepted | Conflict]:
             if self.away:
                 raise TryAgain("away")
-            return list(super().accept(*arguments, **named))  # type: ignore[arg-type]  # as it is
+            return super().accept(events, offsets)
 
     away = Away(covered.datastore, covered.chain_id)
     following = follow(DirectorySource(tmp_path), log=away)
