@@ -135,11 +135,11 @@ def _write_entries(
     )
 
 
-def roll_back(cursor: Cursor[DictRow], kept_position: int, forgotten_tokens: Collection[bytes] = ()) -> None:
+def roll_back(cursor: Cursor[DictRow], kept_position: int, tokens: Collection[bytes]) -> None:
     """Take back everything above a position, so that the books are as they were there.
 
     A block that begins at or below the position and ends above it is the caller's to write again, by the log.
-    ``forgotten_tokens`` are those that factories made above the position.
+    ``tokens`` are the addresses of those that are known there: what factories made above it goes.
     """
     cursor.execute(
         "DELETE FROM balance b USING (SELECT DISTINCT account_id, asset_id FROM posting WHERE position > %s) gone"
@@ -165,8 +165,7 @@ def roll_back(cursor: Cursor[DictRow], kept_position: int, forgotten_tokens: Col
         "   WHERE account_id = t.account_id AND asset_id = t.asset_id ORDER BY position DESC, leg DESC LIMIT 1) p",
         ([account for account, _ in touched], [asset for _, asset in touched]),
     )
-    if forgotten_tokens:
-        cursor.execute("DELETE FROM asset WHERE address = ANY(%s)", (list(forgotten_tokens),))
+    cursor.execute("DELETE FROM asset WHERE address <> ALL(%s)", (list(tokens),))
 
 
 def _account_ids(cursor: Cursor[DictRow], names: Iterable[str]) -> dict[str, int]:

@@ -129,7 +129,7 @@ class Projector:
             reorgs = snapshot.reorgs(after=before.reorg_number)
             kept = min([before.position, *(reorg.kept_position for reorg in reorgs)])
             # Out of the way until the step is committed: after one that fails it is read anew.
-            roster, self._roster = self._roster or Roster.load(snapshot, self._manifest, before.position), None
+            roster, self._roster = self._roster or Roster.load(snapshot, self._manifest, kept), None
             if kept < before.position:
                 self._roll_back(snapshot, roster, kept)
             page, position = self._book(snapshot, roster, kept)
@@ -188,9 +188,8 @@ class Projector:
 
     def _roll_back(self, snapshot: Snapshot, roster: Roster, kept: int) -> None:
         cursor = snapshot.connection.cursor(row_factory=dict_row)
-        tokens = {token.address for token in _tokens(roster)}
         roster.forget_behind(kept)
-        books.roll_back(cursor, kept, tokens.difference(token.address for token in _tokens(roster)))
+        books.roll_back(cursor, kept, [token.address for token in _tokens(roster)])
         spanning = _last_block(snapshot, kept, self._manifest.chain_id)
         if spanning is not None:
             bulk.write_blocks(cursor, [spanning])
