@@ -62,13 +62,12 @@ def gather(batch: pa.RecordBatch, known: Contracts) -> Gathered:
         known: the manifest or, where it names factories, a roster that has learned of the batch's creating logs.
     """
     is_log = pc.equal(batch.column("kind"), int(Kind.CHAIN_LOG)).to_numpy(zero_copy_only=False)
+    columns = _Columns.of(batch)
     found: dict[tuple[int, bytes, EventAbi], Group] = {}
     strangers: list[Stranger] = []
-    for rows in _alike(batch, np.flatnonzero(is_log)):
-        [chain_id, address, topic0] = (
-            batch.column(name)[rows[0]].as_py() for name in ("chain_id", "address", "topic0")
-        )
-        for contract, event, some in _explained(batch, rows, known):
+    for rows in columns.alike(np.flatnonzero(is_log)):
+        chain_id, address, topic0, _ = columns.key(rows)
+        for contract, event, some in _explained(columns, rows, known):
             if contract is None or event is None:
                 strangers.append(Stranger(address, topic0, some))
                 continue
@@ -79,59 +78,80 @@ def gather(batch: pa.RecordBatch, known: Contracts) -> Gathered:
     return Gathered(list(found.values()), strangers, np.flatnonzero(~is_log))
 
 
-def _alike(batch: pa.RecordBatch, logs: Rows) -> Iterator[Rows]:
-    """Yield the rows of chain logs that have chain, address, first topic and number of topics in common."""
-    topics = [batch.column(f"topic{number}") for number in range(TOPICS_MAX)]
-    code: Rows = np.sum([_valid(topic) for topic in topics], axis=0, dtype=np.int64)
-    for column in (batch.column("chain_id"), batch.column("address"), topics[0]):
-        encoded = column.dictionary_encode()
-        values = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-        code = code * (len(encoded.dictionary) + 1) + values + 1
-    order = logs[np.argsort(code[logs], kind="stable")]
-    ends = np.flatnonzero(np.diff(code[order])) + 1
-    yield from (rows for rows in np.split(order, ends) if len(rows))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Columns:
+    """What tells logs apart, each column converted once for all groups; of a task event some are without meaning."""
+
+    chains: Rows
+    addresses: pa.Array
+    topics0: pa.Array
+    counts: Rows
+    blocks: Rows
+    logs: Rows
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch) -> "_Columns":
+        topics = [batch.column(f"topic{number}") for number in range(TOPICS_MAX)]
+        given = [topic.is_valid().to_numpy(zero_copy_only=False) for topic in topics]
+        return cls(
+            batch.column("chain_id").to_numpy(),
+            batch.column("address").dictionary_encode(),
+            topics[0].dictionary_encode(),
+            np.sum(given, axis=0, dtype=np.int64),
+            batch.column("block_number").to_numpy(),
+            pc.fill_null(batch.column("log_index"), 0).to_numpy().astype(np.int64),
+        )
+
+    def key(self, rows: Rows) -> tuple[int, bytes, bytes | None, int]:
+        """Return what rows that are alike have in common: chain, address, first topic, and the number of topics."""
+        row = int(rows[0])
+        address, topic0 = self.addresses[row].as_py(), self.topics0[row].as_py()
+        return int(self.chains[row]), address, topic0, int(self.counts[row])
+
+    def alike(self, logs: Rows) -> Iterator[Rows]:
+        """Yield those of the rows ``logs`` that have a key in common."""
+        code = self.counts
+        for column in (pa.array(self.chains).dictionary_encode(), self.addresses, self.topics0):
+            code = code * (len(column.dictionary) + 1) + pc.fill_null(column.indices, -1).to_numpy() + 1
+        order = logs[np.argsort(code[logs], kind="stable")]
+        ends = np.flatnonzero(np.diff(code[order])) + 1
+        yield from (rows for rows in np.split(order, ends) if len(rows))
 
 
 def _explained(
-    batch: pa.RecordBatch, rows: Rows, known: Contracts
+    columns: _Columns, rows: Rows, known: Contracts
 ) -> Iterator[tuple[Contract | None, EventAbi | None, Rows]]:
     """Cut rows that are alike by contract and event: an upgrade or a child's beginning may lie between them."""
-    first = int(rows[0])
-    chain_id, address, topic0 = (batch.column(name)[first].as_py() for name in ("chain_id", "address", "topic0"))
-    count = sum(batch.column(f"topic{number}")[first].is_valid for number in range(TOPICS_MAX))
-    blocks = batch.column("block_number").to_numpy()[rows]
-    for contract, begun in _begun(batch, rows, blocks, lambda place: known.get(address, chain_id, place)):
+    chain_id, address, topic0, count = columns.key(rows)
+    for contract, begun in _begun(columns, rows, lambda place: known.get(address, chain_id, place)):
         if contract is None or topic0 is None:
-            yield contract, None, rows[begun]
-            continue
-        # In the very block of an upgrade another rule holds than behind it.
-        bounds = sorted({bound for start, _ in contract.abis for bound in (start, start + 1)})
-        version = np.searchsorted(np.array(bounds, np.int64), blocks[begun], side="right")
-        for number in np.unique(version):
-            same = begun[version == number]
-            yield contract, contract.event(topic0, count, int(blocks[same[0]])), rows[same]
+            yield contract, None, begun
+        elif not contract.abis:
+            yield contract, contract.event(topic0, count), begun
+        else:
+            # In the very block of an upgrade another rule holds than behind it.
+            bounds = sorted({bound for start, _ in contract.abis for bound in (start, start + 1)})
+            version = np.searchsorted(np.array(bounds, np.int64), columns.blocks[begun], side="right")
+            for number in np.unique(version):
+                same = begun[version == number]
+                yield contract, contract.event(topic0, count, int(columns.blocks[same[0]])), same
 
 
 def _begun(
-    batch: pa.RecordBatch, rows: Rows, blocks: Rows, contract_at: Callable[[Place], Contract | None]
+    columns: _Columns, rows: Rows, contract_at: Callable[[Place | None], Contract | None]
 ) -> Iterator[tuple[Contract | None, Rows]]:
-    """Cut rows of one address into those before and behind the log from which on it counts; indices into ``rows``."""
-    logs = batch.column("log_index").to_numpy(zero_copy_only=False)[rows].astype(np.int64)
-    order = np.lexsort((logs, blocks))
-
-    def at(number: int) -> Contract | None:
-        return contract_at((int(blocks[order[number]]), int(logs[order[number]])))
-
-    before, behind = at(0), at(len(order) - 1)
-    if before is behind:
-        yield behind, np.arange(len(rows))
+    """Cut rows of one address into those before and those behind the log from which on it is a contract."""
+    from_the_start, in_the_end = contract_at((-1, -1)), contract_at(None)
+    if in_the_end is from_the_start:
+        yield in_the_end, rows
         return
-    assert before is None, "a contract that is known at a place is known behind it"
-    cut = bisect_left(range(len(order)), True, key=lambda number: at(number) is not None)
-    yield None, np.sort(order[:cut])
-    yield behind, np.sort(order[cut:])
+    assert from_the_start is None, "a contract that is known at a place is known behind it"
+    order = rows[np.lexsort((columns.logs[rows], columns.blocks[rows]))]
 
+    def is_known(row: np.int64) -> bool:
+        return contract_at((int(columns.blocks[row]), int(columns.logs[row]))) is not None
 
-def _valid(column: pa.Array) -> npt.NDArray[np.int8]:
-    valid: npt.NDArray[np.bool_] = column.is_valid().to_numpy(zero_copy_only=False)
-    return valid.astype(np.int8)
+    cut = bisect_left(order, True, key=is_known)
+    for contract, some in ((None, order[:cut]), (in_the_end, order[cut:])):
+        if len(some):
+            yield contract, np.sort(some)
