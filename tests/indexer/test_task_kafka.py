@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka import Producer as KafkaProducer
 from typing_extensions import override
 
+from deepnode_indexer import kafka
 from deepnode_indexer.kafka import KafkaSource
 from deepnode_indexer.sources import Told, outcomes, refusals, source_of
 from deepnode_ledger.errors import BadInput, Conflict, TryAgain
@@ -201,8 +202,11 @@ def test_an_offset_that_is_gone_is_told(brokers: Brokers, read: Callable[..., Re
     assert "partition 0: offset 99 is gone, the broker holds 0 to 1; reading goes on at 0" in told
 
 
-def test_brokers_that_are_away_are_told_and_waited_for(covered: Log, manifest: Manifest) -> None:
+def test_brokers_that_are_away_are_told_and_waited_for(
+    covered: Log, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Names a port where nobody listens."""
+    monkeypatch.setattr(kafka, "METADATA_SECONDS", 0.3)
     reading = Reading(KafkaSource("127.0.0.1:1", TOPIC), covered, manifest)
     reading.until(lambda: reading.told != [])
     assert isinstance(reading.told[0][1], TryAgain)
