@@ -227,6 +227,13 @@ KNOWN: Final[tuple[Known, ...]] = (
         "paradigmxyz/reth crates/rpc/rpc/src/eth/filter.rs",
     ),
     _known(
+        "dRPC",
+        Meaning.RANGE,
+        "too many logs, narrow your filter",
+        "query returns too many logs, narrow your filter",
+        _SEEN,
+    ),
+    _known(
         "Nethermind",
         Meaning.RANGE,
         "too many logs requested",
