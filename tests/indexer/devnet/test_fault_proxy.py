@@ -7,7 +7,6 @@ from random import Random
 import msgspec
 import pytest
 import urllib3
-from websockets.sync.client import connect
 
 from deepnode_indexer.devnet.faults import BUILT_IN, AlterLogs, Delay, FaultProxy, HideLogs, PortTaken, RateLimit, drawn
 from deepnode_indexer.devnet.json_rpc import JsonRpc, NodeUnreachableError
@@ -101,16 +100,6 @@ def test_the_profile_changes_over_http_while_it_runs(scene: Scene) -> None:
     scene.through.call("eth_chainId")
     state = urllib3.request("GET", control).json()
     assert (state["dealt"], state["requests"], state["target"]) == ({"delay": 1}, 1, scene.node.url)
-
-
-def test_a_websocket_passes_through(scene: Scene) -> None:
-    """Subscribes to new heads through the proxy and mines a block."""
-    scene.proxy.set("hostile")
-    with connect(scene.proxy.ws_url) as socket:
-        socket.send('{"jsonrpc":"2.0","id":1,"method":"eth_subscribe","params":["newHeads"]}')
-        assert "result" in msgspec.json.decode(socket.recv(timeout=5))
-        scene.node.mine()
-        assert "parentHash" in msgspec.json.decode(socket.recv(timeout=5))["params"]["result"]
 
 
 def test_a_node_that_is_away_is_a_bad_gateway() -> None:

@@ -89,6 +89,17 @@ class Answering:
         ended = self._before(request)
         return self._whole(request) if ended is None else ended, len(request.calls)
 
+    def noticed(self, told: dict[str, Json]) -> list[Json]:
+        """Return what a subscriber hears in place of a log or a new head: it, a lie, nothing, or it twice."""
+        if "topics" in told:
+            call, reply = Call("eth_getFilterChanges", [told.get("blockHash")]), Reply([told])
+        elif "parentHash" in told:
+            call, reply = Call("eth_getBlockByHash", [told.get("hash")]), Reply(told)
+        else:
+            return [told]
+        self._lie(call, reply)
+        return reply.value if isinstance(reply.value, list) else [] if reply.value is None else [reply.value]
+
     def _before(self, request: Request) -> Answer | None:
         """Let the faults of connections and requests strike; returns an answer if one of them ends the request."""
         for place, fault in self._placed:

@@ -1,7 +1,7 @@
 """The proxy: a node as its clients meet it, over real HTTP, with the faults of a profile that can change at any time.
 
 ``GET /faults`` tells the profile and what was dealt out, ``POST /faults`` sets another one; every other POST is a
-question for the node. A WebSocket is joined to the node's own, without faults.
+question for the node. Over a WebSocket the same questions are answered, and the node's notices passed on.
 """
 
 import socket
@@ -20,7 +20,7 @@ from deepnode_indexer.devnet.faults.draw import Dealt, Draws, Tally
 from deepnode_indexer.devnet.faults.fault import AnyFault, Fault
 from deepnode_indexer.devnet.faults.profile import BUILT_IN, HONEST, Profile, from_toml, profile_of
 from deepnode_indexer.devnet.faults.server import HOST, Server
-from deepnode_indexer.devnet.faults.tunnel import join
+from deepnode_indexer.devnet.faults.websocket import join
 from deepnode_indexer.rpc import shown
 from deepnode_ledger.errors import BadInput, TryAgain
 
@@ -72,7 +72,7 @@ class FaultProxy:
 
     @property
     def ws_url(self) -> str:
-        """Where it joins WebSockets to the node's."""
+        """Where it serves WebSockets, if the node has one at its own URL."""
         return f"ws://{HOST}:{self._listening_port()}"
 
     @property
@@ -152,8 +152,8 @@ class FaultProxy:
         return answer
 
     def join(self, client: socket.socket, head: bytes) -> None:
-        """Join a client's WebSocket to the node's, until one of them ends."""
-        join(client, self._target, head, self._stopped)
+        """Serve a client that asks for a WebSocket, until it or the node ends it."""
+        join(client, self._target, head, lambda: self._answering)
 
     def state(self) -> dict[str, Any]:
         """Return what ``GET /faults`` tells."""

@@ -28,7 +28,7 @@ class Served(Protocol):
         """Return what a client gets for a question."""
 
     def join(self, client: socket.socket, head: bytes) -> None:
-        """Join a client's WebSocket, with these headers, to the node's, until one of them ends."""
+        """Serve a client that asks for a WebSocket by this head, until it or the node ends it."""
 
     def state(self) -> dict[str, Any]:
         """Return what ``GET /faults`` tells."""
@@ -115,8 +115,8 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(length))
 
     def _head(self) -> bytes:
-        lines = [f"{name}: {value}" for name, value in self.headers.items() if name.lower() != "host"]
-        return "\r\n".join(lines).encode("latin-1", "replace")
+        lines = [self.requestline, *(f"{name}: {value}" for name, value in self.headers.items())]
+        return "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1", "replace")
 
     def _send(self, answer: Answer) -> None:
         headers = {**answer.headers, "content-length": str(len(answer.body))}
