@@ -63,7 +63,7 @@ def verify(payload: bytes, signature: bytes, key: bytes, chain_id: int) -> Schem
         signers.append(f"{to_hex(signer)} by {scheme}")
     raise NotGenuine(
         f"must be signed by {to_hex(key)}; its signature is of {' or '.join(signers)}: "
-        "another key, another chain's id, or the payload was changed"
+        "another key, or the payload was changed, or EIP-712 for another chain"
     )
 
 
