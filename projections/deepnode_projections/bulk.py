@@ -94,8 +94,8 @@ def _copy_entries(cursor: Cursor[DictRow], transfers: Transfers) -> None:
 
 def _account_ids(cursor: Cursor[DictRow], names: Sequence[str]) -> Integers:
     """Return the accounts' ids, 0 for those that are new."""
-    rows = cursor.connection.cursor(row_factory=tuple_row, binary=True)
-    rows.execute("SELECT name, account_id FROM account WHERE name = ANY(%s)", (sorted(names),))
+    rows = copying.teach(cursor.connection.cursor(row_factory=tuple_row, binary=True))
+    rows.execute("SELECT name, account_id FROM account WHERE name = ANY(%s::text[])", (copying.text_array(names),))
     known: dict[str, int] = dict(rows.fetchall())
     return np.array([known.get(name, 0) for name in names], np.int64)
 

@@ -107,7 +107,7 @@ class Array:
     message: bytes
 
 
-_ELEMENT_OF_ARRAY: Final = {"bigint": 20, "smallint": 21, "bytea": 17, "numeric": 1700}
+_ELEMENT_OF_ARRAY: Final = {"bigint": 20, "smallint": 21, "bytea": 17, "text": 25, "numeric": 1700}
 
 
 def array(element: str, column: npt.NDArray[Any] | Numeric) -> Array:
@@ -116,9 +116,19 @@ def array(element: str, column: npt.NDArray[Any] | Numeric) -> Array:
     table = np.empty(len(column), [("size", ">i4"), ("value", *form)])
     table["size"] = table.dtype["value"].itemsize
     table["value"] = values
-    dimensions = 1 if len(column) else 0
-    head = np.array([dimensions, 0, _ELEMENT_OF_ARRAY[element], *([len(column), 1] if dimensions else [])], ">i4")
-    return Array(head.tobytes() + table.tobytes())
+    return Array(_head(element, len(column)) + table.tobytes())
+
+
+def text_array(texts: Sequence[str]) -> Array:
+    """Make an array parameter of texts."""
+    encoded = [text.encode() for text in texts]
+    elements = b"".join([len(each).to_bytes(4) + each for each in encoded])
+    return Array(_head("text", len(texts)) + elements)
+
+
+def _head(element: str, count: int) -> bytes:
+    dimensions = [count, 1] if count else []  # So many elements, the first of which has the number 1.
+    return np.array([len(dimensions) // 2, 0, _ELEMENT_OF_ARRAY[element], *dimensions], ">i4").tobytes()
 
 
 class _ArrayDumper(Dumper):

@@ -7,8 +7,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from deepnode_ledger.account import Account
 from deepnode_ledger.posting import AMOUNT_LIMIT, Entry
 from deepnode_projections.folds import limbs
+from deepnode_projections.folds.journal import ZERO_ADDRESS
 from deepnode_projections.folds.transfers import Holder, Integers, Transfers
 
 WALLET: Final = "Wallet:0x"
@@ -66,7 +68,8 @@ _Part = tuple[Integers, Integers, Integers, Integers, limbs.Numbers]
 def _of_transfers(
     transfers: Transfers, numbers: dict[str, int], holders: list[Holder], asset_ids: Mapping[bytes, int]
 ) -> _Part:
-    codes = np.array([_number(holder, numbers, holders) for holder in transfers.holders], np.int64)
+    names = _names(transfers.holders)
+    codes = np.array([_number(n, h, numbers, holders) for n, h in zip(names, transfers.holders, strict=True)], np.int64)
     count = len(transfers.position)
     amount = np.empty((limbs.LIMBS, count, 2), np.int64)
     amount[:, :, 0] = -transfers.amount
@@ -87,15 +90,24 @@ def _of_entries(
     columns = [
         [position for position, _, _ in legs],
         [leg for _, leg, _ in legs],
-        [_number(posting.account, numbers, holders) for _, _, posting in legs],
+        [_number(posting.account.name, posting.account, numbers, holders) for _, _, posting in legs],
         [asset_ids[posting.asset] for _, _, posting in legs],
     ]
     position, leg, account, asset = (np.array(column, np.int64) for column in columns)
     return position, leg, account, asset, limbs.of_ints([posting.amount for _, _, posting in legs])
 
 
-def _number(holder: Holder, numbers: dict[str, int], holders: list[Holder]) -> int:
-    name = f"{WALLET}{holder.hex()}" if isinstance(holder, bytes) else holder.name
+def _names(holders: Sequence[Holder]) -> list[str]:
+    """Name accounts: wallets, the most of them by far, all at once."""
+    text = b"".join([holder if isinstance(holder, bytes) else ZERO_ADDRESS for holder in holders]).hex()
+    names = [f"{WALLET}{text[start : start + 40]}" for start in range(0, len(text), 40)]
+    for number, holder in enumerate(holders):
+        if isinstance(holder, Account):
+            names[number] = holder.name
+    return names
+
+
+def _number(name: str, holder: Holder, numbers: dict[str, int], holders: list[Holder]) -> int:
     number = numbers.setdefault(name, len(holders))
     if number == len(holders):
         holders.append(holder)

@@ -64,6 +64,14 @@ def test_arrays_arrive(connection: Connection[TupleRow], rows: list[tuple[int, i
         assert cursor.fetchall() == rows
 
 
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=5)))
+def test_arrays_of_texts_arrive(connection: Connection[TupleRow], texts: list[str]) -> None:
+    """Gives texts of any length and letters as an array parameter."""
+    with connection.cursor() as cursor:
+        copying.teach(cursor).execute("SELECT unnest(%s::text[])", (copying.text_array(texts),))
+        assert [text for (text,) in cursor.fetchall()] == texts
+
+
 def test_rows_of_many_chunks_arrive_in_order(connection: Connection[TupleRow]) -> None:
     """Copies more than two chunks, whose amounts grow from chunk to chunk in their number of digits."""
     count = 2 * copying.CHUNK_ROWS + 5
