@@ -12,6 +12,7 @@ from deepnode_indexer.devnet.faults import BUILT_IN, AlterLogs, Delay, FaultProx
 from deepnode_indexer.devnet.json_rpc import JsonRpc, NodeUnreachableError
 from deepnode_ledger.errors import BadInput
 from tests.indexer.devnet.faulty_node import Json, Played, Question, Scene, tried
+from tests.indexer.fake_node import as_json, serving
 
 BLOCKS = 30
 
@@ -100,6 +101,18 @@ def test_the_profile_changes_over_http_while_it_runs(scene: Scene) -> None:
     scene.through.call("eth_chainId")
     state = urllib3.request("GET", control).json()
     assert (state["dealt"], state["requests"], state["target"]) == ({"delay": 1}, 1, scene.node.url)
+
+
+def test_a_node_that_answers_less_than_it_was_asked_does_so_through_the_proxy() -> None:
+    """Asks two calls of a node that answers one of them, and one that refuses the batch as a whole."""
+    calls: Json = [{"jsonrpc": "2.0", "id": id_, "method": "eth_chainId", "params": []} for id_ in ("a", "b")]
+    refusal: Json = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "no batches here"}}
+    said: Json = [{"id": 1, "result": "0x1"}]
+    with serving(lambda _: as_json(said)) as url, FaultProxy(url, [HideLogs()]) as proxy:
+        answer = urllib3.request("POST", proxy.url, body=msgspec.json.encode(calls))
+        assert answer.json() == [{"id": "b", "result": "0x1"}]
+        said = refusal
+        assert urllib3.request("POST", proxy.url, body=msgspec.json.encode(calls)).json() == refusal
 
 
 def test_a_node_that_is_away_is_a_bad_gateway() -> None:

@@ -136,7 +136,7 @@ class Answering:
             answer = self._post(write_question(calls, batch=request.batch))
             found = read_answer(answer.body, calls, batch=request.batch) if answer.status == 200 else None
             if found is None:
-                return answer
+                return _renumbered(answer, calls)
             for (number, _), reply in zip(asked, found, strict=True):
                 view.after(request.calls[number], reply)
                 replies[number] = reply
@@ -274,6 +274,17 @@ class _Bucket:
                 return False
             self._left -= calls
             return True
+
+
+def _renumbered(answer: Answer, calls: Sequence[Call]) -> Answer:
+    """Pass on an answer that is not one response a call, with the client's ids in the place of ours."""
+    try:
+        responses = msgspec.json.decode(answer.body, type=list[dict[str, Json]])
+    except msgspec.MsgspecError:
+        return answer
+    ids = {number: call.id for number, call in enumerate(calls)}
+    body = msgspec.json.encode([each | {"id": ids.get(each.get("id", -1))} for each in responses])
+    return Answer(body, answer.status, answer.headers)
 
 
 def _refused(refused: Refused) -> Reply:

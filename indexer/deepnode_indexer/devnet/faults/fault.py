@@ -40,8 +40,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class HideLogs(Fault, frozen=True, kw_only=True):
     """Logs are missing, without a word. The subject is a block, by its hash.
 
-    ``blocks``: only of these blocks; ``addresses``: only of these contracts; ``share``: of a block's logs, but at
-    least one; ``receipts``: from the receipts too, so that only the block's own hashes give it away.
+    ``blocks``: only of these blocks; ``addresses``: only of these contracts; ``share``: so many of a
+    block's logs; ``receipts``: from the receipts too, so that only the block's own hashes give it away.
     """
 
     blocks: tuple[int, ...] = ()

@@ -24,32 +24,29 @@ def hide_logs(draws: Draws, place: int, fault: HideLogs, call: Call, reply: Repl
         reply.value = _without_hidden(draws, place, fault, reply.value)
     elif call.method in RECEIPT_METHODS and fault.receipts and reply.value:
         receipts = reply.value if isinstance(reply.value, list) else [reply.value]
-        hidden = [
-            receipt | {"logs": _without_hidden(draws, place, fault, receipt["logs"])}
-            for receipt in receipts
-            if receipt is not None
-        ]
-        reply.value = hidden if isinstance(reply.value, list) else hidden[0]
+        # One draw for all of them: it is one answer about one block.
+        stay = _without_hidden(draws, place, fault, [log for receipt in receipts for log in receipt["logs"]])
+        left = {log["logIndex"] for log in stay}
+        told = [each | {"logs": [log for log in each["logs"] if log["logIndex"] in left]} for each in receipts]
+        reply.value = told if isinstance(reply.value, list) else told[0]
 
 
 def _without_hidden(draws: Draws, place: int, fault: HideLogs, logs: Json) -> Json:
     if not _are_logs(logs):
         return logs
-    hit: dict[str, bool] = {}
     addresses = {address.lower() for address in fault.addresses}
-    stay = []
-    # One draw a block, made at its first log that may be hidden; `share` is drawn for each log, and holds for ever.
-    for log in logs:
-        block = str(log["blockHash"])
-        possible = (not fault.blocks or quantity(log["blockNumber"]) in fault.blocks) and (
-            not addresses or str(log["address"]).lower() in addresses
-        )
-        if possible and block not in hit:
-            first, hit[block] = True, draws.strikes(place, fault, block)
-        else:
-            first = False
-        if not (possible and hit[block] and (first or draws.share(place, block, log["logIndex"]) < fault.share)):
-            stay.append(log)
+    stay: list[Json] = []
+    for block, found in groupby(logs, key=lambda log: str(log["blockHash"])):
+        of_block = list(found)
+        # Which logs a block would lose depends on nothing but the logs: so it is the same by every filter.
+        kept = [
+            log
+            for log in of_block
+            if (fault.blocks and quantity(log["blockNumber"]) not in fault.blocks)
+            or (addresses and str(log["address"]).lower() not in addresses)
+            or draws.share(place, block, log["logIndex"]) >= fault.share
+        ]
+        stay += kept if len(kept) < len(of_block) and draws.strikes(place, fault, block) else of_block
     return stay
 
 
