@@ -42,6 +42,7 @@ from deepnode_ledger.snapshot import snapshot
 STOCK_ENTRIES = 60_000
 OBJECT_ENTRIES = 130_000
 
+PARTS = ("sealed", "batch", "batch_block", "segment", "sealing", "sealing_block")
 RATE = "entries/s"
 STOCK = "eventsourcing, JSON mapper"
 FILES = "Arrow IPC files, synced"
@@ -109,7 +110,7 @@ def sizes(url: str, entries: int) -> list[Result]:
         stock.append(events)
         stock.close()
         with psycopg.connect(own) as connection:
-            ours = sum(_bytes(connection, f"log.{name}") for name in ("sealed", "batch", "segment", "sealing")) / total
+            ours = sum(_bytes(connection, f"log.{name}") for name in PARTS) / total
             sealed = _bytes(connection, "log.sealed") / total
             theirs = _bytes(connection, "public.stock") / len(events)
     size = "bytes/entry"

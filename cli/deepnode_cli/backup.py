@@ -72,9 +72,9 @@ def restore(
     )
     if as_json:
         fields = {"entries": done.entries, "batches": done.batches, "pending": done.pending}
-        fields["blocks"] = {str(chain_id): number for chain_id, number in done.blocks.items()}
+        blocks = {"blocks": {str(chain_id): number for chain_id, number in done.blocks.items()}}
         tree = {"root": to_hex(done.root), "checkpoints": done.checkpoints, "signedLater": done.left_out}
-        typer.echo(json.dumps({**fields, **tree}))
+        typer.echo(json.dumps({**fields, **blocks, **tree}))
         return
     until = ", ".join(f"block {number} of chain {chain_id}" for chain_id, number in done.blocks.items())
     typer.echo(f"restored {done.entries} entries in {done.batches} batches and {done.pending} pending, up to {until}")

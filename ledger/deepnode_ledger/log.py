@@ -183,13 +183,13 @@ class Log(Standing):
     def _seal_all(self, cursor: Cursor[DictRow], chain: Chain) -> None:
         """Seal everything pending, before a final range."""
         tip = chain.first_block - 1 if chain.tip is None else chain.tip.number
-        Readiness(cursor, self.chain_id, tip, CONTINUITY).seal(self._recorder)
-        head = load_head(cursor)
-        if head.last_position > head.sealed_position:
+        ready = Readiness(cursor, self.chain_id, tip, CONTINUITY)
+        if ready.waiting:
             raise Behind(
-                f"{head.last_position - head.sealed_position} entries that are not final on their own chain stand "
-                f"before the blocks behind {tip} of chain {self.chain_id}: extend the log by these, or wait"
+                f"{ready.waiting} entries, the first of which is not final on its own chain, stand before the blocks "
+                f"behind {tip} of chain {self.chain_id}: extend the log by these, or wait"
             )
+        ready.seal(self._recorder)
 
     def _columns(self, logs: Sequence[tuple[BlockRef, ChainLog]] | pa.RecordBatch) -> pa.RecordBatch | None:
         if isinstance(logs, pa.RecordBatch):

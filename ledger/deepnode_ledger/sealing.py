@@ -80,6 +80,11 @@ class Readiness:
         """How many entries could be sealed."""
         return self.last - self._head.sealed_position
 
+    @property
+    def waiting(self) -> int:
+        """How many entries stay pending: the first of them is not final."""
+        return self._head.last_position - self.last
+
     def seal(self, recorder: LogRecorder) -> Sealed | None:
         """Move those entries into the sealed part, and record what is covered by it, on every chain."""
         sealed = None
@@ -87,16 +92,15 @@ class Readiness:
             pending = tail.pages(self._cursor.connection, self._head.sealed_position + 1, self.last)
             sealed = insert_sealed(self._cursor, recorder, _filled(pending))
             self._cursor.execute("DELETE FROM log.pending WHERE position <= %s", (self.last,))
-        is_empty = self.last == self._head.last_position
-        covered = [self._cover(each, is_empty=is_empty) for each in self._chains]
+        covered = [self._cover(each) for each in self._chains]
         if sealed is not None or any(covered):
             # Task events that were accepted under a block that was sealed already come without a new block.
             note_sealing(self._cursor)
         return sealed
 
-    def _cover(self, chain: "_Ready", *, is_empty: bool) -> bool:
+    def _cover(self, chain: "_Ready") -> bool:
         """Cover the blocks of a chain all of whose logs are sealed; say whether there is a new one."""
-        last = chain.final if is_empty else min(chain.final, self._whole(chain))
+        last = min(chain.final, self._whole(chain)) if self.waiting else chain.final
         if last < chain.uncovered:
             return False
         self._cursor.execute(

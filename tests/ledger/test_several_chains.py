@@ -198,7 +198,7 @@ def test_a_final_range_waits_behind_the_other_chains_entries(log: Log, other: Lo
     """Backfills behind an entry that is not final: refused as a whole; the same blocks can extend the tail."""
     other.extend(None, run(5, 5))
     before = everything(log)
-    with pytest.raises(Behind, match="1 entries that are not final on their own chain stand before"):
+    with pytest.raises(Behind, match="1 entries, the first of which is not final on its own chain, stand before"):
         log.append_finalized(5, block(7).header, placed(run(5, 7)), "range")
     assert everything(log) == before
     log.extend(None, run(5, 7))

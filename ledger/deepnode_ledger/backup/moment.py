@@ -276,7 +276,9 @@ def _newest_sealing(folder: BackupFolder, gathered: _Gathered, point: PointInTim
 
 
 def _standing_at(chain: ChainRow, block: SealingBlockRow | None) -> ChainRow:
-    place = (None, None, None) if block is None else (block.block_number, block.block_hash, block.block_time)
+    place: tuple[int | None, str | None, int | None] = (None, None, None)
+    if block is not None:
+        place = (block.block_number, block.block_hash, block.block_time)
     return ChainRow(chain.chain_id, chain.genesis_hash, chain.first_block, *place, *place, None, None, None)
 
 
