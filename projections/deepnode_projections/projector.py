@@ -40,6 +40,9 @@ from deepnode_projections.posting_columns import BeyondLimit
 STEP_ENTRIES: Final = 65_536
 """Log entries in one transaction, so that memory and the cost of a crash have a bound."""
 
+STEP_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of log entries that end a step early: a log's data may be large."""
+
 LOOK_BACK_ENTRIES: Final = 256
 
 LOCK_NAME: Final = "deepnode books"
@@ -169,15 +172,24 @@ class Projector:
 
     def _book(self, snapshot: Snapshot, roster: Roster, kept: int) -> tuple[Page, int]:
         """Write a run of entries from behind ``kept`` on; return what was written, and the last position."""
-        batches = list(snapshot.read(kept + 1, kept + self._step_entries))
-        if not batches:
+        run = self._read(snapshot, kept)
+        if run is None:
             return Page(), kept
-        run = pa.concat_batches(batches)
         cursor = snapshot.connection.cursor(row_factory=dict_row)
         try:
             return self._write(cursor, run, roster, kept, by_definition=self._by_definition)
         except BeyondLimit:
             return self._write(cursor, run, roster, kept, by_definition=True)
+
+    def _read(self, snapshot: Snapshot, kept: int) -> pa.RecordBatch | None:
+        batches: list[pa.RecordBatch] = []
+        size_bytes = 0
+        for batch in snapshot.read(kept + 1, kept + self._step_entries):
+            batches.append(batch)
+            size_bytes += batch.nbytes
+            if size_bytes >= STEP_BYTES:
+                break
+        return pa.concat_batches(batches) if batches else None
 
     def _write(
         self, cursor: Cursor[DictRow], run: pa.RecordBatch, roster: Roster, kept: int, *, by_definition: bool

@@ -17,7 +17,6 @@ from deepnode_ledger.posting import AMOUNT_LIMIT
 from deepnode_ledger.record import ChainLog
 from deepnode_projections.projector import Projector, Step, connect, is_kept
 from deepnode_projections.quarantine import counts
-from deepnode_projections.rebuild import rebuild
 from tests.conftest import fresh_database
 from tests.ledger.histories import WITHOUT_SHRINKING, contents, opened, ref, task, word
 from tests.ledger.paper_deployment import COLLATERAL, DN, USDC, event_log, manifest_text, write_manifest
@@ -366,18 +365,3 @@ def test_a_follower_books_what_comes_and_stops_when_told(log: Log, database_url:
         stop.set()
         thread.join()
     assert seen[-1].rolled_back_to == 2
-
-
-def test_books_of_an_older_version_are_refused_until_they_are_rebuilt(
-    log: Log, database_url: str, manifest: Manifest
-) -> None:
-    """Takes a column away, as books from before it look: opening says what to do, and doing it helps."""
-    log.extend(None, [said_in(manifest, 5, STORY)])
-    stepped(database_url, manifest, 1000, "books")
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("ALTER TABLE books.entry DROP COLUMN chain_id")
-    with pytest.raises(BadInput, match=r"without entry\.chain_id: run `deepnode rebuild`"):
-        Projector(database_url, manifest).open()
-    assert rebuild(database_url, manifest).same
-    with projecting(database_url, manifest) as projector:
-        assert projector.step().behind == 0
