@@ -24,7 +24,7 @@ processes to the last transfer in the books; then every account's balance is com
 is the same for everybody: a row for each transfer, and both balances (ours: an entry and its two postings). The peers'
 configurations are in `benchmarks/peers/`. The bound is the same logs fetched and thrown away. CPU time is of whole
 process trees; peak memory is what each process held at most, added up. Tail: 200 transfers every two seconds, from the
-block to its last transfer's row.
+block to its last transfer's row, where new blocks are told of by the node (WebSocket) or asked for (polling).
 """,
 }
 """What a section's figures mean."""

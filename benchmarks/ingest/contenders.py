@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import psycopg
@@ -17,10 +18,7 @@ from deepnode_indexer.devnet.anvil import free_port
 from deepnode_indexer.devnet.toolchain import node_command
 
 ANSWER_LOGS: Final = 2_000
-"""Logs asked for in one request by those whom one must tell: 1–2 MB, which the node serves best."""
-
-ENVIO_LOGS: Final = 20_000
-"""The same for Envio, which is fastest with these."""
+"""Logs asked for in one request by those whom one must tell: 1–2 MB, which the node and Envio like best."""
 
 DEEPNODE: Final = (sys.executable, "-c", "from deepnode_cli.main import app_main; app_main()")
 
@@ -30,14 +28,18 @@ def blocks_of(logs: int, block_logs: int) -> int:
     return max(1, logs // block_logs)
 
 
-def _deepnode_index(given: Assignment) -> Command:
+def _websocket(given: Assignment) -> str:
+    return given.rpc.replace("http://", "ws://")
+
+
+def _deepnode_index(given: Assignment, rpc: str | None = None) -> Command:
     manifest = str(write_manifest(given.directory, given.genesis))
-    where = ("--rpc", given.rpc, "--database", given.database, "--manifest", manifest)
+    where = ("--rpc", rpc or given.rpc, "--database", given.database, "--manifest", manifest)
     return Command([*DEEPNODE, "index", *where, "--no-intake"])
 
 
-def _deepnode(given: Assignment) -> Sequence[Command]:
-    indexing = _deepnode_index(given)
+def _deepnode(given: Assignment, rpc: str | None = None) -> Sequence[Command]:
+    indexing = _deepnode_index(given, rpc)
     manifest = str(given.directory / "manifest.toml")
     return [indexing, Command([*DEEPNODE, "project", "--database", given.database, "--manifest", manifest])]
 
@@ -68,6 +70,8 @@ def _ponder(given: Assignment, schema: str = "public") -> Sequence[Command]:
     parts = conninfo_to_dict(given.database)
     url = f"postgresql://{parts['user']}@/{parts['dbname']}?host={parts['host']}"
     environment = {"RPC": given.rpc, "DATABASE_URL": url, "PONDER_TELEMETRY_DISABLED": "true", **_last_block(given)}
+    if given.last_block is None:
+        environment["WS"] = _websocket(given)
     start = ("start", "--schema", schema, "--log-format", "json", "--port", str(free_port()), "--hostname", "127.0.0.1")
     program = home / "node_modules" / "ponder" / "dist" / "esm" / "bin" / "ponder.js"
     return [Command([*node_command(), str(program), *start], _node(environment), home)]
@@ -83,7 +87,7 @@ def _envio(given: Assignment) -> Sequence[Command]:
     if given.last_block is None:
         text = text.replace("    end_block: ${LAST_BLOCK}\n", "")
     config.write_text(text, encoding="utf-8")
-    asked = {"RPC": given.rpc, "RANGE_BLOCKS": str(blocks_of(ENVIO_LOGS, given.block_logs)), **_last_block(given)}
+    asked = {"RPC": given.rpc, "RANGE_BLOCKS": str(blocks_of(ANSWER_LOGS, given.block_logs)), **_last_block(given)}
     program = project / "node_modules" / "envio" / "bin.js"
     run([*node_command(), str(program), "codegen"], project, {**with_pnpm(home), **asked})
     link = project / "node_modules" / "generated"
@@ -123,6 +127,9 @@ OURS: Final = Contender(
     lambda span: f"SELECT 1 FROM books.checkpoint WHERE position >= {span.logs}",
     "SELECT '0x' || encode(key, 'hex'), balance FROM books.balance JOIN books.account USING (account_id)",
 )
+OURS_TOLD: Final = replace(OURS, name="ours, told of heads", commands=lambda given: _deepnode(given, _websocket(given)))
+"""The same, but new blocks are told of over WebSocket."""
+
 SEALING: Final = Contender(
     "ours, fetch and seal",
     lambda given: [_deepnode_index(given)],

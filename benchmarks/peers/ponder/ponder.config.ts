@@ -1,11 +1,12 @@
 import { createConfig } from "ponder";
 import { TransfersAbi } from "./abis/TransfersAbi";
 
-// Without LAST_BLOCK it follows the head.
+// Without LAST_BLOCK it follows the head, and is told of new blocks over WebSocket.
 const endBlock = process.env.LAST_BLOCK ? { endBlock: Number(process.env.LAST_BLOCK) } : {};
+const heads = process.env.WS ? { ws: process.env.WS } : {};
 
 export default createConfig({
-  chains: { base: { id: 8453, rpc: process.env.RPC } },
+  chains: { base: { id: 8453, rpc: process.env.RPC, ...heads } },
   contracts: {
     Transfers: {
       chain: "base",
