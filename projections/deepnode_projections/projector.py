@@ -177,7 +177,9 @@ class Projector:
             return Page(), kept
         cursor = snapshot.connection.cursor(row_factory=dict_row)
         try:
-            return self._write(cursor, run, roster, kept, by_definition=self._by_definition)
+            # A transaction of its own: the tokens of a page that is not written are taken back with it.
+            with snapshot.connection.transaction():
+                return self._write(cursor, run, roster, kept, by_definition=self._by_definition)
         except BeyondLimit:
             return self._write(cursor, run, roster, kept, by_definition=True)
 

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from deepnode_ledger.log import Log
 from deepnode_ledger.manifest import Manifest
+from deepnode_ledger.posting import AMOUNT_LIMIT
 from deepnode_ledger.record import Block, BlockRef, ChainLog, Header
+from deepnode_projections import folding
 from deepnode_projections.folds.transfers import TRANSFER
 from tests.conftest import fresh_database
 from tests.ledger.factories import (
@@ -155,3 +157,26 @@ def test_the_tip_is_the_home_chains(database_url: str, two_chains: Manifest) -> 
         (2, FAR_CHAIN, f"FarToken.0x{TOKENS[0].hex()}")
     ]
     assert s.balances(database_url) == {("Mint", TOKENS[0]): -5, (f"Wallet:0x{s.ANNA.hex()}", TOKENS[0]): 5}
+
+
+def test_a_step_that_falls_back_on_the_journal_names_no_token_too_early(
+    database_url: str, two_chains: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mints too much of one token before another is announced, and lets a step take two logs one by one."""
+    far_factory = two_chains.contracts[FAR]
+
+    def logs(block: BlockRef) -> list[ChainLog]:
+        minted = [paid(TOKENS[0], block, 1 + n, s.NOBODY, s.ANNA, AMOUNT_LIMIT - 1) for n in range(2)]
+        return [created(far_factory, TOKENS[0], block, 0), *minted, created(far_factory, TOKENS[1], block, 3)]
+
+    with datastore(database_url) as store:
+        Chain(Log(store, CHAIN_ID), CHAIN_ID)
+        Chain(Log(store, FAR_CHAIN), FAR_CHAIN).grow(0, [logs], "a")
+        monkeypatch.setattr(folding, "SINGLE_ENTRIES", 2)
+        with projecting(database_url, two_chains) as projector:
+            assert projector.step().position == 2
+            assert rows(database_url, "SELECT address FROM asset") == [(TOKENS[0],)]
+            assert projector.catch_up().position == 4
+    assert rows(database_url, "SELECT address FROM asset ORDER BY asset_id") == [(TOKENS[0],), (TOKENS[1],)]
+    [(reason,)] = rows(database_url, "SELECT reason FROM refusal")
+    assert reason.endswith("balances stay below 10**38")
