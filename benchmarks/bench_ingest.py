@@ -13,7 +13,9 @@ Memory is what each process held at most, added up.
 """
 
 import argparse
+import signal
 import statistics
+import sys
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -229,6 +231,8 @@ def main() -> None:
     parser.add_argument("--only-install", action="store_true", help="fetch the peers and stop")
     parser.add_argument("--trial", action="store_true", help="print the table, but write neither it nor the page")
     given = parser.parse_args()
+    # As an exception it lets everything that was started be stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     missing = install()
     if given.only_install:
         return

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from benchmarks.ingest.chain import Chain, Span, chain
-from benchmarks.ingest.contender import SECONDS_MAX, Assignment, Contender, Watch, scratch
+from benchmarks.ingest.contender import Assignment, Contender, Watch, scratch
 from benchmarks.ingest.processes import Children
 from benchmarks.postgres import database
 
@@ -18,7 +18,8 @@ BLOCK_SECONDS: Final = 2.0
 START_BLOCKS: Final = 10
 FINAL_AFTER: Final = 64
 LOOK_SECONDS: Final = 0.003
-LATE_SECONDS_MAX: Final = 120.0
+START_SECONDS_MAX: Final = 120.0
+LATE_SECONDS_MAX: Final = 60.0
 
 
 def delays(contenders: Sequence[Contender], server: str, blocks: int) -> dict[str, list[float]]:
@@ -32,6 +33,11 @@ def delays(contenders: Sequence[Contender], server: str, blocks: int) -> dict[st
         start = [node.mine(BLOCK_LOGS) for _ in range(START_BLOCKS)]
         span = Span(node.logs, BLOCK_LOGS, start[-1])
         lookouts = [_Lookout(each, _started(each, node, server, stack), span) for each in contenders]
+        # Blocks go on meanwhile: who is told of heads over WebSocket may wait for one before it looks at all.
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while not all(lookout.ready() for lookout in lookouts) and time.monotonic() < deadline:
+            node.mine(BLOCK_LOGS)
+            time.sleep(BLOCK_SECONDS)
         due = time.perf_counter()
         for _ in range(blocks):
             due += BLOCK_SECONDS
@@ -65,9 +71,14 @@ class _Lookout:
         self._watch = watch
         self._found: list[float] = []
         self._error: Exception | None = None
-        watch.wait(contender.seen(start), SECONDS_MAX)
+        self._start = start
+        self._ready = threading.Event()
         self._thread = threading.Thread(target=self._look, name=contender.name, daemon=True)
         self._thread.start()
+
+    def ready(self) -> bool:
+        """Whether the blocks from before the start are there, or never will be."""
+        return self._ready.is_set() or not self._thread.is_alive()
 
     def finish(self) -> list[float]:
         """Wait for the last block and return the delays."""
@@ -79,6 +90,8 @@ class _Lookout:
 
     def _look(self) -> None:
         try:
+            self._watch.wait(self.contender.seen(self._start), START_SECONDS_MAX)
+            self._ready.set()
             while (told := self.mined.get()) is not None:
                 span, mined_at = told
                 self._watch.wait(self.contender.seen(span), LATE_SECONDS_MAX, LOOK_SECONDS)
