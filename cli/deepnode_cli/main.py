@@ -10,7 +10,7 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
-from deepnode_cli import books, demo, devnet, embedded, health, index, keys, log_commands, serve, up
+from deepnode_cli import books, demo, devnet, doctor, embedded, health, index, keys, log_commands, serve, up
 from deepnode_cli.process_tree import ProcessTreeError, die_with_parent
 from deepnode_ledger.errors import DeepNodeError, TryAgain
 
@@ -34,6 +34,7 @@ app.command()(books.rebuild)
 app.command()(serve.serve)
 app.command()(devnet.devnet)
 app.command()(health.health)
+app.command()(doctor.doctor)
 app.add_typer(log_commands.app, name="log")
 app.add_typer(keys.app, name="keys")
 app.command(name="embedded-postgres", hidden=True)(embedded.embedded_postgres)

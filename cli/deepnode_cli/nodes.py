@@ -23,8 +23,8 @@ def nodes_of(rpc: Sequence[str], manifest: Manifest) -> dict[int, list[str]]:
     """
     nodes: dict[int, list[str]] = {chain_id: [] for chain_id in manifest.chains}
     for each in rpc:
-        named = _WITH_CHAIN.match(each)
-        chain_id, url = (manifest.chain_id, each) if named is None else (int(named[1]), named[2])
+        named, url = chain_and_url(each)
+        chain_id = manifest.chain_id if named is None else named
         shown(url)
         if chain_id not in nodes:
             known = ", ".join(map(str, nodes))
@@ -34,6 +34,12 @@ def nodes_of(rpc: Sequence[str], manifest: Manifest) -> dict[int, list[str]]:
         if not urls:
             raise BadInput(f"no node is given for chain {chain_id}: --rpc {chain_id}=URL")
     return nodes
+
+
+def chain_and_url(rpc: str) -> tuple[int | None, str]:
+    """Read one ``--rpc``: the chain that it names, None if it names none, and what should be a URL."""
+    named = _WITH_CHAIN.match(rpc)
+    return (None, rpc) if named is None else (int(named[1]), named[2])
 
 
 def sources_of(rpc: Sequence[str], manifest: Manifest, level: Level, sampled: int) -> "dict[int, ChainSource]":
