@@ -149,7 +149,8 @@ def number_of(tag: Json, head: int) -> int | None:
         return head
     if tag == "earliest":
         return 0
-    return quantity(tag)
+    # Some methods take a block's hash, of 32 bytes, in the place of its number.
+    return None if isinstance(tag, str) and len(tag) == 66 else quantity(tag)
 
 
 def quantity(text: Json) -> int | None:
