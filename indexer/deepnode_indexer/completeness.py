@@ -110,7 +110,7 @@ class Examiner:
             return [header.verified(raw).header for raw in provider.raw_headers(numbers)]
         found = [each for each in provider.headers(numbers) if each is not None]
         if len(found) != len(numbers):
-            raise BadAnswer(f"{provider.where}: the node has {len(found)} of {len(numbers)} blocks up to its head")
+            raise BadAnswer(f"{provider.where}: the node has {len(found)} of the {len(numbers)} blocks up to its head")
         return found
 
     def _settled(self, dispute: Disputed, addresses: Collection[bytes]) -> Shown:

@@ -14,7 +14,7 @@ from deepnode_indexer.changes import Change, Covered, Finalized, Reorged
 from deepnode_indexer.completeness import Examiner
 from deepnode_indexer.confirming import Confirmer
 from deepnode_indexer.provider import Provider, Tags
-from deepnode_indexer.rpc import BadAnswer
+from deepnode_indexer.rpc import BadAnswer, NodeFailure
 from deepnode_indexer.watched import Watched
 from deepnode_ledger.chain import Chain
 from deepnode_ledger.log import Log
@@ -119,11 +119,25 @@ class Follower:
         if tags.head.block.number < stored[-1].number:
             raise BadAnswer(f"the node lags: its head is {tags.head.block.number}, block {stored[-1].number} is sealed")
         if self._is_sealed(stored[-1], chain):
+            self._make_sure(provider, stored[-1])
             raise ReorgBelowSealed(
                 f"block {stored[-1].number} is sealed, and the node has another block at that height: "
                 "the provider serves another chain, or the chain broke its finality; nothing was changed"
             )
         return None
+
+    def _make_sure(self, provider: Provider, sealed: BlockRef) -> None:
+        """Give the node, or any other, the chance to have told a falsehood: what follows stops the intake."""
+        if self._examiner.headers(provider, [sealed.number])[0].block.hash == sealed.hash:
+            raise BadAnswer(f"{provider.where}: block {sealed.number} came with two hashes")
+        for other in self._examiner.providers.others(provider):
+            try:
+                [theirs] = self._examiner.headers(other, [sealed.number])
+            except NodeFailure:
+                continue
+            if theirs.block.hash == sealed.hash:
+                where = f"{provider.where} and {other.where}"
+                raise BadAnswer(f"{where} differ about block {sealed.number}, which is sealed")
 
     def _is_sealed(self, oldest: BlockRef, chain: Chain) -> bool:
         return chain.finalized is not None and oldest.number <= chain.finalized.number

@@ -5,15 +5,19 @@ In the end the nodes are honest again, and the log and the books must be those o
 """
 
 import os
+import select
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import traceback
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from random import Random
 
 import pytest
 
+from deepnode_indexer.changes import Finalized
+from deepnode_indexer.completeness import Examiner
 from deepnode_indexer.devnet.faults import (
     HONEST,
     AlterLogs,
@@ -25,7 +29,12 @@ from deepnode_indexer.devnet.faults import (
     TruncateLogs,
     drawn,
 )
+from deepnode_indexer.following import Follower
 from deepnode_indexer.level import Level
+from deepnode_indexer.pool import Providers
+from deepnode_indexer.provider import Provider
+from deepnode_indexer.rpc import JsonRpc
+from deepnode_ledger.database import open_datastore
 from deepnode_ledger.errors import TryAgain
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.log import Log
@@ -39,6 +48,9 @@ FINALITY_BLOCKS = 64
 """anvil calls final what lies so far below the head; reorgs stay above it."""
 
 TRIES = 200
+
+STEP_SECONDS_MAX = 2.0
+"""An indexer that makes no step for so long waits for what the nodes do not give; it is killed as it is."""
 
 
 @dataclass
@@ -77,8 +89,8 @@ def simulate(devnet: Devnet, database_url: str, seed: int) -> Outcome:
             elif action == "faults":
                 proxy = rng.choice(proxies)
                 proxy.set(lying(rng), seed=rng.randrange(1 << 30))
-            with killed_indexer(devnet, database_url, urls, level):
-                time.sleep(rng.uniform(0.05, 0.6))
+            steps = follow_and_be_killed(devnet, database_url, urls, level, steps=rng.randint(0, 6))
+            told.append(f"killed after {steps} steps")
         for proxy in proxies:
             told.append(f"{proxy.profile}: {dict(proxy.dealt)}")
             proxy.set(HONEST)
@@ -139,29 +151,44 @@ def logs_of(log: Log) -> list[tuple[BlockRef, ChainLog]]:
         return [(entry.block, entry.record) for entry in view.entries(1) if isinstance(entry.record, ChainLog)]
 
 
-@contextmanager
-def killed_indexer(devnet: Devnet, database_url: str, urls: Sequence[str], level: Level) -> Iterator[None]:
-    """Run an indexer beside the block, and kill it at the block's end, wherever it is."""
+def follow_and_be_killed(devnet: Devnet, database_url: str, urls: Sequence[str], level: Level, *, steps: int) -> int:
+    """Run an indexer until it has made so many steps, or made no more for a while, and kill it; return its steps."""
+    told, tell = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            _follow_for_ever(devnet, database_url, urls, level)
+            _follow_for_ever(devnet, database_url, urls, level, tell)
+        except BaseException:  # noqa: BLE001 (told, and then the process ends)
+            traceback.print_exc()
         finally:
             # Whatever happened: the test's own process is another one.
             os._exit(1)
+    os.close(tell)
+    made = 0
     try:
-        yield
+        while made < steps and select.select([told], [], [], STEP_SECONDS_MAX)[0]:
+            said = os.read(told, steps - made)
+            if not said:
+                pytest.fail("the indexer ended by itself; what it died of is on stderr")
+            made += len(said)
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(told)
+    return made
 
 
-def _follow_for_ever(devnet: Devnet, database_url: str, urls: Sequence[str], level: Level) -> None:
+def _follow_for_ever(devnet: Devnet, database_url: str, urls: Sequence[str], level: Level, tell: int) -> None:
+    log = Log(open_datastore(database_url), devnet.manifest.chain_id)
+    providers = Providers([Provider(JsonRpc(url), devnet.manifest) for url in urls])
     while True:
         try:
-            ledger = open_ledger(database_url, urls, devnet.manifest, level=level, seal_entries=5)
+            log.create(devnet.manifest.genesis_hash, devnet.manifest.first_block)
+            follower = Follower(Examiner(providers, level=level), log, devnet.manifest, seal_entries=5)
             while True:
-                list(ledger.follower.sync())
+                for change in follower.sync():
+                    if not isinstance(change, Finalized):
+                        os.write(tell, b".")
                 time.sleep(0.02)
         except TryAgain:
             time.sleep(0.02)
