@@ -1,6 +1,8 @@
 """Whatever nodes, reorgs and kills do, the log becomes the chain's."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
