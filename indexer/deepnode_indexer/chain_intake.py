@@ -9,12 +9,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 from deepnode_indexer.changes import Change
-from deepnode_indexer.completeness import Examiner
+from deepnode_indexer.completeness import Disputed, Examiner
+from deepnode_indexer.failures import NodeFailure
 from deepnode_indexer.following import SEAL_ENTRIES, Follower
 from deepnode_indexer.level import Level
 from deepnode_indexer.pool import Providers
@@ -22,6 +24,7 @@ from deepnode_indexer.provider import Provider
 from deepnode_indexer.status import Status
 from deepnode_indexer.websocket import heads, open_rpc
 from deepnode_ledger.errors import BadInput, TryAgain
+from deepnode_ledger.evidence import Held
 from deepnode_ledger.log import Log
 from deepnode_ledger.manifest import Manifest
 
@@ -117,7 +120,7 @@ class ChainIntake:
                 pause = self._poll_seconds
             except TryAgain as error:
                 failures_in_a_row += 1
-                self._status.failed(str(error), self.chain_id)
+                self._status.failed(str(error), self.chain_id, held=self._held(error))
                 self._report(Fault(str(error)))
                 longest = min(PAUSE_SECONDS_MAX, self._poll_seconds * 2 ** min(failures_in_a_row, 10))
                 pause = random.uniform(longest / 2, longest)  # noqa: S311 (a pause is no secret)
@@ -141,6 +144,15 @@ class ChainIntake:
                 return False
         self._status.in_step(self.chain_id, held=len(self.log.holds()))
         return True
+
+    def _held(self, error: TryAgain) -> int | None:
+        """How many ranges are held back: a chain that is stopped by one never gets in step. None if not known."""
+        if not isinstance(error, NodeFailure | Disputed | Held):
+            # The database may be away.
+            return None
+        with suppress(TryAgain):
+            return len(self.log.holds())
+        return None
 
     def _wait(self, pause_seconds: float, stop: threading.Event) -> None:
         # The stop wakes us too (see ``wake``), so one event is enough to wait for.

@@ -55,7 +55,7 @@ class ChainStatus:
                 self.reorgs += 1
 
 
-_HEIGHTS: Final = (
+_HEIGHTS: Final[tuple[tuple[str, str, Callable[[ChainStatus], int]], ...]] = (
     ("head_block", "gauge", lambda c: c.head or 0),
     ("finalized_block", "gauge", lambda c: c.finalized or 0),
     ("tip_block", "gauge", lambda c: c.tip or 0),
@@ -98,10 +98,11 @@ class Status:
             chain = self._of(chain_id)
             chain.fault, chain.held = None, held
 
-    def failed(self, reason: str, chain_id: int | None = None) -> None:
-        """Note a fault that will be tried again."""
+    def failed(self, reason: str, chain_id: int | None = None, *, held: int | None = None) -> None:
+        """Note a fault that will be tried again, and how many ranges are held back, if that is known."""
         with self._lock:
             chain = self._of(chain_id)
+            chain.held = chain.held if held is None else held
             chain.faults += 1
             chain.fault = reason
 
