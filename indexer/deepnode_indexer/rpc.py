@@ -152,6 +152,9 @@ class JsonRpc:
                 answer = response.read(RESPONSE_BYTES_MAX + 1, decode_content=True)
             finally:
                 response.release_conn()
+        except urllib3.exceptions.NewConnectionError:
+            # The library counts it among the time-outs. Nobody listens there, or the name means nothing.
+            raise NodeAway(f"the node at {self.where} cannot be reached: no connection can be made") from None
         except urllib3.exceptions.ConnectTimeoutError:
             raise NodeAway(f"the node at {self.where} cannot be reached in {CONNECT_SECONDS:.0f} s") from None
         except urllib3.exceptions.ReadTimeoutError:

@@ -24,7 +24,7 @@ from deepnode_ledger.evidence import Evidence, EvidenceKind, Hold, record
 from deepnode_ledger.head import Head
 from deepnode_ledger.log import Log
 from deepnode_ledger.log_state import ChainState, Covered, LogState, ProducersState, gaps_between, look_at_log, merged
-from deepnode_ledger.manifest import Contract, Manifest
+from deepnode_ledger.manifest import ChainSpec, Contract, Manifest
 from deepnode_ledger.producer_state import Gap, ProducerState
 from deepnode_ledger.record import BlockRef
 from deepnode_ledger.tables import ROLE, VERSION
@@ -145,6 +145,10 @@ def test_what_no_setting_names_is_skipped_by_name() -> None:
         (replace(WELL, nodes=()), {"providers": Verdict.BAD}),
         (replace(WELL, wrong_rpc=("--rpc number 3: no URL",)), {"providers": Verdict.BAD}),
         (replace(WELL, manifest=Unseen("no TOML")), {"manifest": Verdict.BAD}),
+        (
+            replace(WELL, manifest=replace(MANIFEST, others={10: ChainSpec(10, GENESIS)})),
+            {"providers": Verdict.BAD, "manifest-log": Verdict.WARN, "manifest-books": Verdict.BAD},
+        ),
         (log(chain=replace(CHAIN.chain, genesis_hash=bytes(32))), {"manifest-log": Verdict.BAD}),
         (log(chain=replace(CHAIN.chain, first_block=4)), {"manifest-log": Verdict.BAD, "coverage-gaps": Verdict.BAD}),
         (log(contracts=frozenset({b"\xbb" * 20})), {"manifest-contracts": Verdict.BAD}),
@@ -225,6 +229,7 @@ def test_no_secret_is_told() -> None:
         assert "hidden" not in done.output
         assert "http://127.0.0.1:9" in done.output
         assert "--rpc number 2" in done.output
+        assert "no connection can be made" in done.output
 
 
 @pytest.fixture
