@@ -49,7 +49,7 @@ FINALITY_BLOCKS = 64
 
 TRIES = 200
 
-STEP_SECONDS_MAX = 2.0
+STEP_SECONDS_MAX = 0.7
 """An indexer that makes no step for so long waits for what the nodes do not give; it is killed as it is."""
 
 
@@ -95,7 +95,8 @@ def simulate(devnet: Devnet, database_url: str, seed: int) -> Outcome:
             told.append(f"{proxy.profile}: {dict(proxy.dealt)}")
             proxy.set(HONEST)
         # What faults have left in the tail is final by then, so that it has to be found.
-        devnet.play(FINALITY_BLOCKS + 6)
+        devnet.play(6)
+        devnet.node.mine(FINALITY_BLOCKS)
         return indexed(devnet, database_url, urls, level, "; ".join(told))
 
 
