@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,11 +12,9 @@ from deepnode_cli.interruption import on_interrupt
 from deepnode_ledger.errors import BadInput, TryAgain
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.manifest import load_manifest
-from deepnode_projections.checkpoint import load_checkpoint
-from deepnode_projections.projector import Projector, Step, connect
-from deepnode_projections.rebuild import rebuild as rebuild_books
-from deepnode_projections.state_root import state_root
-from deepnode_projections.tables import SCHEMA
+
+if TYPE_CHECKING:
+    from deepnode_projections.projector import Projector, Step
 
 RETRY_SECONDS = 1.0
 LINE_SECONDS = 1.0
@@ -29,6 +27,9 @@ def project(
     as_json: settings.AsJson = False,
 ) -> None:
     """Keep the books up to the log until told to stop."""
+    # Here and below: the other commands start sooner without all that the books bring in.
+    from deepnode_projections.projector import Projector
+
     projector = Projector(database, load_manifest(manifest))
     stopped = threading.Event()
     projector.open()
@@ -49,6 +50,11 @@ def root(
     as_json: settings.AsJson = False,
 ) -> None:
     """Print the state root of the books at a position: equal books have equal roots, however they came about."""
+    from deepnode_projections.checkpoint import load_checkpoint
+    from deepnode_projections.projector import connect
+    from deepnode_projections.state_root import state_root
+    from deepnode_projections.tables import SCHEMA
+
     described = load_manifest(manifest)
     connection = connect(database, SCHEMA)
     try:
@@ -65,6 +71,8 @@ def root(
 
 def rebuild(database: settings.Database, manifest: settings.ManifestPath, as_json: settings.AsJson = False) -> None:
     """Make the books anew from the log beside the live ones, then swap. Stop `deepnode project` first."""
+    from deepnode_projections.rebuild import rebuild as rebuild_books
+
     rebuilt = rebuild_books(database, load_manifest(manifest))
     old = None if rebuilt.old_root is None else to_hex(rebuilt.old_root)
     if as_json:
@@ -74,7 +82,7 @@ def rebuild(database: settings.Database, manifest: settings.ManifestPath, as_jso
     typer.echo(f"{to_hex(rebuilt.root)} at position {rebuilt.position} ({same})")
 
 
-def _follow(projector: Projector, stopped: threading.Event, say: "_Sayer") -> None:
+def _follow(projector: "Projector", stopped: threading.Event, say: "_Sayer") -> None:
     """Follow until told to stop, or until the database goes away: then come back to it."""
     try:
         for step in projector.follow(stopped):
@@ -97,7 +105,7 @@ class _Sayer:
         self._as_json = as_json
         self._shown_at = 0.0
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: "Step") -> None:
         """Write one step."""
         if self._as_json:
             fields = {"position": step.position, "entries": step.entries, "behind": step.behind}

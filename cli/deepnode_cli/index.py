@@ -7,11 +7,7 @@ import typer
 from deepnode_cli import repair, settings
 from deepnode_cli.interruption import on_interrupt
 from deepnode_cli.nodes import sources_of
-from deepnode_cli.reporting import Reporter
-from deepnode_indexer.admission import Limits
 from deepnode_indexer.level import Level
-from deepnode_indexer.service import Door, Indexer
-from deepnode_indexer.sources import source_of
 from deepnode_ledger.manifest import load_manifest
 
 app = typer.Typer(invoke_without_command=True, no_args_is_help=False, add_completion=False, rich_markup_mode=None)
@@ -34,7 +30,7 @@ def index(
     poll: settings.PollSeconds = settings.POLL_SECONDS,
     seal_entries: settings.SealEntries = 1_000,
     evidence: settings.EvidenceLevel = Level.HEADERS,
-    receipts_sampled: settings.ReceiptsSampled = 1,
+    receipts_sampled: settings.ReceiptsSampled = settings.RECEIPTS_SAMPLED,
     as_json: settings.AsJson = False,
 ) -> None:
     """Follow the chains and take in task events until told to stop.
@@ -45,6 +41,12 @@ def index(
     """
     if context.invoked_subcommand is not None:
         return
+    # Here: the other commands start sooner without all that an indexer brings in.
+    from deepnode_cli.reporting import Reporter
+    from deepnode_indexer.admission import Limits
+    from deepnode_indexer.service import Door, Indexer
+    from deepnode_indexer.sources import source_of
+
     deployment = load_manifest(_required(manifest, "--manifest", "DEEPNODE_MANIFEST"))
     indexer = Indexer(
         sources_of(_required(rpc, "--rpc", "DEEPNODE_RPC_URL"), deployment, evidence, receipts_sampled),

@@ -35,9 +35,9 @@ ReceiptsSampled = Annotated[
     typer.Option(
         "--receipts-sampled",
         envvar="DEEPNODE_RECEIPTS_SAMPLED",
-        help="Blocks of each range whose receipts are checked with --evidence headers.",
+        help="With --evidence headers, check the receipts of one block in so many, drawn at random; 0 for none.",
         min=0,
-        max=1_000,
+        max=1_000_000_000,
     ),
 ]
 Database = Annotated[
@@ -229,6 +229,7 @@ NODE_PORT: Final = 8545
 FAULTS_PORT: Final = 8546
 PRODUCER_RATE: Final = 2_000
 CLIENT_RATE: Final = 4_000
+RECEIPTS_SAMPLED: Final = 1_000
 POLL_SECONDS: Final = 0.5
 """A quarter of Base's block time."""
 

@@ -56,7 +56,7 @@ class Ledger:
     task_events: tuple[str, ...] = ()
     log_key: Path | None = None
     evidence: Level = Level.HEADERS
-    receipts_sampled: int = 1
+    receipts_sampled: int = settings.RECEIPTS_SAMPLED
 
     @property
     def published(self) -> Path:
@@ -93,7 +93,7 @@ def up(
     task_events: settings.TaskSources = None,
     log_key: settings.LogKeyIfAny = None,
     evidence: settings.EvidenceLevel = Level.HEADERS,
-    receipts_sampled: settings.ReceiptsSampled = 1,
+    receipts_sampled: settings.ReceiptsSampled = settings.RECEIPTS_SAMPLED,
     seconds: Annotated[float | None, typer.Option("--for", help="Stop after so many seconds.", min=1)] = None,
 ) -> None:
     """Run the indexer, the projections, the publisher and the API as one, until Ctrl-C.

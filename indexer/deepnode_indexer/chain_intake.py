@@ -15,7 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from deepnode_indexer.changes import Change
-from deepnode_indexer.completeness import Disputed, Examiner
+from deepnode_indexer.completeness import SAMPLED, Disputed, Examiner
 from deepnode_indexer.failures import NodeFailure
 from deepnode_indexer.following import SEAL_ENTRIES, Follower
 from deepnode_indexer.level import Level
@@ -51,7 +51,7 @@ class ChainSource:
 
     urls: Sequence[str]
     level: Level = Level.HEADERS
-    sampled: int = 1
+    sampled: int = SAMPLED
 
 
 Report = Callable[[Change | Fault], None]

@@ -28,6 +28,8 @@ from deepnode_ledger.record import TOPICS_MAX, BlockRef, ChainLog, Kind
 INDEX_MAX: Final = 2**31 - 1
 """The largest index of a log or a transaction that the log's columns hold."""
 
+_quantities: Final = Quantities()
+
 
 class _WireLog(msgspec.Struct, rename="camel", gc=False):
     address: str
@@ -203,7 +205,7 @@ def _decoded(raw: msgspec.Raw, where: str) -> list[_WireLog]:
 def _columns(logs: list[_WireLog]) -> Columns:
     if True in [log.removed for log in logs]:
         raise BadInput("one is marked as removed")
-    read = Quantities().__getitem__
+    read = _quantities.__getitem__
     times = [log.block_timestamp for log in logs]
     return Columns(
         _integers(map(read, [log.block_number for log in logs]), len(logs)),

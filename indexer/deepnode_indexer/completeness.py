@@ -10,7 +10,7 @@ Source: DESIGN section 9.
 
 import random
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -33,6 +33,10 @@ SUSPECTS_MAX: Final = 64
 
 FULL_BLOOM_BITS: Final = 1_024
 """A bloom with at least so many of its 2 048 bits set speaks of anything, so it accuses nobody by itself."""
+
+
+SAMPLED: Final = 1_000
+"""One block in so many has its receipts checked, where nothing else is asked for."""
 
 
 class Disputed(TryAgain):
@@ -62,13 +66,13 @@ class Shown:
 class Examiner:
     """Fetches ranges of final blocks from providers and shows them to be complete. Threads may share one."""
 
-    def __init__(self, providers: Providers, *, level: Level = Level.HEADERS, sampled: int = 1) -> None:
+    def __init__(self, providers: Providers, *, level: Level = Level.HEADERS, sampled: int = SAMPLED) -> None:
         """Wire an examiner.
 
         Args:
             providers: asked in their order; a second one is asked for agreement.
             level: how much is asked for.
-            sampled: blocks of a range whose receipts are checked at level ``HEADERS``.
+            sampled: at level ``HEADERS`` the receipts of one block in so many are checked, drawn at random; 0: none.
         """
         self.providers = providers
         self._level = level
@@ -128,7 +132,7 @@ class Examiner:
             evidence.append(_evidence(EvidenceKind.HEADERS, provider, answer, len(headers)))
             evidence += self._by_receipts(provider, answer, headers, addresses)
         agreement = self._agreement(provider, answer, addresses)
-        return Shown(answer, tuple(evidence if agreement is None else [*evidence, agreement]))
+        return Shown(answer, _digested(evidence if agreement is None else [*evidence, agreement], answer))
 
     def _agreed(self, provider: Provider, first: int, last: int, addresses: Collection[bytes], otherwise: str) -> Shown:
         answer = provider.fetch(first, last, addresses)
@@ -138,7 +142,8 @@ class Examiner:
         if agreement is None:
             raise Disputed(first, last, otherwise)
         whole = _evidence(EvidenceKind.HEADERS, provider, answer, len(headers))
-        return Shown(answer, (_evidence(EvidenceKind.END, provider, answer, 1), whole, agreement), proof=True)
+        evidence = (_evidence(EvidenceKind.END, provider, answer, 1), whole, agreement)
+        return Shown(answer, _digested(evidence, answer), proof=True)
 
     def _proven(self, provider: Provider, first: int, last: int, addresses: Collection[bytes]) -> Shown:
         """Build the range from headers and receipts alone, whatever the provider's logs are."""
@@ -154,8 +159,8 @@ class Examiner:
         ]
         answer = BlockRange(headers[0].header, headers[-1].header, _batch(rows), 0)
         counted = ((EvidenceKind.END, 1), (EvidenceKind.HEADERS, len(headers)), (EvidenceKind.RECEIPTS, len(headers)))
-        evidence = tuple(_evidence(kind, provider, answer, blocks) for kind, blocks in counted)
-        return Shown(answer, evidence, proof=True)
+        evidence = [_evidence(kind, provider, answer, blocks) for kind, blocks in counted]
+        return Shown(answer, _digested(evidence, answer), proof=True)
 
     def _by_receipts(
         self, provider: Provider, answer: BlockRange, headers: Sequence[VerifiedHeader], addresses: Collection[bytes]
@@ -165,8 +170,7 @@ class Examiner:
         wanted = list(headers)
         if self._level is not Level.RECEIPTS:
             # A provider must not know beforehand which blocks are looked at.
-            sample = random.SystemRandom().sample(headers, min(self._sampled, len(headers)))
-            wanted = suspects[:SUSPECTS_MAX] + [each for each in sample if each not in suspects]
+            wanted = suspects[:SUSPECTS_MAX] + [each for each in self._sample(headers) if each not in suspects]
         try:
             for each in wanted:
                 _check_receipts(provider, answer, each, addresses)
@@ -184,6 +188,10 @@ class Examiner:
         if wanted:
             evidence.append(_evidence(EvidenceKind.RECEIPTS, provider, answer, len(wanted)))
         return evidence
+
+    def _sample(self, headers: Sequence[VerifiedHeader]) -> list[VerifiedHeader]:
+        draw = random.SystemRandom().randrange
+        return [each for each in headers if draw(self._sampled) == 0] if self._sampled else []
 
     def _agreement(self, provider: Provider, answer: BlockRange, addresses: Collection[bytes]) -> Evidence | None:
         """Ask another provider for the same range; None if there is none, or none answers now."""
@@ -240,12 +248,13 @@ def _suspects(
 ) -> list[VerifiedHeader]:
     """Find blocks whose bloom speaks of a contract of which no log came; emptiest bloom first."""
     watch = bloom.Watch(addresses)
-    suspects = []
-    for each in headers:
-        if watch.any_in(each.logs_bloom):
-            came = set(_of_block(answer.logs, each.header.block.number).column("address").to_pylist())
-            if not set(watch.found_in(each.logs_bloom)) <= came:
-                suspects.append(each)
+    pairs = pa.table([answer.logs.column("block_number"), answer.logs.column("address")], names=["block", "address"])
+    came = {tuple(pair.values()) for pair in pairs.group_by(["block", "address"]).aggregate([]).to_pylist()}
+    suspects = [
+        each
+        for each in headers
+        if any((each.header.block.number, address) not in came for address in watch.found_in(each.logs_bloom))
+    ]
     return sorted(suspects, key=lambda each: int.from_bytes(each.logs_bloom).bit_count())
 
 
@@ -276,7 +285,13 @@ def _batch(rows: Sequence[tuple[object, ...]]) -> pa.RecordBatch:
 
 def _evidence(kind: EvidenceKind, provider: Provider, answer: BlockRange, blocks: int) -> Evidence:
     first, last = answer.first.block.number, answer.last.block.number
-    return Evidence(kind, first, last, blocks, provider.where, answer.logs.num_rows, chain_logs.digest(answer.logs))
+    return Evidence(kind, first, last, blocks, provider.where, answer.logs.num_rows)
+
+
+def _digested(evidence: Sequence[Evidence], answer: BlockRange) -> tuple[Evidence, ...]:
+    """Put the logs' digest to each piece of evidence, computed once."""
+    digest = chain_logs.digest(answer.logs)
+    return tuple(replace(each, digest=digest) for each in evidence)
 
 
 def _disputed(answer: BlockRange, reason: str) -> Disputed:

@@ -33,10 +33,18 @@ def quantity(text: object) -> int:
 
 
 class Quantities(dict[str, int]):
-    """Reads each text once: most logs of an answer share their block and have small indexes."""
+    """Reads each text once: most logs share their block and have small indexes. Threads may share one.
+
+    It keeps at most ``KEPT_MAX`` texts: beyond that it begins anew, so that no node can fill the memory.
+    """
+
+    KEPT_MAX: Final = 65_536
 
     def __missing__(self, text: str) -> int:
-        self[text] = value = quantity(text)
+        value = quantity(text)
+        if len(self) >= self.KEPT_MAX:
+            self.clear()
+        self[text] = value
         return value
 
 
