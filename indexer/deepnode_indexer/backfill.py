@@ -6,7 +6,7 @@ are written together, because a transaction costs the same for a few logs as for
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +16,7 @@ from deepnode_indexer.completeness import Disputed, Examiner, Shown
 from deepnode_indexer.provider import Tags
 from deepnode_indexer.rpc import BadAnswer
 from deepnode_indexer.watched import Watched
-from deepnode_ledger.evidence import Hold, describe
+from deepnode_ledger.evidence import Evidence, Hold, describe
 from deepnode_ledger.log import Behind, Log
 from deepnode_ledger.record import BlockRef
 
@@ -35,6 +35,7 @@ class _Asked:
     first: int
     last: int
     addresses: list[bytes]
+    is_held: bool
     answer: Future[Shown]
 
 
@@ -56,7 +57,8 @@ class Backfill:
         assert tags.finalized is not None, "there is nothing to backfill without a final block"
         chain = self._log.chain()
         with ThreadPoolExecutor(max_workers=WINDOW, thread_name_prefix="backfill") as pool:
-            waiting = _Ranges(self, pool, chain.first_block if chain.tip is None else chain.tip.number + 1, tags)
+            first = chain.first_block if chain.tip is None else chain.tip.number + 1
+            waiting = _Ranges(self, pool, first, tags, self._log.holds())
             parent = chain.tip
             try:
                 while (asked := waiting.next()) is not None:
@@ -85,11 +87,10 @@ class Backfill:
             finally:
                 waiting.cancel()
 
-    def ask(self, first: int, last: int, addresses: list[bytes]) -> Shown:
-        """Fetch a range; one that is held is believed on the receipts of every block alone."""
-        if any(held.first <= last and held.last >= first for held in self._log.holds()):
-            return self._examiner.prove(first, last, addresses)
-        return self._examiner.show(first, last, addresses)
+    def ask(self, first: int, last: int, addresses: list[bytes], *, is_held: bool) -> Shown:
+        """Fetch a range; one that is held is believed on a proof alone."""
+        examine = self._examiner.prove if is_held else self._examiner.show
+        return examine(first, last, addresses)
 
     @property
     def addresses(self) -> list[bytes]:
@@ -109,7 +110,7 @@ class Backfill:
             if self._watched.addresses == addresses:
                 return shown
             addresses = self._watched.addresses
-            shown = self.ask(asked.first, asked.last, addresses)
+            shown = self.ask(asked.first, asked.last, addresses, is_held=asked.is_held)
 
     def _write(self, parent: BlockRef | None, shown: list[Shown], tags: Tags, *, release: bool) -> BlockRef:
         assert tags.finalized is not None
@@ -128,22 +129,31 @@ class Backfill:
             whole.first.block.number,
             whole.last,
             logs,
-            describe(shown[0].evidence),
+            describe(_common(shown)),
             evidence=evidence,
             release=release,
         )
         return last
 
 
+def _common(shown: Sequence[Shown]) -> list[Evidence]:
+    """Return evidence of the kinds that every range has: what can be said of all of them together."""
+    kinds = set.intersection(*({one.kind for one in each.evidence} for each in shown))
+    return [one for one in shown[0].evidence if one.kind in kinds]
+
+
 class _Ranges:
     """The window: ranges asked for ahead, handed out in the order of the chain."""
 
-    def __init__(self, backfill: Backfill, pool: ThreadPoolExecutor, first: int, tags: Tags) -> None:
+    def __init__(
+        self, backfill: Backfill, pool: ThreadPoolExecutor, first: int, tags: Tags, holds: Sequence[Hold]
+    ) -> None:
         assert tags.finalized is not None
         self._backfill = backfill
         self._pool = pool
         self._next = first
         self._last = tags.finalized.block.number
+        self._holds = holds
         self._window: deque[_Asked] = deque()
 
     def next(self) -> _Asked | None:
@@ -167,7 +177,11 @@ class _Ranges:
         while len(self._window) < WINDOW and self._next <= self._last:
             first = self._next
             last = min(first + self._backfill.range_blocks - 1, self._last)
+            # A range is held as a whole or not at all, so that a doubt does not spread over its neighbours.
+            is_held = any(held.first <= first <= held.last for held in self._holds)
+            edges = (edge for held in self._holds for edge in (held.first - 1, held.last))
+            last = min((edge for edge in edges if first <= edge <= last), default=last)
             addresses = self._backfill.addresses
-            answer = self._pool.submit(self._backfill.ask, first, last, addresses)
-            self._window.append(_Asked(first, last, addresses, answer))
+            answer = self._pool.submit(self._backfill.ask, first, last, addresses, is_held=is_held)
+            self._window.append(_Asked(first, last, addresses, is_held, answer))
             self._next = last + 1

@@ -100,6 +100,8 @@ class Examiner:
         """
         try:
             return self.providers.call(lambda provider: self._proven(provider, first, last, addresses))
+        except (HeaderDiffers, ReceiptsDiffer) as error:
+            raise Disputed(first, last, str(error)) from error
         except MethodMissing as missing:
             reason = f"one provider alone, and it has no receipts ({missing})"
             return self.providers.call(lambda provider: self._agreed(provider, first, last, addresses, reason))
