@@ -221,6 +221,8 @@ def test_a_line_of_a_witness_that_is_no_longer_named_is_left_out(
 @pytest.mark.parametrize(
     "text",
     ["", "w http://x/", f"{NOBODY.key}", f"{NOBODY.key} ftp://x/", f"{NOBODY.key} http://x/ y", f"{VKEY} http://x/"],
+    # The keys are new in every process, and names must not be: the processes of one run share them out.
+    ids=["nothing", "no key", "no URL", "no HTTP", "more than a URL", "a key of a log"],
 )
 def test_what_is_no_witness_is_refused(text: str) -> None:
     """Leaves a part out, takes another scheme, and takes a log's key for a witness's."""
