@@ -18,7 +18,7 @@ demo: $(VENV)/.runtime ## a chain, an indexer, the books and the API, all on thi
 setup: $(VENV)/.dev ## .venv with what the tests and checks need
 
 test: $(VENV)/.dev ## every test but the soak tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev ## style, types, arrows between the rooms, tidiness
 	$(BIN)/ruff check .

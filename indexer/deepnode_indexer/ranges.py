@@ -19,7 +19,7 @@ from deepnode_indexer.failures import (
     TimedOut,
 )
 
-BLOCKS: Final = 20
+BLOCKS: Final = 4
 """Blocks in the first range that a provider is asked for: few, as nobody knows yet how many logs are in a block."""
 
 BLOCKS_MAX: Final = 100_000

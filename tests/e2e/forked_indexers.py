@@ -65,7 +65,7 @@ def indexers(settings: dict[str, str], log: Path) -> Iterator[Indexers]:
 
 def serve() -> None:
     """Fork for each line of stdin."""
-    from deepnode_cli import index, main  # noqa: F401 (loaded before the fork)
+    from deepnode_cli import index, main, reporting  # noqa: F401 (loaded before the fork)
     from deepnode_indexer import service  # noqa: F401 (loaded before the fork)
 
     child = None

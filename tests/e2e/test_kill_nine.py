@@ -19,6 +19,7 @@ from deepnode_indexer.devnet.anvil import free_port
 from deepnode_ledger.database import open_datastore
 from deepnode_ledger.record import TaskEvent
 from deepnode_ledger.snapshot import snapshot
+from tests.e2e.forked_indexers import indexers
 from tests.e2e.real_parts import Devnet, open_ledger, payload_of
 
 START_SECONDS = 30
@@ -48,23 +49,25 @@ def kill_again_and_again(
     producer = InsistentProducer(port)
     producer.give(devnet.play(20))
     killed_while_ready = 0
-    for number in range(kills):
-        with killed_at_the_end(start_indexer(devnet, database_url, port, tmp_path)) as process:
+    with indexers(settings_of(devnet, database_url), tmp_path / "indexer.log") as started:
+        for number in range(kills):
+            started.start(["index", *options(port)])
             # One kill in five falls into the start-up itself, wherever that may be; the others into the work.
             if rng.random() < 0.2:
-                time.sleep(rng.uniform(0, 2))
+                time.sleep(rng.uniform(0, 1))
             else:
-                wait_until_up(process, port, tmp_path)
+                wait_until_up(port, tmp_path)
                 killed_while_ready += 1
                 moment = time.monotonic() + rng.uniform(0, 0.5)
                 while time.monotonic() < moment:
                     producer.give(devnet.play(1))
+            started.kill()
             if number % 5 == 4:
                 devnet.economy.reorg(rng.randint(1, 20))
                 producer.give(devnet.play(2))
     assert killed_while_ready >= kills // 2
     with killed_at_the_end(start_indexer(devnet, database_url, port, tmp_path)) as last:
-        wait_until_up(last, port, tmp_path)
+        wait_until_up(port, tmp_path)
         acknowledged = producer.finish()
         time.sleep(1)
         last.send_signal(signal.SIGTERM)
@@ -131,18 +134,25 @@ class InsistentProducer:
         return True
 
 
-def start_indexer(devnet: Devnet, database_url: str, port: int, tmp_path: Path) -> subprocess.Popen[bytes]:
-    """Start `deepnode index` as an operator would."""
-    environment = os.environ | {
+def settings_of(devnet: Devnet, database_url: str) -> dict[str, str]:
+    """What the indexer takes from its environment."""
+    return {
         "DEEPNODE_RPC_URL": devnet.node.url,
         "DEEPNODE_DATABASE_URL": database_url,
         "DEEPNODE_MANIFEST": str(devnet.deployment.manifest),
     }
-    options = ["--intake-port", str(port), "--poll", "0.05", "--seal-entries", "50"]
+
+
+def options(port: int) -> list[str]:
+    """What the indexer takes from its command line."""
+    return ["--intake-port", str(port), "--poll", "0.05", "--seal-entries", "50"]
+
+
+def start_indexer(devnet: Devnet, database_url: str, port: int, tmp_path: Path) -> subprocess.Popen[bytes]:
+    """Start `deepnode index` as an operator would."""
+    command = [sys.executable, "-m", "deepnode_cli.main", "index", *options(port)]
     with (tmp_path / "indexer.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "deepnode_cli.main", "index", *options], env=environment, stdout=log, stderr=log
-        )
+        return subprocess.Popen(command, env=os.environ | settings_of(devnet, database_url), stdout=log, stderr=log)
 
 
 @contextmanager
@@ -155,17 +165,16 @@ def killed_at_the_end(process: subprocess.Popen[bytes]) -> Iterator[subprocess.P
         process.wait()
 
 
-def wait_until_up(process: subprocess.Popen[bytes], port: int, tmp_path: Path) -> None:
+def wait_until_up(port: int, tmp_path: Path) -> None:
     """Wait until the intake answers."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        assert process.poll() is None, (tmp_path / "indexer.log").read_text()[-2000:]
         try:
             if urllib3.request("GET", f"http://127.0.0.1:{port}/health", timeout=1, retries=False).status == 200:
                 return
         except urllib3.exceptions.HTTPError:
             time.sleep(0.02)
-    raise AssertionError("the indexer did not come up")
+    raise AssertionError((tmp_path / "indexer.log").read_text()[-2000:])
 
 
 def payloads_in_log(database_url: str) -> list[bytes]:
