@@ -22,6 +22,7 @@ from deepnode_indexer.devnet.faults import (
     HONEST,
     AlterLogs,
     AlterReceipts,
+    AnyFault,
     BehindHead,
     FaultProxy,
     HideLogs,
@@ -102,7 +103,7 @@ def simulate(devnet: Devnet, database_url: str, seed: int) -> Outcome:
 
 def lying(rng: Random) -> Profile:
     """Random faults, and one lie of which nothing in the answer itself tells."""
-    lies = [
+    lies: list[AnyFault] = [
         HideLogs(chance=0.3, when="always"),
         HideLogs(chance=0.3, when="always", receipts=True),
         HideLogs(chance=0.5, share=0.3),
@@ -110,7 +111,7 @@ def lying(rng: Random) -> Profile:
         AlterLogs(chance=0.5, field=rng.choice(("data", "topics"))),
         BehindHead(chance=0.4, blocks=rng.randint(1, 10), logs_only=True),
     ]
-    faults = [rng.choice(lies), *drawn(rng).faults]
+    faults: list[AnyFault] = [rng.choice(lies), *drawn(rng).faults]
     if rng.random() < 0.2:
         faults.append(AlterReceipts(chance=0.2, lie=rng.choice(("null", "no-logs", "omitted", "data", "status"))))
     return Profile("lying", tuple(faults))

@@ -6,7 +6,7 @@ from eventsourcing.persistence import InternalError
 
 from deepnode_ledger.database import database_errors, open_datastore
 from deepnode_ledger.errors import TryAgain
-from deepnode_ledger.log import reading
+from deepnode_ledger.standing import reading
 
 RAISE = "DO $$ BEGIN RAISE EXCEPTION 'could not close file' USING ERRCODE = '{}'; END $$"
 
