@@ -7,37 +7,14 @@ to do: try again, or mend a value that it names. Anything else is a bug of ours 
 import sys
 from typing import NoReturn
 
-import typer
 from rich.console import Console
 
-from deepnode_cli import books, demo, devnet, doctor, embedded, health, index, keys, log_commands, serve, up
+from deepnode_cli.commands import command_line
 from deepnode_cli.process_tree import ProcessTreeError, die_with_parent
 from deepnode_ledger.errors import DeepNodeError, TryAgain
 
 EXIT_FAILED = 1
 RECURSION_MAX = 1_000
-
-app = typer.Typer(
-    name="deepnode",
-    help="DeepNode's book of record: an immutable log of Base and of signed task events, the books, and their API.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.command()(demo.demo)
-app.command()(up.up)
-app.add_typer(index.app, name="index")
-app.command()(books.project)
-app.command()(books.root)
-app.command()(books.rebuild)
-app.command()(serve.serve)
-app.command()(devnet.devnet)
-app.command()(health.health)
-app.command()(doctor.doctor)
-app.add_typer(log_commands.app, name="log")
-app.add_typer(keys.app, name="keys")
-app.command(name="embedded-postgres", hidden=True)(embedded.embedded_postgres)
 
 
 def app_main() -> NoReturn:
@@ -48,7 +25,7 @@ def app_main() -> NoReturn:
     sys.setrecursionlimit(RECURSION_MAX)
     error_console = Console(stderr=True, soft_wrap=True)
     try:
-        app()
+        command_line(sys.argv[1] if len(sys.argv) > 1 else None)()
     except TryAgain as error:
         error_console.print(f"deepnode: {error}", style="red", markup=False, highlight=False)
         error_console.print("Nothing was lost; the same command can be tried again.", markup=False, highlight=False)

@@ -1,7 +1,7 @@
 """Repair: one range of blocks fetched once more, with the receipts of every block, and compared with the log.
 
 What waits in the tail is replaced where it differs, what was held before the tip is put in, and what is sealed is only
-compared: it cannot be changed, so a difference there is told and nothing is done.
+compared: it cannot be changed, so a difference there is told and nothing is done; if there is none, the proof is kept.
 """
 
 from collections.abc import Iterator
@@ -92,6 +92,8 @@ class Repairer:
             return Compared(Part.WAITING, first, last, before, logs.num_rows, same=repaired is None)
         held = self._sealed_logs(first, last)
         same = chain_logs.digest(held) == chain_logs.digest(logs)
+        if same:
+            self._log.show(proven.evidence)
         return Compared(Part.SEALED, first, last, held.num_rows, logs.num_rows, same=same)
 
     def _added(self, first: int, last: int) -> Compared:

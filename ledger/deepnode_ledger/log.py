@@ -243,6 +243,11 @@ class Log(Standing):
         with self._writing() as cursor:
             evidences.enrol_contracts(cursor, self.chain_id, contracts)
 
+    def show(self, evidence: Sequence[Evidence]) -> None:
+        """Keep evidence that came to light after the blocks were sealed."""
+        with self._writing() as cursor:
+            evidences.record(cursor, self.chain_id, evidence)
+
     def hold(self, held: Hold) -> bool:
         """Hold blocks back from sealing until ``release`` is asked for; say whether they were not held before."""
         with self._writing() as cursor:

@@ -14,7 +14,6 @@ from typer.testing import CliRunner, Result
 from deepnode_cli.checks import CHECKS, Looks, NodeLook, Unseen, Verdict
 from deepnode_cli.examining import seen
 from deepnode_cli.keys import load_signer, make_key
-from deepnode_cli.main import app
 from deepnode_indexer.level import Level
 from deepnode_indexer.node_state import Batches, Heights, Identity, Proof
 from deepnode_ledger.chain import Chain
@@ -30,6 +29,7 @@ from deepnode_ledger.record import BlockRef
 from deepnode_ledger.tables import ROLE, VERSION
 from deepnode_ledger.transparency import EMPTY_ROOT, TreeHead, sign_head
 from deepnode_projections.books_state import BooksState
+from tests.command_line import app
 from tests.ledger.histories import CHAIN_ID, GENESIS, TOKEN, opened, run, task
 
 NOW = 1_800_000_000

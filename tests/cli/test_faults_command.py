@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import urllib3
 from typer.testing import CliRunner
 
-from deepnode_cli.main import app
 from deepnode_indexer.devnet.faults import FaultProxy
 from deepnode_ledger.errors import BadInput
+from tests.command_line import app
 
 COMMAND = [sys.executable, "-m", "deepnode_cli.main", "devnet"]
 

@@ -7,10 +7,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from deepnode_cli.keys import load_signer
-from deepnode_cli.main import app
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.transparency import Signer, Verifier, open_note
 from deepnode_ledger.transparency.note import sign
+from tests.command_line import app
 
 ORIGIN = "log.example/deepnode"
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from deepnode_cli.main import app
 from deepnode_ledger.database import url_of
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.log import Log
 from deepnode_ledger.transparency import Edge, leaf_hashes
+from tests.command_line import app
 from tests.conftest import fresh_database
 from tests.ledger import signed_log
 from tests.ledger.histories import opened

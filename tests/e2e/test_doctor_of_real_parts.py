@@ -8,7 +8,6 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from deepnode_cli.keys import load_signer, make_key
-from deepnode_cli.main import app
 from deepnode_indexer.devnet.faults import (
     AlterHeaders,
     AlterReceipts,
@@ -21,6 +20,7 @@ from deepnode_indexer.devnet.faults import (
 )
 from deepnode_ledger.evidence import Hold
 from deepnode_ledger.publishing import Publisher
+from tests.command_line import app
 from tests.e2e.real_parts import Devnet, Ledger
 
 FAULTS: dict[str, tuple[Fault, str]] = {

@@ -17,12 +17,12 @@ from eventsourcing.postgres import PostgresDatastore
 from sqlalchemy import NullPool, create_engine
 from typer.testing import CliRunner
 
-from deepnode_cli.main import app
 from deepnode_ledger import tables
 from deepnode_ledger.errors import BadInput, TryAgain
 from deepnode_ledger.log import Log
 from deepnode_ledger.schema import Upgrade, create_log, upgrade
 from deepnode_ledger.tables import VERSION
+from tests.command_line import app
 from tests.conftest import fresh_database
 from tests.ledger import histories
 from tests.ledger.histories import CHAIN_ID, FIRST_BLOCK, contents, everything, placed, ref, run, task

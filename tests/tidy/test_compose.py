@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from deepnode_cli.main import app
+from tests.command_line import app
 from tests.tidy.tracked import ROOT, python_files, text_of
 
 COMPOSE = ROOT / "docker-compose.yml"

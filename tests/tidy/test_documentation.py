@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from deepnode_cli.main import app
+from tests.command_line import app
 from tests.tidy.tracked import ROOT, python_files, text_of
 
 SETTING = re.compile(r"DEEPNODE_[A-Z_]+[A-Z]")
