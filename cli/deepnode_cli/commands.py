@@ -50,7 +50,7 @@ def command_line(only: str | None = None) -> typer.Typer:
     def deepnode() -> None:
         pass
 
-    for name in [only] if only in COMMANDS else COMMANDS:
+    for name in COMMANDS if only is None or only not in COMMANDS else (only,):
         module, _, attribute = COMMANDS[name].partition(":")
         found = getattr(import_module(f"deepnode_cli.{module}"), attribute)
         if isinstance(found, typer.Typer):
