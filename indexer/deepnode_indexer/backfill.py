@@ -13,7 +13,7 @@ from typing import Final
 
 from deepnode_indexer.changes import Change, Covered, Doubted
 from deepnode_indexer.completeness import Disputed, Examiner, Shown
-from deepnode_indexer.provider import Tags
+from deepnode_indexer.provider import Tags, join
 from deepnode_indexer.rpc import BadAnswer
 from deepnode_indexer.watched import Watched
 from deepnode_ledger.evidence import Evidence, Hold, describe
@@ -114,9 +114,7 @@ class Backfill:
 
     def _write(self, parent: BlockRef | None, shown: list[Shown], tags: Tags, *, release: bool) -> BlockRef:
         assert tags.finalized is not None
-        whole = shown[0].range
-        for each in shown[1:]:
-            whole = whole.joined(each.range)
+        whole = join([each.range for each in shown])
         final, last = tags.finalized.block, whole.last.block
         if last.number == final.number and last.hash != final.hash:
             raise BadAnswer(f"block {last.number} is not the block that was final a moment ago")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from deepnode_indexer.provider import Provider
+from deepnode_indexer.ranges import Sizes
 from deepnode_indexer.rpc import JsonRpc
 from deepnode_ledger.log import Log
 from deepnode_ledger.manifest import Contract, Manifest, Producer
@@ -13,6 +14,7 @@ from tests.ledger.histories import CHAIN_ID, GENESIS, TOKEN, datastore
 from tests.ledger.paper_deployment import PRODUCER, PRODUCER_KEY, address_of
 
 FIRST = 1
+FIRST_RANGE_BLOCKS = 20
 
 
 @pytest.fixture
@@ -34,7 +36,10 @@ def provider(chain: FakeChain, manifest: Manifest) -> Iterator[Provider]:
     """A provider that asks the fake chain's node."""
     with serving(chain.answer) as url:
         rpc = JsonRpc(url)
-        yield Provider(rpc, manifest)
+        provider = Provider(rpc, manifest)
+        # The tests' chains are short: they begin with ranges that hold a good part of one.
+        provider.sizes = Sizes(FIRST_RANGE_BLOCKS)
+        yield provider
         rpc.close()
 
 

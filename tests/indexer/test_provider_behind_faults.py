@@ -11,6 +11,7 @@ from deepnode_indexer.chain_logs import digest
 from deepnode_indexer.devnet.faults import FaultProxy
 from deepnode_indexer.pool import Providers
 from deepnode_indexer.provider import Provider
+from deepnode_indexer.ranges import Sizes
 from deepnode_indexer.rpc import JsonRpc, Patience
 from deepnode_ledger.batch import from_rows, row_of
 from deepnode_ledger.errors import TryAgain
@@ -49,7 +50,10 @@ def served() -> Iterator[Served]:
 def test_a_range_is_whole_behind_each_providers_limits(served: Served, manifest: Manifest, profile: str) -> None:
     """Fetches the chain behind a provider's limits of ranges, of logs and of calls."""
     with FaultProxy(served.url, profile, seed=3) as proxy, closing(JsonRpc(proxy.url, patience=QUICK)) as rpc:
-        assert Provider(rpc, manifest).fetch(1, BLOCKS).logs.equals(served.logs)
+        provider = Provider(rpc, manifest)
+        # It begins by asking for more than anybody allows.
+        provider.sizes = Sizes(BLOCKS)
+        assert provider.fetch(1, BLOCKS).logs.equals(served.logs)
         assert proxy.dealt, "no limit was met"
 
 
