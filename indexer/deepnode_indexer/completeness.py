@@ -22,7 +22,7 @@ from deepnode_indexer.level import Level
 from deepnode_indexer.pool import Providers
 from deepnode_indexer.provider import BlockRange, Provider
 from deepnode_indexer.rpc import BadAnswer, MethodMissing, NodeFailure
-from deepnode_ledger.batch import from_rows, row_of
+from deepnode_ledger.batch import EMPTY, from_rows, row_of
 from deepnode_ledger.batch_versions import SCHEMA
 from deepnode_ledger.errors import TryAgain
 from deepnode_ledger.evidence import Evidence, EvidenceKind
@@ -33,7 +33,6 @@ SUSPECTS_MAX: Final = 64
 
 FULL_BLOOM_BITS: Final = 1_024
 """A bloom with at least so many of its 2 048 bits set speaks of anything, so it accuses nobody by itself."""
-
 
 SAMPLED: Final = 1_000
 """One block in so many has its receipts checked, where nothing else is asked for."""
@@ -281,7 +280,7 @@ def _of_block(logs: pa.RecordBatch, number: int) -> pa.RecordBatch:
 
 def _batch(rows: Sequence[tuple[object, ...]]) -> pa.RecordBatch:
     if not rows:
-        return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in SCHEMA], schema=SCHEMA)
+        return EMPTY
     return from_rows([(position, *row[1:]) for position, row in enumerate(rows, start=1)])
 
 

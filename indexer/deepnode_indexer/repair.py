@@ -17,7 +17,7 @@ from deepnode_indexer.completeness import Examiner, Shown
 from deepnode_indexer.confirming import Confirmer
 from deepnode_indexer.following import SEAL_ENTRIES
 from deepnode_indexer.watched import Watched
-from deepnode_ledger.batch_versions import SCHEMA
+from deepnode_ledger.batch import EMPTY
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.evidence import describe
 from deepnode_ledger.log import Log
@@ -129,4 +129,4 @@ class Repairer:
                 )
                 for batch in (view.read(begin, end) if begin <= end else ())
             ]
-        return pa.concat_batches(found) if found else pa.RecordBatch.from_pylist([], schema=SCHEMA)
+        return pa.concat_batches(found) if found else EMPTY

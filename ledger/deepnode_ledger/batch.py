@@ -30,6 +30,9 @@ ZSTD_LEVEL: Final = 1
 BYTES_MAX: Final = 256 * 1024 * 1024
 """A batch's size when decompressed; a stored message that claims more is refused before it is unpacked."""
 
+EMPTY: Final = pa.RecordBatch.from_pylist([], schema=SCHEMA)
+"""No entries: what a range without logs has. It is never stored."""
+
 Row = tuple[Any, ...]
 """One entry's values in the order of ``COLUMNS``."""
 

@@ -157,6 +157,20 @@ def drop_behind(
     _check_kept(cursor, chain, kept)
     _check_new(cursor, chain, blocks)
     kept_number = chain.first_block - 1 if kept is None else kept.number
+    new_tip = blocks[-1].header.block if blocks else kept
+    assert new_tip is not None
+    dropped = take_out(cursor, chain, kept_number, new_tip)
+    cursor.execute("DELETE FROM log.header WHERE chain_id = %s AND number > %s", (chain.chain_id, kept_number))
+    return [entry for entry in dropped if entry.chain_id != chain.chain_id or isinstance(entry.record, TaskEvent)]
+
+
+def take_out(cursor: Cursor[DictRow], chain: Chain, kept_number: int, new_tip: BlockRef) -> list[LogEntry]:
+    """Take every entry out from the first one of a chain's block above ``kept_number`` on, and note it as a reorg.
+
+    Returns:
+        The entries, of all chains, in their order; the chain's task events are under ``new_tip``.
+    """
+    assert chain.tip is not None, "nothing is covered, so nothing can be taken out"
     first = first_above(cursor, chain.chain_id, kept_number)
     kept_position = load_head(cursor).last_position if first is None else first - 1
     rows = cursor.connection.cursor(row_factory=tuple_row, binary=True)
@@ -164,17 +178,18 @@ def drop_behind(
         f"DELETE FROM log.pending WHERE position > %s RETURNING {tables.PENDING_COLUMNS}".encode(),  # noqa: S608 (constant)
         (kept_position,),
     )
-    dropped = [batches.entry_of(row, Finality.PENDING) for row in sorted(rows.fetchall(), key=operator.itemgetter(0))]
-    cursor.execute("DELETE FROM log.header WHERE chain_id = %s AND number > %s", (chain.chain_id, kept_number))
-    new_tip = blocks[-1].header.block if blocks else kept
-    assert new_tip is not None
+    taken = [batches.entry_of(row, Finality.PENDING) for row in sorted(rows.fetchall(), key=operator.itemgetter(0))]
     cursor.execute(
         "INSERT INTO log.reorg SELECT coalesce(max(number), 0) + 1, %s, %s, %s, %s, %s, %s, %s FROM log.reorg",
         (chain.chain_id, kept_position, kept_number, chain.tip.number, chain.tip.hash, new_tip.number, new_tip.hash),
     )
     cursor.execute("UPDATE log.head SET last_position = %s", (kept_position,))
-    others = [entry for entry in dropped if entry.chain_id != chain.chain_id or isinstance(entry.record, TaskEvent)]
-    return [replace(entry, block=new_tip) if entry.chain_id == chain.chain_id else entry for entry in others]
+    return [
+        replace(entry, block=new_tip)
+        if entry.chain_id == chain.chain_id and isinstance(entry.record, TaskEvent)
+        else entry
+        for entry in taken
+    ]
 
 
 def first_above(cursor: Cursor[DictRow], chain_id: int, number: int) -> int | None:
