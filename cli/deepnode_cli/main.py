@@ -4,8 +4,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a verification failed. A failure 
 to do: try again, or mend a value that it names. Anything else is a bug of ours and shows its trace.
 """
 
+import gc
 import sys
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from rich.console import Console
 
@@ -16,10 +17,15 @@ from deepnode_ledger.errors import DeepNodeError, TryAgain
 EXIT_FAILED = 1
 RECURSION_MAX = 1_000
 
+GARBAGE_OBJECTS: Final = 50_000
+"""Objects made between two looks for cycles that nobody needs: the usual 700 have a program that loads many modules, and
+then makes lists of many logs, look through them over and over."""
+
 
 def app_main() -> NoReturn:
     """Run the command line and exit with its code."""
     die_with_parent()
+    gc.set_threshold(GARBAGE_OBJECTS)
     # A library for signing (py_ecc) raises Python's limit a hundredfold when it is imported. With that, a text that
     # nests without end would end the process instead of raising an error: back to the default.
     sys.setrecursionlimit(RECURSION_MAX)

@@ -137,13 +137,12 @@ def listen(connection: Connection[Any], channel: str) -> None:
     connection.execute(f"LISTEN {channel}".encode())
 
 
-def wait_for_hint(connection: Connection[Any], wait_seconds: float) -> None:
-    """Wait for a hint, at most so long; return at once if some came since the last call.
+def wait_for_hint(connection: Connection[Any], wait_seconds: float) -> bool:
+    """Wait for a hint, at most so long; return at once if some came since the last call. Say whether one came.
 
     Whoever listens first, then looks and then waits misses nothing: a change after the look has a hint behind it.
     """
-    for _ in connection.notifies(timeout=wait_seconds, stop_after=1):
-        pass
+    return any(True for _ in connection.notifies(timeout=wait_seconds, stop_after=1))
 
 
 def _connected(url: str) -> Connection[DictRow]:

@@ -14,10 +14,8 @@ from typing import Final
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
-from psycopg import Connection, Cursor, IsolationLevel, sql
+from psycopg import Connection, Cursor, IsolationLevel
 from psycopg.rows import DictRow, dict_row
-from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool
 
 from deepnode_ledger.batch import entries as entries_of
 from deepnode_ledger.contract import Contract
@@ -36,6 +34,7 @@ from deepnode_projections.books import Page
 from deepnode_projections.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from deepnode_projections.folding import fold
 from deepnode_projections.posting_columns import BeyondLimit
+from deepnode_projections.schema import create_books, create_indexes
 
 STEP_ENTRIES: Final = 65_536
 """Log entries in one transaction, so that memory and the cost of a crash have a bound."""
@@ -87,6 +86,7 @@ class Projector:
         self._by_definition = by_definition
         self._roster: Roster | None = None
         self._connection: Connection[DictRow] | None = None
+        self._is_indexed = False
 
     def open(self) -> None:
         """Connect, make the tables that are missing, and become the only projector of these books.
@@ -154,10 +154,11 @@ class Projector:
         return Step(position, position - kept, rolled_back_to, snapshot.head.last_position - position)
 
     def catch_up(self) -> Step:
-        """Take steps until the books are at the log's end; return the last."""
+        """Take steps until the books are at the log's end, and make the indexes that are missing; return the last."""
         while True:
             step = self.step()
             if step.behind == 0:
+                self._index()
                 return step
 
     def follow(self, stop: threading.Event) -> Iterator[Step]:
@@ -168,7 +169,15 @@ class Projector:
                 step = self.step()
                 if step.entries or step.rolled_back_to is not None:
                     yield step
-                wait_for_hint(listener, 0 if step.behind else POLL_SECONDS)
+                hinted = wait_for_hint(listener, 0 if step.behind else POLL_SECONDS)
+                if step.position and not step.behind and not hinted:
+                    self._index()
+
+    def _index(self) -> None:
+        """Make the indexes that are missing, once."""
+        if not self._is_indexed:
+            create_indexes(self._url, self._schema)
+            self._is_indexed = True
 
     def _book(self, snapshot: Snapshot, roster: Roster, kept: int) -> tuple[Page, int]:
         """Write a run of entries from behind ``kept`` on; return what was written, and the last position."""
@@ -268,20 +277,6 @@ def holding_books(url: str, schema: str) -> Iterator[None]:
     with closing(connect(url, schema)) as connection:
         _take_lock(connection, schema)
         yield
-
-
-def create_books(url: str, schema: str) -> None:
-    """Make the books' tables where they are missing; several processes may call this at once."""
-    with (
-        database_errors(url),
-        psycopg.connect(url, autocommit=True, options=f"-c search_path={schema}") as connection,
-    ):
-        connection.execute("SELECT pg_advisory_lock(hashtext('deepnode books tables'))")
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
-        engine = create_engine("postgresql+psycopg://", creator=lambda: connection, poolclass=NullPool)
-        with engine.connect() as alchemy:
-            tables.metadata.create_all(alchemy)
-            alchemy.commit()
 
 
 def _take_lock(connection: Connection[DictRow], schema: str) -> None:
