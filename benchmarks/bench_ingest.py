@@ -4,7 +4,8 @@ Everybody begins with an empty database and ends when the last transfer can be q
 the contract's rule does not count. Everything is measured in turn, several times round. What was measured is kept as it
 comes: a run that was interrupted goes on where it was.
 
-- *chain → books*: ``deepnode index`` and ``deepnode project``, started together, to the last transfer in the books.
+- *chain → books*: ``deepnode index`` and ``deepnode project``, started together, to the last transfer in the books;
+  *and the indexes*: until the indexes for reading histories are made, too, which the peers' tables do not have.
 - *fetch and seal*: ``deepnode index`` alone, to the last transfer in the sealed log.
 - bound: the same logs fetched and thrown away.
 - *tail*: blocks of 200 transfers every two seconds; from the block to its last transfer's row.
@@ -88,7 +89,7 @@ class Benchmark:
         return [*found, *self._memory(), *self._tail()]
 
     def _races(self, block_logs: int) -> None:
-        runners = [who.OURS, who.SEALING, who.BARE, *self._present(who.CRYO, *INDEXERS)]
+        runners = [who.OURS, who.OURS_INDEXED, who.SEALING, who.BARE, *self._present(who.CRYO, *INDEXERS)]
         with ExitStack() as stack:
             node: tuple[Chain, Span] | None = None
             for run in range(self._extent.runs):
@@ -137,6 +138,11 @@ class Benchmark:
             rates = (extent.logs / ours.seconds, peer.name, extent.logs / theirs.seconds)
             goal = GOALS.get(peer.name, "")
             found.append(result(books, "events/s", *rates, bound=bound, goal=goal, runs=runs))
+        indexed = self._median(who.OURS_INDEXED, block_logs)
+        for peer in self._present(*INDEXERS):
+            theirs, runs = self._median(peer, block_logs), len(self._runs(peer, block_logs))
+            rates = (extent.logs / indexed.seconds, peer.name, extent.logs / theirs.seconds)
+            found.append(result(f"{books}, and the indexes", "events/s", *rates, bound=bound, goal="", runs=runs))
         for peer in self._present(who.CRYO):
             theirs = self._median(peer, block_logs)
             rates = (extent.logs / sealing.seconds, peer.name, extent.logs / theirs.seconds)

@@ -130,6 +130,13 @@ OURS: Final = Contender(
 OURS_TOLD: Final = replace(OURS, name="ours, told of heads", commands=lambda given: _deepnode(given, _websocket(given)))
 """The same, but new blocks are told of over WebSocket."""
 
+OURS_INDEXED: Final = replace(
+    OURS,
+    name="ours, and the indexes",
+    seen=lambda span: f"{OURS.seen(span)} AND to_regclass('books.posting_history') IS NOT NULL",
+)
+"""The same, until the last of the books' indexes is made, too: they come when the books have caught up."""
+
 SEALING: Final = Contender(
     "ours, fetch and seal",
     lambda given: [_deepnode_index(given)],

@@ -1,6 +1,6 @@
 """``deepnode index``: the chains and the task events into the log; ``deepnode index repair``: one range once more."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,6 +9,9 @@ from deepnode_cli.interruption import on_interrupt
 from deepnode_cli.nodes import sources_of
 from deepnode_indexer.level import Level
 from deepnode_ledger.manifest import load_manifest
+
+if TYPE_CHECKING:
+    from deepnode_indexer.door import Door
 
 app = typer.Typer(invoke_without_command=True, no_args_is_help=False, add_completion=False, rich_markup_mode=None)
 app.command()(repair.repair)
@@ -43,8 +46,7 @@ def index(
         return
     # Here: the other commands start sooner without all that an indexer brings in.
     from deepnode_cli.reporting import Reporter
-    from deepnode_indexer.admission import Limits
-    from deepnode_indexer.service import Door, Indexer
+    from deepnode_indexer.service import Indexer
     from deepnode_indexer.sources import source_of
 
     deployment = load_manifest(_required(manifest, "--manifest", "DEEPNODE_MANIFEST"))
@@ -57,10 +59,17 @@ def index(
         report=Reporter(as_json=as_json),
     )
     sources = [source_of(each, kafka_config) for each in task_events or []]
-    door = Door(intake_host, intake_port, Limits(producer_rate, client_rate)) if intake else None
+    door = _door(intake_host, intake_port, producer_rate, client_rate) if intake else None
     indexer.check()
     with on_interrupt(indexer.stop):
         indexer.run(door, sources)
+
+
+def _door(host: str, port: int, producer_rate: int, client_rate: int) -> "Door":
+    from deepnode_indexer.admission import Limits
+    from deepnode_indexer.door import Door
+
+    return Door(host, port, Limits(producer_rate, client_rate))
 
 
 def _required(value: Any, option: str, variable: str) -> Any:

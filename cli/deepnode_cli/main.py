@@ -18,8 +18,8 @@ EXIT_FAILED = 1
 RECURSION_MAX = 1_000
 
 GARBAGE_OBJECTS: Final = 50_000
-"""Objects made between two looks for cycles that nobody needs: the usual 700 have a program that loads many modules, and
-then makes lists of many logs, look through them over and over."""
+"""Objects made between two looks for cycles that nobody needs. With the usual 700, a program that loads many modules
+and then makes lists of many logs looks through them over and over."""
 
 
 def app_main() -> NoReturn:

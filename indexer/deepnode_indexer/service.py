@@ -1,17 +1,11 @@
 """The indexer as a service: the follower, the intake and the files, in one process, until it is told to stop."""
 
-import socket
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING
 
-import uvicorn
-
-from deepnode_indexer.admission import Limits
 from deepnode_indexer.chain_intake import ChainIntake, ChainSource, Fault, Report
 from deepnode_indexer.following import SEAL_ENTRIES
-from deepnode_indexer.intake import make_app
 from deepnode_indexer.pool import metrics
 from deepnode_indexer.sources import Source, Told, follow_all, outcomes, refusals
 from deepnode_indexer.status import Status
@@ -20,20 +14,10 @@ from deepnode_ledger.errors import BadInput, DeepNodeError
 from deepnode_ledger.log import Log
 from deepnode_ledger.manifest import Manifest
 
-CONNECTIONS_MAX: Final = 1_000
-"""Connections of the intake at one time; whoever comes above that is told to try again."""
+if TYPE_CHECKING:
+    import uvicorn
 
-SHUTDOWN_SECONDS_MAX: Final = 5
-"""How long the intake waits for requests that are under way when it is told to stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """Where the intake listens, and how much it takes."""
-
-    host: str
-    port: int
-    limits: Limits = field(default_factory=Limits)
+    from deepnode_indexer.door import Door
 
 
 class Indexer:
@@ -98,7 +82,7 @@ class Indexer:
         for chain in self.chains:
             chain.check()
 
-    def run(self, door: Door | None, sources: Sequence[Source] = ()) -> None:
+    def run(self, door: "Door | None", sources: Sequence[Source] = ()) -> None:
         """Work until ``stop`` is called, from any thread.
 
         Raises:
@@ -107,8 +91,11 @@ class Indexer:
         failures: list[BaseException] = []
         threads = [threading.Thread(target=self._follow_sources, args=(sources, failures), name="task events")]
         if door is not None:
-            self._server = _make_server(self._log, self._manifest, self.status, door)
-            threads.append(threading.Thread(target=self._server.run, args=([_listen(door)],), name="intake"))
+            # Here: who only reads chains starts sooner without a web server.
+            from deepnode_indexer.door import listen, make_server
+
+            self._server = make_server(self._log, self._manifest, self.status, door)
+            threads.append(threading.Thread(target=self._server.run, args=([listen(door)],), name="intake"))
         threads += [
             threading.Thread(target=self._follow_chain, args=(chain, failures), name=f"chain {chain.chain_id}")
             for chain in self.chains
@@ -154,29 +141,3 @@ class Indexer:
 
 def _listed(chain_ids: Iterable[int]) -> str:
     return ", ".join(map(str, chain_ids)) or "none"
-
-
-def _make_server(log: Log, manifest: Manifest, status: Status, door: Door) -> uvicorn.Server:
-    config = uvicorn.Config(
-        make_app(log, manifest, status, door.limits),
-        host=door.host,
-        port=door.port,
-        log_level="warning",
-        lifespan="off",
-        limit_concurrency=CONNECTIONS_MAX,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS_MAX,
-    )
-    # In a thread the server leaves the process's signals alone: they are the command's to handle.
-    return uvicorn.Server(config)
-
-
-def _listen(door: Door) -> socket.socket:
-    """Take the port before anything else runs, so that a taken one is an error of the start."""
-    listener = socket.socket(socket.AF_INET6 if ":" in door.host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((door.host, door.port))
-    except OSError as error:
-        listener.close()
-        raise BadInput(f"the intake cannot listen on {door.host}:{door.port}: {error.strerror}") from error
-    return listener

@@ -1,14 +1,17 @@
 """The schema ``log`` brought to the version that this program knows.
 
-The steps are alembic's, in ``migrations``. A log that is up to date costs one look and does not even import alembic;
-an older one is upgraded in one transaction, so that a crash leaves the old version or the new one. Refused are a
-version that this program does not know, and a login that may not change an older one.
+The steps are alembic's, in ``migrations``. An older log is upgraded in one transaction, so that a crash leaves the old
+version or the new one. A log that is up to date costs one look, and where there is none the steps' statements are run
+as they are: neither needs alembic, whose import alone takes longer. Refused are a version that this program does not
+know, and a login that may not change an older one.
 """
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -18,6 +21,7 @@ from psycopg.errors import InsufficientPrivilege, InvalidRoleSpecification, Inva
 
 from deepnode_ledger.database import CONNECT_TIMEOUT_SECONDS, become_role, database_errors, parse_url, url_of
 from deepnode_ledger.errors import BadInput
+from deepnode_ledger.migrations import versions
 from deepnode_ledger.tables import ROLE, VERSION
 
 if TYPE_CHECKING:
@@ -25,6 +29,15 @@ if TYPE_CHECKING:
 
 FIRST_VERSION: Final = "0001"
 """What a log counts as that was made before there were versions."""
+
+_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('deepnode log tables'))"
+"""CREATE … IF NOT EXISTS still fails when two sessions do it at the same moment."""
+
+_VERSION_TABLE: Final = (
+    "CREATE TABLE log.alembic_version"
+    " (version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
+"""As alembic makes it."""
 
 _alembic_is_busy = threading.Lock()
 
@@ -58,6 +71,8 @@ def upgrade(url: str) -> Upgrade:
     """
     with database_errors(url):
         before = _version(url)
+        if before is None and _make_newest(url):
+            return Upgrade(None, VERSION)
         if before != VERSION:
             before = _run_migrations(url)
     return Upgrade(before, VERSION)
@@ -75,6 +90,27 @@ def _version(url: str) -> str | None:
             why = error.diag.message_primary
             raise BadInput(f"this login may not read the log ({why}): an administrator grants it {ROLE}") from error
     return None if row is None else _known(row[0])
+
+
+def _make_newest(url: str) -> bool:
+    """Make the schema where there is none; say whether it was so."""
+    try:
+        with _connect(url, autocommit=False) as connection:
+            connection.execute(_LOCK)
+            row = connection.execute("SELECT to_regnamespace('log') IS NULL").fetchone()
+            assert row is not None
+            if row[0]:
+                connection.execute(";\n".join(["CREATE SCHEMA log", _VERSION_TABLE, *_statements()]).encode())
+                connection.execute("INSERT INTO log.alembic_version VALUES (%s)", (VERSION,))
+            return bool(row[0])
+    except (InsufficientPrivilege, InvalidRoleSpecification) as error:
+        raise _explained(error) from error
+
+
+def _statements() -> Iterator[str]:
+    """Yield what the migrations do, from the first to the newest."""
+    for module in sorted(each.name for each in iter_modules(versions.__path__)):
+        yield from import_module(f"{versions.__name__}.{module}").STATEMENTS
 
 
 def _run_migrations(url: str) -> str | None:
@@ -117,8 +153,7 @@ def upgrade_within(connection: "Connection") -> str | None:
     config = Config()
     config.set_main_option("script_location", "deepnode_ledger:migrations")
     config.attributes["connection"] = connection
-    # CREATE … IF NOT EXISTS still fails when two sessions do it at the same moment.
-    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('deepnode log tables'))")
+    connection.exec_driver_sql(_LOCK)
     before = _begin(connection)
     # alembic keeps what it works on in global variables: one thread of a process at a time.
     with _alembic_is_busy:

@@ -123,6 +123,12 @@ def test_the_migrations_make_the_schema_that_is_written_down(database_url: str, 
     assert found.read_text() == GOLDEN.read_text(), f"if this change is meant, copy {found}"
 
 
+def test_step_by_step_the_same_schema_comes_about(database_url: str) -> None:
+    """Lets alembic go through the versions, where a new log gets all their statements at once."""
+    make(database_url, VERSION)
+    assert schema_text(database_url) == GOLDEN.read_text()
+
+
 @pytest.mark.skipif(not OLDEST.is_dir(), reason="PostgreSQL 15 is not installed")
 def test_the_oldest_server_has_the_same_schema() -> None:
     """Makes a log in PostgreSQL 15, the oldest that the log runs on, and compares it with the stored text."""

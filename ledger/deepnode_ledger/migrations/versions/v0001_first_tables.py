@@ -3,8 +3,6 @@
 ``sealed``, its type and its index are what the ``eventsourcing`` library's recorder creates, word for word.
 """
 
-from alembic import op
-
 revision = "0001"
 down_revision = None
 
@@ -121,5 +119,7 @@ STATEMENTS = (
 
 def upgrade() -> None:
     """Make the tables that are missing."""
+    from alembic import op
+
     for statement in STATEMENTS:
         op.execute(statement)

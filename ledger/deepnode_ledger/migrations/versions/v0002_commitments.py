@@ -1,7 +1,5 @@
 """What the log is committed to and found by: batches' hashes, sealings, checkpoints, segments, indexes of the tail."""
 
-from alembic import op
-
 revision = "0002"
 down_revision = "0001"
 
@@ -59,5 +57,7 @@ STATEMENTS = (
 
 def upgrade() -> None:
     """Add them, and fill in what they say of the batches that are there."""
+    from alembic import op
+
     for statement in STATEMENTS:
         op.execute(statement)

@@ -1,7 +1,5 @@
 """What must not change is refused: by triggers to every role, and by privilege to the role that programs work as."""
 
-from alembic import op
-
 revision = "0003"
 down_revision = "0002"
 
@@ -61,5 +59,7 @@ STATEMENTS = (
 
 def upgrade() -> None:
     """Make the triggers, the role if the server has none, and its rights."""
+    from alembic import op
+
     for statement in STATEMENTS:
         op.execute(statement)

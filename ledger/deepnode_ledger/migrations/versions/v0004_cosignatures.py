@@ -1,7 +1,5 @@
 """What witnesses have put under checkpoints, kept so that it can be published again."""
 
-from alembic import op
-
 revision = "0004"
 down_revision = "0003"
 
@@ -25,5 +23,7 @@ STATEMENTS = (
 
 def upgrade() -> None:
     """Make the table, immutable like the checkpoints."""
+    from alembic import op
+
     for statement in STATEMENTS:
         op.execute(statement)

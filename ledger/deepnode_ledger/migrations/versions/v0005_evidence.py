@@ -1,7 +1,5 @@
 """What shows that covered blocks are complete, what was found doubtful, and how far contracts and sources were read."""
 
-from alembic import op
-
 revision = "0005"
 down_revision = "0004"
 
@@ -54,5 +52,7 @@ STATEMENTS = (
 
 def upgrade() -> None:
     """Make the tables; evidence is immutable like the entries that it speaks for."""
+    from alembic import op
+
     for statement in STATEMENTS:
         op.execute(statement)

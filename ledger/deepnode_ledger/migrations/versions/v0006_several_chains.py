@@ -1,7 +1,5 @@
 """Several chains in one log: what is told by block is told by chain and block."""
 
-from alembic import op
-
 revision = "0006"
 down_revision = "0005"
 
@@ -55,5 +53,7 @@ STATEMENTS = (
 
 def upgrade() -> None:
     """Make the tables from what a log of one chain says, and drop the columns that spoke of one chain."""
+    from alembic import op
+
     for statement in STATEMENTS:
         op.execute(statement)
