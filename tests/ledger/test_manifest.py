@@ -177,7 +177,7 @@ def test_the_digest_is_of_what_decides_the_books(tmp_path: Path) -> None:
         'symbol = "USDC"': 'symbol = "USD"',
         'name = "Router"': 'name = "Splitter"',
         'asset = "DN"': 'asset = "USDC"',
-        'kind = "Models"': 'kind = "Nodes"',
+        'kind = "Models"': 'kind = "Other"',
         f"start_block = {FIRST_BLOCK}": "start_block = 6",
         'abi = "USDCStandIn.json"': 'abi = "Extended.json"',
     }

@@ -1,0 +1,70 @@
+"""Records: what is known of one thing from a position on, until a newer record of the same key takes its place.
+
+A kind of record is a frozen dataclass. ``TABLE`` names its table, and its first ``KEY`` fields say which thing it is of.
+Fields are ``bytes``, ``str``, ``bool``, ``int`` (below 2**63 in either direction) or ``Amount``; one that may be unknown
+is ``… | None`` and is no part of the key. Nothing is ever removed: what is over says so in a field.
+"""
+
+import dataclasses
+import types
+from functools import cache
+from typing import Annotated, Any, ClassVar, Final, Protocol, get_args, get_origin, get_type_hints
+
+AMOUNT_TAG: Final = "amount"
+
+Amount = Annotated[int, AMOUNT_TAG]
+"""Base units, or any whole number that may be large: below 10**38 in either direction."""
+
+Value = bytes | str | bool | int | None
+"""What a field may hold."""
+
+Key = tuple[Value, ...]
+"""The first ``KEY`` fields of a record."""
+
+
+class Record(Protocol):
+    """A frozen dataclass with these two, and fields as the module says."""
+
+    TABLE: ClassVar[str]
+    KEY: ClassVar[int]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Field:
+    """A field: ``type`` is bytes, str, bool or int; ``is_amount`` tells the large ints."""
+
+    name: str
+    type: type
+    is_amount: bool
+    may_be_unknown: bool
+
+
+@cache
+def fields_of(kind: type[Record]) -> tuple[Field, ...]:
+    """Return the fields of a kind of record, in their order; those of its key come first."""
+    hints = get_type_hints(kind, include_extras=True)
+    found = tuple(_field(each.name, hints[each.name]) for each in dataclasses.fields(kind))
+    assert 0 < kind.KEY <= len(found), kind
+    assert not any(field.may_be_unknown or field.is_amount for field in found[: kind.KEY]), kind
+    return found
+
+
+def key_of(record: Record) -> Key:
+    """Return what tells a record from the others of its kind."""
+    return values_of(record)[: record.KEY]
+
+
+def values_of(record: Record) -> tuple[Value, ...]:
+    """Return what a record's fields hold, in their order."""
+    return tuple(getattr(record, field.name) for field in fields_of(type(record)))
+
+
+def _field(name: str, hint: Any) -> Field:
+    parts = get_args(hint) if get_origin(hint) is types.UnionType else (hint,)
+    known = [part for part in parts if part is not type(None)]
+    assert len(known) == 1, (name, hint)
+    is_amount = get_origin(known[0]) is Annotated
+    own = get_args(known[0])[0] if is_amount else known[0]
+    assert own in (bytes, str, bool, int), (name, hint)
+    return Field(name, own, is_amount, len(known) < len(parts))

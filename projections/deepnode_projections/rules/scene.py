@@ -1,0 +1,49 @@
+"""What an event stands in when a rule is applied to it, and the shape of a rule.
+
+A rule reads and writes ``scene.state`` and returns the postings of an event, which sum to zero. It raises ``NoEffect``
+where it does not allow the event: then all of that event's changes are taken back, and the reason is kept as a row.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from deepnode_ledger.contract import Contract, Contracts, Place
+from deepnode_ledger.decoding import ChainEvent
+from deepnode_ledger.errors import BadInput
+from deepnode_ledger.manifest import Manifest
+from deepnode_ledger.posting import Posting
+from deepnode_projections.registers.state import State
+
+
+class NoEffect(BadInput):
+    """The rules give this event no effect; the message is the reason that the books show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """An event's place in the log and on its chain, what is known so far, and the contracts.
+
+    ``block_time`` is in seconds since 1970. ``contracts`` knows the children of factories; it may be left out where
+    there are none. ``place`` is that of a contract log on its chain.
+    """
+
+    state: State
+    manifest: Manifest
+    position: int
+    chain_id: int
+    block_number: int
+    block_time: int
+    contracts: Contracts | None = None
+    place: Place | None = None
+
+    def contract(self, address: bytes) -> Contract | None:
+        """Return the contract that an address is to the event, or None."""
+        known = self.manifest if self.contracts is None else self.contracts
+        return known.get(address, self.chain_id, self.place)
+
+
+Rule = Callable[[ChainEvent, Scene], Sequence[Posting]]
+"""What an event of a contract does: it returns postings, none if nothing moves."""
+
+Rules = Mapping[tuple[str, str], Rule]
+"""Rules by the contract's kind and the event's name."""
