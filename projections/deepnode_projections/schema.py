@@ -32,6 +32,9 @@ def create_books(url: str, schema: str) -> None:
         with _alchemy(connection) as alchemy:
             for table in tables.metadata.sorted_tables:
                 alchemy.execute(CreateTable(table, if_not_exists=True))
+                for index in table.indexes:
+                    if index.info == tables.AT_ONCE:
+                        alchemy.execute(CreateIndex(index, if_not_exists=True))
 
 
 def create_indexes(url: str, schema: str) -> list[str]:

@@ -27,6 +27,9 @@ SCHEMA: Final = "books"
 
 metadata = MetaData()
 
+AT_ONCE: Final = {"at_once": True}
+"""Marks an index that is made with its table, because whoever writes reads by it."""
+
 AMOUNT: Final = Numeric(39, 0)
 """Base units. One digit more than an amount may have, so that the check is the books' own and not the column's."""
 

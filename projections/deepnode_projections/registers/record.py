@@ -1,8 +1,11 @@
 """Records: what is known of one thing from a position on, until a newer record of the same key takes its place.
 
-A kind of record is a frozen dataclass. ``TABLE`` names its table, and its first ``KEY`` fields say which thing it is of.
-Fields are ``bytes``, ``str``, ``bool``, ``int`` (below 2**63 in either direction) or ``Amount``; one that may be unknown
-is ``… | None`` and is no part of the key. Nothing is ever removed: what is over says so in a field.
+A kind of record is a frozen dataclass. ``TABLE`` names its table, and its first ``KEY`` fields say which thing it is
+of. Fields are ``bytes``, ``str``, ``bool``, ``int`` (below 2**63 in either direction) or ``Amount``; one that may be
+unknown is ``… | None`` and is no part of the key. Nothing is ever removed: what is over says so in a field.
+
+A field whose name ends in ``position`` tells where something came about and not what it is: it is no part of the state
+root, unless it is part of the key.
 """
 
 import dataclasses
@@ -38,6 +41,11 @@ class Field:
     type: type
     is_amount: bool
     may_be_unknown: bool
+
+    @property
+    def is_place(self) -> bool:
+        """Whether it says where in the log something came about."""
+        return self.name.endswith("position")
 
 
 @cache

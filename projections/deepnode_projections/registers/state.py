@@ -6,7 +6,7 @@ use; the projector's (``registers.kept``) reads from the books and keeps what is
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TypeVar, cast
 
 from deepnode_projections.registers.record import Key, Record, Value, fields_of, key_of
@@ -28,6 +28,9 @@ class State(Protocol):
 
         Bytes and text are ordered by their bytes, numbers by size.
         """
+
+    def attempt(self, position: int) -> AbstractContextManager[None]:
+        """Apply the event at a position: take back what is put within, if it ends in an exception."""
 
 
 class MemoryState:
@@ -65,9 +68,10 @@ class MemoryState:
         return found
 
     @contextmanager
-    def attempt(self) -> Iterator[None]:
-        """Take back what is put within, if it ends in an exception."""
+    def attempt(self, position: int = 0) -> Iterator[None]:
+        """Apply one event: take back what is put within, if it ends in an exception."""
         assert self._before is None, "one event at a time"
+        assert position >= 0, position
         self._before = []
         try:
             yield

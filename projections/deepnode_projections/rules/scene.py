@@ -6,6 +6,7 @@ where it does not allow the event: then all of that event's changes are taken ba
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from deepnode_ledger.contract import Contract, Contracts, Place
 from deepnode_ledger.decoding import ChainEvent
@@ -13,6 +14,9 @@ from deepnode_ledger.errors import BadInput
 from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.posting import Posting
 from deepnode_projections.registers.state import State
+
+if TYPE_CHECKING:
+    from deepnode_ledger.statement import Statement
 
 
 class NoEffect(BadInput):
@@ -47,3 +51,9 @@ Rule = Callable[[ChainEvent, Scene], Sequence[Posting]]
 
 Rules = Mapping[tuple[str, str], Rule]
 """Rules by the contract's kind and the event's name."""
+
+TaskRule = Callable[["Statement", Scene], None]
+"""What a statement about a task does; money moves on the chain alone."""
+
+TaskRules = Mapping[str, TaskRule]
+"""Rules by the statement's type."""
