@@ -1,0 +1,226 @@
+"""Domains: their owners, the route that revenue takes in each, and how emissions are divided there.
+
+A *route* is six rates in ppm of gross, per domain and asset. Each change is its next version, and the router splits by
+the newest from that moment on, epoch or not; ``from_epoch`` only tells readers of epoch statements since when. Buyback
+and foundation are fixed at 1 % each: a route that says otherwise is taken, because the router goes by it, and is
+a difference. Refused: a route of another number of rates, or of more than the whole.
+
+*Emission weights* are five rates in ppm that sum with the foundation's fixed 1 % to the whole. They hold from an epoch
+on; of those whose epoch has come, the ones set last. Refused: another sum, or a weight outside the floor and the
+ceiling that hold for that epoch. Bounds are parameters of the domain or of all (``bound_key``); without one they are
+those of the documents: 0 to 99 %, and for the owner 0 to 10 %.
+
+Sources: seeds/001 section 1 (routes), section 2 (emission ranges) and section 4 (domain-level weights, global floors
+and ceilings); seeds/004 section 3 (the two fixed flows).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import ClassVar, Final
+
+from deepnode_ledger.decoding import ChainEvent
+from deepnode_ledger.hexadecimal import to_hex
+from deepnode_ledger.posting import Posting
+from deepnode_projections.registers.state import State
+from deepnode_projections.rules.comparisons import compare
+from deepnode_projections.rules.parameters import effective_epoch, parameter_key, value_at
+from deepnode_projections.rules.reading import number, text
+from deepnode_projections.rules.scene import NoEffect, Rules, Scene
+
+PPM: Final = 1_000_000
+"""The whole, in millionths."""
+
+FIXED_PPM: Final = 10_000
+"""The rate of each fixed flow: buyback and foundation of revenue, the foundation of emissions."""
+
+RATES: Final = ("fees", "buyback", "foundation", "share", "variable_burn", "yield_")
+"""A route's rates in the order of the event, by their names in ``Route``."""
+
+ROLES: Final = ("miners", "stakers", "validators", "owner", "models")
+"""Who emissions are for, in the order of the event, by their names in ``EmissionWeights``."""
+
+CEILINGS_PPM: Final = dict.fromkeys(ROLES, 990_000) | {"owner": 100_000}
+"""The highest weights where no parameter says otherwise; the lowest is 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A domain, its owner (20 bytes) and where it is described."""
+
+    TABLE: ClassVar[str] = "domain"
+    KEY: ClassVar[int] = 1
+
+    domain: bytes
+    owner: bytes
+    uri: str
+    created_position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The newest route of an asset (20 bytes) in a domain: rates in ppm of gross; ``share`` is the domain's own.
+
+    ``version`` counts the changes from 1; the remainders of a split are carried by it. ``yield_`` comes out of the
+    backers' a. What is left to the whole, with the model's x, goes to emissions.
+    """
+
+    TABLE: ClassVar[str] = "route"
+    KEY: ClassVar[int] = 2
+
+    domain: bytes
+    asset: bytes
+    version: int
+    fees: int
+    buyback: int
+    foundation: int
+    share: int
+    variable_burn: int
+    yield_: int
+    from_epoch: int
+
+    @property
+    def rates(self) -> tuple[int, ...]:
+        """The six rates in the order of the event."""
+        return tuple(getattr(self, name) for name in RATES)
+
+
+@dataclass(frozen=True, slots=True)
+class EmissionWeights:
+    """The ``version``-th division of a domain's emissions, from an epoch on: ppm of the whole, 990 000 together."""
+
+    TABLE: ClassVar[str] = "emission_weights"
+    KEY: ClassVar[int] = 2
+
+    domain: bytes
+    version: int
+    from_epoch: int
+    miners: int
+    stakers: int
+    validators: int
+    owner: int
+    models: int
+
+    @property
+    def weights(self) -> tuple[int, ...]:
+        """The five weights in the order of the event."""
+        return tuple(getattr(self, name) for name in ROLES)
+
+
+def domain_of(state: State, domain: bytes) -> Domain:
+    """Return a domain that must be there.
+
+    Raises:
+        NoEffect: it was never created.
+    """
+    found = state.get(Domain, domain)
+    if found is None:
+        raise NoEffect(f"domain {to_hex(domain)} was never created")
+    return found
+
+
+def weights_at(state: State, domain: bytes, epoch: int) -> EmissionWeights | None:
+    """Return how a domain's emissions are divided in an epoch, as far as it is known now; None if nothing was set."""
+    for weights in reversed(state.every(EmissionWeights, domain)):
+        if weights.from_epoch <= epoch:
+            return weights
+    return None
+
+
+def bound_key(role: str, bound: str) -> bytes:
+    """Return the key of the parameter that is the ``floor`` or the ``ceiling`` of a role's weight, in ppm."""
+    assert role in ROLES, role
+    assert bound in ("floor", "ceiling"), bound
+    return parameter_key(f"emission.{role}.{bound}")
+
+
+def bounds_at(state: State, domain: bytes, role: str, epoch: int) -> tuple[int, int]:
+    """Return the lowest and the highest weight of a role in a domain and an epoch, in ppm."""
+    floor = value_at(state, domain, bound_key(role, "floor"), epoch)
+    ceiling = value_at(state, domain, bound_key(role, "ceiling"), epoch)
+    return 0 if floor is None else floor, CEILINGS_PPM[role] if ceiling is None else ceiling
+
+
+def _created(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
+    domain = event.word("domain")
+    taken = scene.state.get(Domain, domain)
+    if taken is not None:
+        raise NoEffect(f"domain {to_hex(domain)} is there already, owned by {to_hex(taken.owner)}")
+    scene.state.put(Domain(domain, event.address("owner"), text(event, "uri"), scene.position))
+    return ()
+
+
+def _owner_changed(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
+    known, old = domain_of(scene.state, event.word("domain")), event.address("old")
+    if old != known.owner:
+        raise NoEffect(f"domain {to_hex(known.domain)} is owned by {to_hex(known.owner)}, not by {to_hex(old)}")
+    scene.state.put(replace(known, owner=event.address("new_")))
+    return ()
+
+
+def _route_set(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
+    domain, asset = domain_of(scene.state, event.word("domain")).domain, event.address("asset")
+    rates: tuple[int, ...] = tuple(event.args["new_"])
+    if len(rates) != len(RATES):
+        raise NoEffect(f"{len(rates)} rates: a route has the {len(RATES)} of {', '.join(RATES)}")
+    if sum(rates) > PPM:
+        raise NoEffect(f"rates {_told(rates)} sum to {sum(rates)} ppm, which is more than {PPM}")
+    before = scene.state.get(Route, domain, asset)
+    old = tuple(event.args["old"])
+    for name, held, said in zip_longest(RATES, before.rates if before else (), old[: len(RATES)]):
+        compare(scene, "RevenueRouteSet", f"old {name}", domain + asset, held, said)
+    for name in ("buyback", "foundation"):
+        compare(scene, "RevenueRouteSet", name, domain + asset, FIXED_PPM, rates[RATES.index(name)])
+    version = 1 if before is None else before.version + 1
+    fees, buyback, foundation, share, variable_burn, yield_ = rates
+    scene.state.put(
+        Route(
+            domain,
+            asset,
+            version,
+            fees,
+            buyback,
+            foundation,
+            share,
+            variable_burn,
+            yield_,
+            number(event, "fromEpoch"),
+        )
+    )
+    return ()
+
+
+def _weights_set(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
+    domain = domain_of(scene.state, event.word("domain")).domain
+    from_epoch = effective_epoch(scene, number(event, "fromEpoch"))
+    weights: tuple[int, ...] = tuple(event.args["new_"])
+    if sum(weights) + FIXED_PPM != PPM:
+        raise NoEffect(
+            f"weights {_told(weights)} sum with the foundation's {FIXED_PPM} to {sum(weights) + FIXED_PPM} ppm, "
+            f"not to {PPM}"
+        )
+    for role, weight in zip(ROLES, weights, strict=True):
+        floor, ceiling = bounds_at(scene.state, domain, role, from_epoch)
+        if not floor <= weight <= ceiling:
+            raise NoEffect(f"weight {weight} of {role} is not within {floor} and {ceiling} ppm in epoch {from_epoch}")
+    settings = scene.state.every(EmissionWeights, domain)
+    held = settings[-1].weights if settings else (0,) * len(ROLES)
+    for role, before, said in zip(ROLES, held, event.args["old"], strict=True):
+        compare(scene, "EmissionWeightsSet", f"old {role}", domain, before, said)
+    miners, stakers, validators, owner, models = weights
+    version = len(settings) + 1
+    scene.state.put(EmissionWeights(domain, version, from_epoch, miners, stakers, validators, owner, models))
+    return ()
+
+
+def _told(rates: Sequence[int]) -> str:
+    return " + ".join(map(str, rates))
+
+
+RULES: Final[Rules] = {
+    ("Domains", "DomainCreated"): _created,
+    ("Domains", "DomainOwnerChanged"): _owner_changed,
+    ("Domains", "RevenueRouteSet"): _route_set,
+    ("Domains", "EmissionWeightsSet"): _weights_set,
+}
+RECORDS: Final = (Domain, Route, EmissionWeights)
