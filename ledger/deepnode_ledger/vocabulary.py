@@ -45,6 +45,8 @@ KINDS: Final[dict[str, tuple[EventAbi, ...]]] = {
         _event("DomainOwnerChanged", "bytes32 *domain, address *old, address *new_"),
         # fees, buyback, foundation, domain, variableBurn, yield.
         _event("RevenueRouteSet", "bytes32 *domain, address *asset, uint32[] old, uint32[] new_, uint64 fromEpoch"),
+        # miners, stakers, validators, owner, models.
+        _event("EmissionWeightsSet", "bytes32 *domain, uint32[5] old, uint32[5] new_, uint64 fromEpoch"),
     ),
     "Nodes": (
         _event(
@@ -67,6 +69,8 @@ KINDS: Final[dict[str, tuple[EventAbi, ...]]] = {
             "bytes32 *caseId, address *reviewer, uint8 verdict, uint256 burned, uint256 compensated, uint256 returned,"
             " uint256 retained, bytes32 reasonHash, string uri",
         ),
+        _event("Appealed", "bytes32 *caseId, address *by, bytes32 hash"),
+        _event("ReviewReversed", "bytes32 *caseId, bytes32 *newCaseId"),
     ),
     # What is staked upon: 1 a validator, 2 a miner, 3 a model, 4 a domain.
     "Staking": (
@@ -143,8 +147,8 @@ KINDS: Final[dict[str, tuple[EventAbi, ...]]] = {
     "Trust": (
         _event(
             "ScoreCheckpoint",
-            "uint8 subjectType, bytes32 *subject, bytes32 *domain, uint64 *epoch, uint32 old, uint32 new_, uint8 reason,"
-            " bytes32 evidenceRoot",
+            "uint8 subjectType, bytes32 *subject, bytes32 *domain, uint64 *epoch, uint32 old, uint32 new_,"
+            " uint8 reason, bytes32 evidenceRoot",
         ),
     ),
     "Governance": (

@@ -21,7 +21,9 @@ contract Collateral is AccessControl {
         None,
         Flagged,
         Open,
-        Decided
+        Decided,
+        Appealed,
+        Reversed
     }
 
     struct Case {
@@ -70,6 +72,8 @@ contract Collateral is AccessControl {
         bytes32 reasonHash,
         string uri
     );
+    event Appealed(bytes32 indexed caseId, address indexed by, bytes32 hash);
+    event ReviewReversed(bytes32 indexed caseId, bytes32 indexed newCaseId);
 
     error ZeroAmount();
     error ZeroAddress();
@@ -180,6 +184,22 @@ contract Collateral is AccessControl {
         if (decision.burned > 0) dn.burn(decision.burned);
         if (decision.compensated > 0) dn.safeTransfer(compensationVault, decision.compensated);
         if (decision.returned > 0) dn.safeTransfer(nodes.nodeOf(node).operator, decision.returned);
+    }
+
+    /// @notice Objects to a decided case of the caller's node, once. `hash` is that of the grounds. Moves nothing.
+    function appeal(bytes32 caseId, bytes32 hash) external {
+        _advance(caseId, Stage.Decided, Stage.Appealed);
+        _operated(caseOf[caseId].node);
+        emit Appealed(caseId, msg.sender, hash);
+    }
+
+    /// @notice Follows an appeal: the case is void, and `newCaseId` is an open review of the same node with nothing frozen.
+    /// @dev What the reversed decision took is gone from here. Who restores it pays a deposit, as anyone can.
+    function reverse(bytes32 caseId, bytes32 newCaseId) external onlyRole(FOUNDATION_ROLE) {
+        _advance(caseId, Stage.Appealed, Stage.Reversed);
+        _advance(newCaseId, Stage.None, Stage.Open);
+        caseOf[newCaseId].node = caseOf[caseId].node;
+        emit ReviewReversed(caseId, newCaseId);
     }
 
     function _operated(bytes32 node) private view returns (Nodes.Node memory entry) {
