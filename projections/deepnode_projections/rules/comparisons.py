@@ -7,6 +7,7 @@ comparison is counted, and where the two differ there is a row with both, and th
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from deepnode_ledger.hexadecimal import to_hex
 from deepnode_projections.registers.record import Amount
 from deepnode_projections.rules.scene import Scene
 
@@ -15,9 +16,9 @@ from deepnode_projections.rules.scene import Scene
 class Difference:
     """Something of a ``subject`` (``RevenueSplit``, ``EpochAllocated`` …) that is not what the rules give.
 
-    ``what`` names the part (a leg, a total), ``key`` the thing (32 bytes of a receipt, an address …), ``position`` the
-    entry that reported it. ``expected`` or ``fact`` is None where there is none at all. ``reason`` is empty where
-    nothing explains it.
+    ``what`` names the part (a leg, a total), ``key`` the thing (32 bytes of a receipt, an address …),
+    ``reported_position`` the entry that reported it. ``expected`` or ``fact`` is None where there is none at all, or
+    where the two are words: then ``reason`` says both. Else it is empty where nothing explains the difference.
     """
 
     TABLE: ClassVar[str] = "difference"
@@ -26,7 +27,7 @@ class Difference:
     subject: str
     what: str
     key: bytes
-    position: int
+    reported_position: int
     expected: Amount | None
     fact: Amount | None
     reason: str
@@ -59,12 +60,31 @@ def compare(
         fact: what was reported; None if nothing was.
         reason: why they may differ, if that is known.
     """
-    state, differs = scene.state, expected != fact
-    before = state.get(Checked, subject, what) or Checked(subject, what, 0, 0)
-    state.put(Checked(subject, what, before.comparisons + 1, before.differing + differs))
-    if differs:
-        state.put(Difference(subject, what, key, scene.position, expected, fact, reason))
-    return not differs
+    if expected != fact:
+        return _differs(scene, subject, what, key, expected, fact, reason)
+    _count(scene, subject, what, differing=0)
+    return True
+
+
+def compare_words(scene: Scene, subject: str, what: str, key: bytes, expected: bytes, fact: bytes) -> bool:
+    """Hold a word (a root, a hash: 32 bytes) against what is expected; return whether they agree."""
+    if expected == fact:
+        return compare(scene, subject, what, key, None, None)
+    reason = f"expected {to_hex(expected)}, reported {to_hex(fact)}"
+    return _differs(scene, subject, what, key, None, None, reason)
+
+
+def _differs(
+    scene: Scene, subject: str, what: str, key: bytes, expected: int | None, fact: int | None, reason: str
+) -> bool:
+    scene.state.put(Difference(subject, what, key, scene.position, expected, fact, reason))
+    _count(scene, subject, what, differing=1)
+    return False
+
+
+def _count(scene: Scene, subject: str, what: str, *, differing: int) -> None:
+    before = scene.state.get(Checked, subject, what) or Checked(subject, what, 0, 0)
+    scene.state.put(Checked(subject, what, before.comparisons + 1, before.differing + differing))
 
 
 RECORDS: Final = (Difference, Checked)
