@@ -1,0 +1,221 @@
+"""Observations: what producers tell about the world beside the tasks, and corrections of it.
+
+A user rates a task that was approved, once. A payment processor's settlement of a task's price is held against that
+price. A price of a token in fiat money is the newest of its source. None of these moves a task or any money, which is
+why they, and they alone, can be corrected, by their own producer and once: the right value takes the place of the wrong
+one, or none does. A price or settlement may be corrected at any time, and a rating while its epoch lasts, because the
+epoch's end counts it. An event that moved a task, or a correction, is never corrected: what follows rests on it.
+
+These rules come behind ``rules.work``.
+
+Source: DESIGN section 5, off-chain task events; seeds/000 step 4 (payment processors), seeds/002 section 2.
+"""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final
+
+from deepnode_ledger.hexadecimal import to_hex
+from deepnode_ledger.statement import Statement, said
+from deepnode_ledger.statement_data import (
+    CORRECTION,
+    PAYMENT_PROCESSOR_SETTLED,
+    PRICE_OBSERVED,
+    USER_FEEDBACK,
+    Correction,
+    PaymentProcessorSettled,
+    PriceObserved,
+    UserFeedback,
+)
+from deepnode_projections.registers.record import Amount
+from deepnode_projections.rules.comparisons import compare
+from deepnode_projections.rules.epochs import current
+from deepnode_projections.rules.scene import NoEffect, Scene, TaskRules
+from deepnode_projections.rules.tasks import APPROVED, CREDITED, check_token, task_of
+from deepnode_projections.rules.work import use_of
+
+PRICE: Final = "price_ppm"
+RATING: Final = "rating"
+AMOUNT: Final = "amount"
+"""What an observation's value is: the name of the member that has it, in its event and in a correction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A producer's event that can be corrected: a price, a rating or a settled amount, by what ``value_name`` says.
+
+    ``value`` is what was said first. ``corrected_by`` is the id of the correction, None without one;
+    ``corrected_value`` is the right value then, None if the event is void.
+    """
+
+    TABLE: ClassVar[str] = "observation"
+    KEY: ClassVar[int] = 2
+
+    producer: str
+    event_id: str
+    value_name: str
+    value: Amount
+    epoch: int
+    observed_position: int
+    task: bytes | None = None
+    asset: bytes | None = None
+    fiat: str | None = None
+    source: str | None = None
+    corrected_by: str | None = None
+    corrected_value: Amount | None = None
+    correction_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """The newest price of a whole token by a source, in millionths of a unit of ``fiat``; None if it was void.
+
+    ``producer`` and ``event_id`` name the event that told it, ``said_at`` is that event's own time (RFC 3339).
+    """
+
+    TABLE: ClassVar[str] = "price"
+    KEY: ClassVar[int] = 3
+
+    asset: bytes
+    fiat: str
+    source: str
+    price_ppm: Amount | None
+    producer: str
+    event_id: str
+    said_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a user gave for a task, from 1 to 5 stars; None if that was void."""
+
+    TABLE: ClassVar[str] = "feedback"
+    KEY: ClassVar[int] = 1
+
+    task: bytes
+    rating: int | None
+    comment_hash: bytes | None
+    producer: str
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A payment processor's settlement of a task's price, in base units of ``asset``; None if that was void."""
+
+    TABLE: ClassVar[str] = "settlement"
+    KEY: ClassVar[int] = 1
+
+    task: bytes
+    asset: bytes
+    amount: Amount | None
+    processor: bytes
+    reference_hash: bytes | None
+    producer: str
+    event_id: str
+
+
+def _priced(statement: Statement, scene: Scene) -> None:
+    data = said(statement, PriceObserved)
+    check_token(scene, data.asset)
+    seen = Observation(*_of(statement, scene, PRICE, data.price_ppm), None, data.asset, data.fiat, data.source)
+    key = (data.asset, data.fiat, data.source)
+    scene.state.put(seen)
+    scene.state.put(Price(*key, data.price_ppm, statement.producer, statement.event_id, statement.time))
+
+
+def _rated(statement: Statement, scene: Scene) -> None:
+    data, state = said(statement, UserFeedback), scene.state
+    task = task_of(state, data.task)
+    if task.stage not in (APPROVED, CREDITED):
+        raise NoEffect(f"task {to_hex(data.task)} is {task.stage}: what was not approved is not rated")
+    before = state.get(Feedback, data.task)
+    if before is not None and before.rating is not None:
+        raise NoEffect(f"task {to_hex(data.task)} has rating {before.rating} already, by event {before.event_id!a}")
+    use = use_of(state, task)
+    state.put(replace(use, ratings=use.ratings + 1, stars=use.stars + data.rating))
+    state.put(Observation(*_of(statement, scene, RATING, data.rating), data.task))
+    state.put(Feedback(data.task, data.rating, data.comment_hash, statement.producer, statement.event_id))
+
+
+def _settled(statement: Statement, scene: Scene) -> None:
+    data, state = said(statement, PaymentProcessorSettled), scene.state
+    task = task_of(state, data.task)
+    if data.asset != task.asset:
+        raise NoEffect(f"task {to_hex(data.task)} has a price in {to_hex(task.asset)}, not in {to_hex(data.asset)}")
+    before = state.get(Settlement, data.task)
+    if before is not None and before.amount is not None:
+        raise NoEffect(f"task {to_hex(data.task)} is settled with {before.amount} already, by {before.event_id!a}")
+    state.put(Observation(*_of(statement, scene, AMOUNT, data.amount), data.task, data.asset))
+    own = (data.processor, data.reference_hash, statement.producer, statement.event_id)
+    state.put(Settlement(data.task, data.asset, data.amount, *own))
+    compare(scene, "PaymentProcessorSettled", "amount", data.task, task.price, data.amount)
+
+
+def _of(statement: Statement, scene: Scene, value_name: str, value: int) -> tuple[str, str, str, int, int, int]:
+    """The fields that every observation begins with."""
+    return statement.producer, statement.event_id, value_name, value, current(scene.state), scene.position
+
+
+def _corrected(statement: Statement, scene: Scene) -> None:
+    data, state = said(statement, Correction), scene.state
+    wrong = state.get(Observation, statement.producer, data.corrects)
+    if wrong is None:
+        raise NoEffect(
+            f"event {data.corrects!a} of {statement.producer!a} is no price, rating or settlement in the books: "
+            "nothing else can be corrected"
+        )
+    if wrong.corrected_by is not None:
+        raise NoEffect(f"event {data.corrects!a} was corrected by {wrong.corrected_by!a} already")
+    given = {PRICE: data.price_ppm, RATING: data.rating, AMOUNT: data.amount}
+    right = given.pop(wrong.value_name)
+    others = [name for name, value in given.items() if value is not None]
+    if others:
+        raise NoEffect(f"event {data.corrects!a} has a {wrong.value_name} to correct, and no {' and '.join(others)}")
+    if wrong.value_name == RATING:
+        _rate_again(scene, wrong, right)
+    elif wrong.value_name == AMOUNT:
+        _settle_again(scene, wrong, right)
+    else:
+        _price_again(scene, wrong, right)
+    corrected = replace(wrong, corrected_by=statement.event_id, corrected_value=right, correction_reason=data.reason)
+    state.put(corrected)
+
+
+def _rate_again(scene: Scene, wrong: Observation, rating: int | None) -> None:
+    assert wrong.task is not None, wrong
+    state, task = scene.state, task_of(scene.state, wrong.task)
+    if wrong.epoch != current(state):
+        raise NoEffect(f"the rating of event {wrong.event_id!a} was counted at the end of epoch {wrong.epoch}")
+    use, feedback = use_of(state, task), state.get(Feedback, wrong.task)
+    assert feedback is not None, wrong
+    ratings = use.ratings - (1 if rating is None else 0)
+    state.put(replace(use, ratings=ratings, stars=use.stars - wrong.value + (rating or 0)))
+    state.put(replace(feedback, rating=rating))
+
+
+def _settle_again(scene: Scene, wrong: Observation, amount: int | None) -> None:
+    assert wrong.task is not None, wrong
+    settlement, task = scene.state.get(Settlement, wrong.task), task_of(scene.state, wrong.task)
+    assert settlement is not None, wrong
+    scene.state.put(replace(settlement, amount=amount))
+    if amount is not None:
+        compare(scene, "PaymentProcessorSettled", "amount", wrong.task, task.price, amount)
+
+
+def _price_again(scene: Scene, wrong: Observation, price_ppm: int | None) -> None:
+    assert wrong.asset is not None, wrong
+    assert wrong.fiat is not None, wrong
+    assert wrong.source is not None, wrong
+    newest = scene.state.get(Price, wrong.asset, wrong.fiat, wrong.source)
+    # A later price of the same source stands as it is.
+    if newest is not None and (newest.producer, newest.event_id) == (wrong.producer, wrong.event_id):
+        scene.state.put(replace(newest, price_ppm=price_ppm))
+
+
+TASK_RULES: Final[TaskRules] = {
+    PRICE_OBSERVED: _priced,
+    USER_FEEDBACK: _rated,
+    PAYMENT_PROCESSOR_SETTLED: _settled,
+    CORRECTION: _corrected,
+}
+RECORDS: Final = (Observation, Price, Feedback, Settlement)

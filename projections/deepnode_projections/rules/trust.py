@@ -1,0 +1,106 @@
+"""Trust: what a node's outcomes, a validator's judgements and a model's users say of it, as one number in a domain.
+
+A score goes from 0 to 1 000 000 ppm. Each outcome moves it a part of the way towards where that outcome leads; parts
+and targets are the ruleset's, the arithmetic is ``maths.trust``. A case that a review decides against a node (minor or
+harmful) moves its trust by the case's severity. What was learned is not unlearned: a step cannot be taken back out of
+those behind it, so a reversed review leaves trust as it is.
+
+Sources: seeds/000 section 2 steps 2 and 3 and section 3, DESIGN section 6.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from deepnode_ledger.decoding import ChainEvent
+from deepnode_ledger.posting import Posting
+from deepnode_projections.maths import trust
+from deepnode_projections.maths.trust import SEVERITY_DEFAULT
+from deepnode_projections.registers.state import State
+from deepnode_projections.rules.collateral import CollateralCase
+from deepnode_projections.rules.epochs import current
+from deepnode_projections.rules.parameters import ruleset_hash_in_force
+from deepnode_projections.rules.registry import Node
+from deepnode_projections.rules.scene import Rules, Scene
+from deepnode_projections.rulesets import Outcome, Ruleset, by_hash, default
+
+MODEL: Final = 3
+"""The type of a subject that is no node; nodes go by their role (``registry.MINER``, ``registry.VALIDATOR``)."""
+
+FEEDBACK: Final = "feedback"
+"""The reason of a model's score: what its users said in an epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The score (ppm) of a miner (1), validator (2) or model (3) in a domain.
+
+    ``updates`` counts its steps; ``reason`` is the outcome that took the last one.
+    """
+
+    TABLE: ClassVar[str] = "trust"
+    KEY: ClassVar[int] = 3
+
+    subject_type: int
+    subject: bytes
+    domain: bytes
+    score: int
+    updates: int
+    reason: str
+    updated_position: int
+
+
+def ruleset_of(state: State) -> Ruleset:
+    """Return the ruleset of the current epoch: the default one, unless another that we know was activated."""
+    active = ruleset_hash_in_force(state, current(state))
+    return (active is not None and by_hash(active)) or default()
+
+
+def score_of(state: State, subject_type: int, subject: bytes, domain: bytes) -> int:
+    """Return a score in ppm; a subject that nothing is known of has the ruleset's first one."""
+    found = state.get(Trust, subject_type, subject, domain)
+    return ruleset_of(state).trust.start_ppm if found is None else found.score
+
+
+def learn(
+    scene: Scene,
+    subject_type: int,
+    subject: bytes,
+    domain: bytes,
+    outcome: Outcome,
+    severity: int = SEVERITY_DEFAULT,
+) -> None:
+    """Let a score take the step of an outcome; one that the ruleset gives no weight leaves no trace."""
+    step = trust.step_of(ruleset_of(scene.state).trust, outcome, severity)
+    if step.alpha_ppm:
+        _move(scene, (subject_type, subject, domain), step.alpha_ppm, step.target_ppm, outcome)
+
+
+def learn_from_users(scene: Scene, model: bytes, domain: bytes, satisfaction_ppm: int) -> None:
+    """Let a model's score take a step towards what its users' ratings of an epoch come to.
+
+    The step is as long as that of an approved output: no ruleset says otherwise yet.
+    """
+    alpha = ruleset_of(scene.state).trust.approved.alpha_ppm
+    _move(scene, (MODEL, model, domain), alpha, satisfaction_ppm, FEEDBACK)
+
+
+def _move(scene: Scene, subject: tuple[int, bytes, bytes], alpha_ppm: int, target_ppm: int, reason: str) -> None:
+    before = scene.state.get(Trust, *subject)
+    score = trust.step(score_of(scene.state, *subject), alpha_ppm, target_ppm)
+    updates = 1 if before is None else before.updates + 1
+    scene.state.put(Trust(*subject, score, updates, reason, scene.position))
+
+
+def _decided(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
+    """A review was decided: ``rules.collateral`` has written the verdict down already."""
+    case = scene.state.get(CollateralCase, event.word("caseId"), event.contract.address)
+    node = None if case is None else scene.state.get(Node, case.node)
+    # Without its registration nothing says in which domain a node should be trusted less.
+    if case is not None and node is not None and case.verdict:
+        learn(scene, node.role, case.node, node.domain, "upheld", case.severity)
+    return ()
+
+
+RULES: Final[Rules] = {("Collateral", "ReviewDecided"): _decided}
+RECORDS: Final = (Trust,)
