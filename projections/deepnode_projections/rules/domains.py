@@ -2,13 +2,14 @@
 
 A *route* is six rates in ppm of gross, per domain and asset. Each change is its next version, and the router splits by
 the newest from that moment on, epoch or not; ``from_epoch`` only tells readers of epoch statements since when. Buyback
-and foundation are fixed at 1 % each: a route that says otherwise is taken, because the router goes by it, and is
-a difference. Refused: a route of another number of rates, or of more than the whole.
+and foundation are fixed by the ruleset (1 % each): a route that says otherwise is taken, because the router goes by it,
+and is a difference. So is an old rate or an old owner that the books do not hold. Refused: a route of another number of
+rates, or of more than the whole.
 
-*Emission weights* are five rates in ppm that sum with the foundation's fixed 1 % to the whole. They hold from an epoch
+*Emission weights* are five rates in ppm that sum with the foundation's fixed one to the whole. They hold from an epoch
 on; of those whose epoch has come, the ones set last. Refused: another sum, or a weight outside the floor and the
 ceiling that hold for that epoch. Bounds are parameters of the domain or of all (``bound_key``); without one they are
-those of the documents: 0 to 99 %, and for the owner 0 to 10 %.
+the ruleset's: 0 to 99 %, and for the owner 0 to 10 %.
 
 Sources: seeds/001 section 1 (routes), section 2 (emission ranges) and section 4 (domain-level weights, global floors
 and ceilings); seeds/004 section 3 (the two fixed flows).
@@ -23,25 +24,21 @@ from deepnode_ledger.decoding import ChainEvent
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.posting import Posting
 from deepnode_projections.registers.state import State
-from deepnode_projections.rules.comparisons import compare
-from deepnode_projections.rules.parameters import effective_epoch, parameter_key, value_at
+from deepnode_projections.rules.comparisons import compare, compare_words
+from deepnode_projections.rules.epochs import current
+from deepnode_projections.rules.parameters import effective_epoch, parameter_key, ruleset_at, value_at
 from deepnode_projections.rules.reading import number, text
 from deepnode_projections.rules.scene import NoEffect, Rules, Scene
+from deepnode_projections.rulesets.ruleset import LEG_NAMES
 
 PPM: Final = 1_000_000
 """The whole, in millionths."""
 
-FIXED_PPM: Final = 10_000
-"""The rate of each fixed flow: buyback and foundation of revenue, the foundation of emissions."""
-
 RATES: Final = ("fees", "buyback", "foundation", "share", "variable_burn", "yield_")
 """A route's rates in the order of the event, by their names in ``Route``."""
 
-ROLES: Final = ("miners", "stakers", "validators", "owner", "models")
+ROLES: Final = LEG_NAMES
 """Who emissions are for, in the order of the event, by their names in ``EmissionWeights``."""
-
-CEILINGS_PPM: Final = dict.fromkeys(ROLES, 990_000) | {"owner": 100_000}
-"""The highest weights where no parameter says otherwise; the lowest is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +84,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class EmissionWeights:
-    """The ``version``-th division of a domain's emissions, from an epoch on: ppm of the whole, 990 000 together."""
+    """The ``version``-th division of a domain's emissions, from an epoch on: ppm, with the foundation's the whole."""
 
     TABLE: ClassVar[str] = "emission_weights"
     KEY: ClassVar[int] = 2
@@ -136,9 +133,10 @@ def bound_key(role: str, bound: str) -> bytes:
 
 def bounds_at(state: State, domain: bytes, role: str, epoch: int) -> tuple[int, int]:
     """Return the lowest and the highest weight of a role in a domain and an epoch, in ppm."""
+    ruled = ruleset_at(state, epoch).emission.bounds_of(role)
     floor = value_at(state, domain, bound_key(role, "floor"), epoch)
     ceiling = value_at(state, domain, bound_key(role, "ceiling"), epoch)
-    return 0 if floor is None else floor, CEILINGS_PPM[role] if ceiling is None else ceiling
+    return ruled.floor_ppm if floor is None else floor, ruled.ceiling_ppm if ceiling is None else ceiling
 
 
 def _created(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
@@ -151,9 +149,8 @@ def _created(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
 
 
 def _owner_changed(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
-    known, old = domain_of(scene.state, event.word("domain")), event.address("old")
-    if old != known.owner:
-        raise NoEffect(f"domain {to_hex(known.domain)} is owned by {to_hex(known.owner)}, not by {to_hex(old)}")
+    known = domain_of(scene.state, event.word("domain"))
+    compare_words(scene, "DomainOwnerChanged", "old", known.domain, known.owner, event.address("old"))
     scene.state.put(replace(known, owner=event.address("new_")))
     return ()
 
@@ -169,8 +166,9 @@ def _route_set(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
     old = tuple(event.args["old"])
     for name, held, said in zip_longest(RATES, before.rates if before else (), old[: len(RATES)]):
         compare(scene, "RevenueRouteSet", f"old {name}", domain + asset, held, said)
-    for name in ("buyback", "foundation"):
-        compare(scene, "RevenueRouteSet", name, domain + asset, FIXED_PPM, rates[RATES.index(name)])
+    fixed = ruleset_at(scene.state, current(scene.state)).revenue
+    for name, ppm in (("buyback", fixed.buyback_ppm), ("foundation", fixed.foundation_ppm)):
+        compare(scene, "RevenueRouteSet", name, domain + asset, ppm, rates[RATES.index(name)])
     version = 1 if before is None else before.version + 1
     fees, buyback, foundation, share, variable_burn, yield_ = rates
     scene.state.put(
@@ -194,11 +192,10 @@ def _weights_set(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
     domain = domain_of(scene.state, event.word("domain")).domain
     from_epoch = effective_epoch(scene, number(event, "fromEpoch"))
     weights: tuple[int, ...] = tuple(event.args["new_"])
-    if sum(weights) + FIXED_PPM != PPM:
-        raise NoEffect(
-            f"weights {_told(weights)} sum with the foundation's {FIXED_PPM} to {sum(weights) + FIXED_PPM} ppm, "
-            f"not to {PPM}"
-        )
+    foundation = ruleset_at(scene.state, from_epoch).emission.foundation_ppm
+    total = sum(weights) + foundation
+    if total != PPM:
+        raise NoEffect(f"weights {_told(weights)} sum with the foundation's {foundation} to {total} ppm, not to {PPM}")
     for role, weight in zip(ROLES, weights, strict=True):
         floor, ceiling = bounds_at(scene.state, domain, role, from_epoch)
         if not floor <= weight <= ceiling:

@@ -23,7 +23,7 @@ from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.posting import Posting
 from deepnode_projections.registers.record import Amount
 from deepnode_projections.registers.state import State
-from deepnode_projections.rules.comparisons import compare
+from deepnode_projections.rules.comparisons import compare, compare_words
 from deepnode_projections.rules.pockets import asset_of, bounded, comes_in, goes_out, pocket_of
 from deepnode_projections.rules.reading import amount, number
 from deepnode_projections.rules.scene import NoEffect, Rules, Scene
@@ -158,9 +158,8 @@ def _tallied(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
 
 
 def _deposit_returned(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
-    known, deposit = _deposit(event, scene), amount(event, "amount")
-    returned = deposit if event.address("to") == known.proposer else 0
-    compare(scene, "DepositReturned", "to its proposer", known.proposal, deposit, returned, "somebody else has it")
+    known = _deposit(event, scene)
+    compare_words(scene, "DepositReturned", "to", known.proposal, known.proposer, event.address("to"))
     return _settled(event, scene, known, RETURNED)
 
 

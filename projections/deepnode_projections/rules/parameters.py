@@ -25,6 +25,7 @@ from deepnode_projections.rules.comparisons import compare
 from deepnode_projections.rules.epochs import current
 from deepnode_projections.rules.reading import amount, number
 from deepnode_projections.rules.scene import NoEffect, Rules, Scene
+from deepnode_projections.rulesets import Ruleset, by_hash, default
 
 EVERYWHERE: Final = bytes(32)
 """The scope of what holds for every domain that has no setting of its own."""
@@ -85,6 +86,15 @@ def ruleset_hash_in_force(state: State, epoch: int) -> bytes | None:
         if ruleset.from_epoch <= epoch:
             return ruleset.spec_hash
     return None
+
+
+def ruleset_at(state: State, epoch: int) -> Ruleset:
+    """Return the ruleset of an epoch: the default one where none was activated, or one that does not come with us.
+
+    What a ruleset that we do not have would say cannot be guessed; its hash stays in ``RulesetInForce`` for all to see.
+    """
+    active = ruleset_hash_in_force(state, epoch)
+    return (active is not None and by_hash(active)) or default()
 
 
 def effective_epoch(scene: Scene, epoch: int) -> int:

@@ -229,7 +229,7 @@ def anything(kinds: Sequence[str], *, also: Mapping[str, Sequence[Any]] | None =
 
     Args:
         kinds: kinds of contract, or tokens' names.
-        also: by an argument's name, values of which one is taken instead (numbers, texts, bytes, lists).
+        also: by an argument's type, values of which one may be taken as well.
     """
     contracts = [MANIFEST.by_name(kind) for kind in kinds]
     return st.one_of([_any_of(contract, abi, also or {}) for contract in contracts for abi in contract.events.values()])
@@ -237,8 +237,8 @@ def anything(kinds: Sequence[str], *, also: Mapping[str, Sequence[Any]] | None =
 
 def _any_of(contract: Contract, abi: EventAbi, also: Mapping[str, Sequence[Any]]) -> st.SearchStrategy[ChainEvent]:
     values = {
-        i.name: st.sampled_from([_native(i.type, value) for value in also[i.name]])
-        if i.name in also
+        i.name: _any_value(i.type) | st.sampled_from([_native(i.type, value) for value in also[i.type]])
+        if i.type in also
         else _any_value(i.type)
         for i in abi.inputs
     }
