@@ -11,7 +11,7 @@ root, unless it is part of the key.
 import dataclasses
 import types
 from functools import cache
-from typing import Annotated, Any, ClassVar, Final, Protocol, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Final, Protocol, Union, get_args, get_origin, get_type_hints
 
 AMOUNT_TAG: Final = "amount"
 
@@ -54,6 +54,7 @@ def fields_of(kind: type[Record]) -> tuple[Field, ...]:
     hints = get_type_hints(kind, include_extras=True)
     found = tuple(_field(each.name, hints[each.name]) for each in dataclasses.fields(kind))
     assert 0 < kind.KEY <= len(found), kind
+    assert not {"position", "until"} & {field.name for field in found}, f"{kind}: every record's table has these itself"
     assert not any(field.may_be_unknown or field.is_amount for field in found[: kind.KEY]), kind
     return found
 
@@ -69,7 +70,8 @@ def values_of(record: Record) -> tuple[Value, ...]:
 
 
 def _field(name: str, hint: Any) -> Field:
-    parts = get_args(hint) if get_origin(hint) is types.UnionType else (hint,)
+    # ``Amount | None`` is a typing.Union, ``str | None`` is not.
+    parts = get_args(hint) if get_origin(hint) in (types.UnionType, Union) else (hint,)
     known = [part for part in parts if part is not type(None)]
     assert len(known) == 1, (name, hint)
     is_amount = get_origin(known[0]) is Annotated

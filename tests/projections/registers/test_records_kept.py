@@ -45,6 +45,7 @@ class Single:
     name: str
     until_what: int
     hash: bytes | None
+    size: Amount | None
 
 
 KINDS: tuple[type[Record], ...] = (Pair, Single)
@@ -57,7 +58,12 @@ _pairs = st.builds(
     st.none() | st.sampled_from(["", "\\N", "tab\tand\nline", "ü"]),
     st.booleans(),
 )
-_singles = st.builds(Single, st.sampled_from(["", "a", "ä", "B"]), st.integers(0, 2), st.none() | st.binary(max_size=3))
+_singles = st.builds(
+    Single,
+    st.sampled_from(["", "a", "ä", "B"]),
+    st.integers(0, 2),
+    *[st.none() | st.binary(max_size=3), st.none() | st.just(10**38 - 1)],
+)
 _events = st.lists(st.tuples(st.lists(_pairs | _singles, max_size=4), st.booleans()), min_size=1, max_size=12)
 
 
@@ -139,7 +145,7 @@ def check(connection: psycopg.Connection[Any], held: list[dict[type[Record], lis
 def test_what_stays_the_same_makes_no_row(books: psycopg.Connection[Any]) -> None:
     """Puts the same record three times, and another and the first again within one event: one row."""
     kept = Kept(books.cursor(row_factory=dict_row))
-    one, other = Single("a", 1, None), Single("a", 2, None)
+    one, other = Single("a", 1, None, None), Single("a", 2, None, None)
     for position, records in enumerate([[one], [one], [other, one]], 1):
         apply(kept, position, list(records), refused=False)
         kept.write()
