@@ -14,7 +14,6 @@ from sqlalchemy.types import TypeEngine
 from deepnode_projections.registers.record import Field, Record, fields_of
 from deepnode_projections.tables import AMOUNT, AT_ONCE
 
-
 _TYPES: Final[dict[type, type[TypeEngine[Any]]]] = {bytes: LargeBinary, bool: Boolean, int: BigInteger}
 
 
