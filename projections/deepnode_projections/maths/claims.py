@@ -15,6 +15,7 @@ Source: DESIGN section 6, "Facts and expectations".
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise
 from typing import Any, Final
 
 from eth_utils.crypto import keccak
@@ -66,7 +67,7 @@ class ClaimTree:
             ClaimTwice: an earner comes twice for one asset.
         """
         self.entitlements = tuple(sorted(each for each in entitlements if each.cumulative))
-        for each, following in zip(self.entitlements, self.entitlements[1:], strict=False):
+        for each, following in pairwise(self.entitlements):
             if (each.earner, each.asset) == (following.earner, following.asset):
                 amounts = f"{each.cumulative} and {following.cumulative}"
                 raise ClaimTwice(f"{to_hex(each.earner)} is entitled to {amounts} of {to_hex(each.asset)}: once only")

@@ -11,6 +11,7 @@ Sources: seeds/000 step 4, seeds/001 section 4, seeds/004 step 3, DESIGN section
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, TypeVar
 
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES, WORD_BYTES
@@ -43,7 +44,7 @@ class RewardLine:
         assert len(self.earner) == ADDRESS_BYTES, self
         assert len(self.subject) == WORD_BYTES, self
         assert self.path, self
-        assert all(share.amount == next_.of for share, next_ in zip(self.path, self.path[1:], strict=False)), self
+        assert all(share.amount == following.of for share, following in pairwise(self.path)), self
 
     @property
     def of(self) -> int:
