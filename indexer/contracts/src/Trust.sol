@@ -9,6 +9,9 @@ import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
 contract Trust is AccessControl {
     /// @notice Who holds this role submits checkpoints.
     bytes32 public constant SCORER_ROLE = keccak256("SCORER_ROLE");
+    uint8 public constant SUBJECT_MINER = 1;
+    uint8 public constant SUBJECT_VALIDATOR = 2;
+    uint8 public constant SUBJECT_MODEL = 3;
     /// @notice The score of whom nothing is known yet, in ppm.
     uint32 public constant START = 500_000;
     uint32 private constant PPM = 1_000_000;
@@ -30,6 +33,7 @@ contract Trust is AccessControl {
         bytes32 evidenceRoot
     );
 
+    error UnknownSubjectType(uint8 subjectType);
     error NotTheScore(bytes32 subject, uint32 old, uint32 stored);
     error ScoreAboveOne(uint32 ppm);
 
@@ -41,6 +45,8 @@ contract Trust is AccessControl {
 
     /// @notice Replaces the score `old` of a subject in `domain` by `new_` (ppm).
     /// @dev A checkpoint that was computed from another score than the stored one is refused: one of the two is missing.
+    ///      That the subject exists is not asked, as its score may be anchored after it has left. `reason` is the
+    ///      scorer's own number.
     function checkpoint(
         uint8 subjectType,
         bytes32 subject,
@@ -51,6 +57,7 @@ contract Trust is AccessControl {
         uint8 reason,
         bytes32 evidenceRoot
     ) external onlyRole(SCORER_ROLE) {
+        if (subjectType < SUBJECT_MINER || subjectType > SUBJECT_MODEL) revert UnknownSubjectType(subjectType);
         uint32 stored = scoreOf(subjectType, subject, domain);
         if (old != stored) revert NotTheScore(subject, old, stored);
         if (new_ > PPM) revert ScoreAboveOne(new_);
