@@ -169,11 +169,13 @@ def _refunded(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
 
 
 def _yield_deposited(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
-    entry, lent = _known(event, scene, "a loan to a vault"), amount(event, "assets")
+    entry, lent, shares = _known(event, scene, "a loan to a vault"), amount(event, "assets"), amount(event, "shares")
     _require_idle(entry, lent)
+    if not shares:
+        raise NoEffect(f"a vault takes {lent} and gives no share: {_named(entry.round)}")
     position = _position(event, scene, entry)
-    shares = bounded(position.shares + amount(event, "shares"))
-    scene.state.put(replace(position, shares=shares, assets=bounded(position.assets + lent)))
+    held = replace(position, shares=bounded(position.shares + shares), assets=bounded(position.assets + lent))
+    scene.state.put(held)
     _keep(scene, replace(entry, in_vault=bounded(entry.in_vault + lent)))
     return goes_out(event, asset_of(event, scene), lent, _pocket(event, entry))
 
