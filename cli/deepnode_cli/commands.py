@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "health": "health:health",
         "doctor": "doctor:doctor",
         "log": "log_commands:app",
+        "rulesets": "rulesets:app",
         "keys": "keys:app",
         "embedded-postgres": "embedded:embedded_postgres",
     }
