@@ -2,7 +2,6 @@
 
 import inspect
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -45,17 +44,12 @@ def decided(burned: int, compensated: int, returned: int, retained: int, case: s
     return told("Collateral", "ReviewDecided", caseId=case, **parts, **rest)
 
 
-def said(event: str, **args: Any) -> ChainEvent:
-    """An event of the contract that not every deployment declares, as it comes out of the log."""
-    return ChainEvent(MANIFEST.by_name("Collateral"), event, args)
-
-
 def appealed(case: str = "c1") -> ChainEvent:
-    return said("Appealed", caseId=word(case), by=address("anna"), hash=word("appeal"))
+    return told("Collateral", "Appealed", caseId=case, by="anna", hash="appeal")
 
 
 def reversed_(case: str = "c1", successor: str = "c2") -> ChainEvent:
-    return said("ReviewReversed", caseId=word(case), newCaseId=word(successor))
+    return told("Collateral", "ReviewReversed", caseId=case, newCaseId=successor)
 
 
 def case_of(tale: Story, case: str = "c1") -> CollateralCase:
@@ -177,6 +171,21 @@ def test_a_case_goes_one_way_only(before: list[ChainEvent], event: ChainEvent, r
     tale.tell(event)
     assert tale.reasons == [f"{reason}: case {to_hex(word('c1'))}"]
     assert (tale.books(), tale.state.get(CollateralCase, word("c1"), CONTRACT)) == (books, case)
+
+
+def test_a_case_is_known_by_its_id_within_its_contract() -> None:
+    """Flags one id in two contracts, for two nodes, and opens a review of each."""
+    other = replace(MANIFEST.by_name("Collateral"), name="Older", address=b"\xee" * 20)
+    tale = story(flagged(), replace(flagged(node="n2"), contract=other), opened(3), replace(opened(4), contract=other))
+    assert tale.reasons == []
+    assert tale.books() == inspect.cleandoc(
+        """
+        Collateral:Free:n1 -3 DN
+        Collateral:Frozen:c1 3 DN
+        Older:Free:n2 -4 DN
+        Older:Frozen:c1 4 DN
+        """
+    )
 
 
 def test_amounts_that_become_too_large_together_are_refused() -> None:

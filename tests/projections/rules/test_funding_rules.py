@@ -1,6 +1,7 @@
 """Rounds told as stories: who backed a model, what became of the money, and what a vault made of it."""
 
 import inspect
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -112,6 +113,14 @@ def test_shares_are_handed_on_with_what_was_paid_for_them() -> None:
     assert tale.reasons == [f"a refund of 21 to one who paid 20: round {to_hex(word('r1'))}"]
     assert share_of(tale, "ben") == (5, 5)
     assert round_of(tale).stage == "open"
+
+
+def test_a_round_is_known_by_its_id_within_its_contract() -> None:
+    """Opens one id in two contracts for a model and backs both: its backers are those of either."""
+    other = replace(MANIFEST.by_name("Funding"), name="Older", address=b"\xee" * 20)
+    tale = story(opened(5), replace(opened(6), contract=other), backed(5), replace(backed(6, "ben"), contract=other))
+    assert tale.reasons == []
+    assert backers_of(tale.state, word("m1")) == [(address("anna"), 5), (address("ben"), 6)]
 
 
 def test_the_backers_of_a_model_are_those_of_its_rounds_that_reached_their_target() -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -199,6 +200,13 @@ def test_a_difference_says_why_if_that_is_known(before: list[ChainEvent], rulese
     tale = market().tell(*before, settled(10, [0, 0, 0, 0, 10, 0, 0, 0, 0], ruleset=ruleset))
     assert tale.reasons == []
     assert {each[4] for each in differences(tale) if each[1] == "foundation"} == {reason}
+
+
+def test_a_receipt_is_known_by_its_id_within_its_contract() -> None:
+    """Receives one id in two routers and refunds both."""
+    other = replace(MANIFEST.by_name("RevenueRouter"), name="Older", address=b"\xee" * 20)
+    tale = market().tell(paid(5), replace(paid(6), contract=other), refunded(5), replace(refunded(6), contract=other))
+    assert (tale.reasons, tale.books()) == ([], "")
 
 
 def test_without_a_route_nothing_is_expected_and_the_split_is_booked() -> None:
