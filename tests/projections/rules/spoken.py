@@ -133,6 +133,11 @@ class Spoken(Story):
             self.say(kind, **members)
         return self
 
+    def epoch(self, number: int) -> "Spoken":
+        """Let an epoch be the current one from here on."""
+        self.opens(number)
+        return self
+
 
 Said = tuple[str, dict[str, Any]]
 """A statement's kind, and its members that are not ordinary."""
