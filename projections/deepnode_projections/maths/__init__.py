@@ -23,6 +23,7 @@ from deepnode_projections.maths.rewards import (
     to_stakers,
     to_validators,
 )
+from deepnode_projections.maths.sell_pressure import Pressure, pressure
 
 __all__ = [
     "EMPTY_ROOT",
@@ -34,6 +35,7 @@ __all__ = [
     "MinerWork",
     "ModelUsage",
     "PoolLegs",
+    "Pressure",
     "RatesRefused",
     "RewardLine",
     "Rewards",
@@ -50,6 +52,7 @@ __all__ = [
     "nine_rates",
     "over_domains",
     "pool_legs",
+    "pressure",
     "split",
     "split_by",
     "suspense",

@@ -230,15 +230,10 @@ class EconomicsRules(Rules, frozen=True, kw_only=True):
     """The assumptions of the sell pressure argument, under which it can be replayed."""
 
     sold_ppm: Annotated[int, _told("001 section 3", "part of emissions that those who earn them sell", ge=0, le=PPM)]
-    break_even_ppm: Annotated[
-        int,
-        _told(
-            "001 section 3: $100 for $82",
-            "external value needed for each unit of emission that is sold",
-            ge=0,
-            le=1_000 * PPM,
-        ),
+    value_needed: Annotated[
+        int, _told("001 section 3: $100", "external value needed for so much as per_sold says", ge=0, le=PPM)
     ]
+    per_sold: Annotated[int, _told("001 section 3: $82", "emissions sold that need that much value", ge=1, le=PPM)]
 
 
 class Ruleset(Rules, frozen=True, kw_only=True):
