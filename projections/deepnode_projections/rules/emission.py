@@ -1,11 +1,10 @@
 """Emission and rewards: what is minted and allocated for epochs, what roots entitle to, and what was claimed of it.
 
-An allocation divides a pool of a domain. What can be earned goes to the contract of rewards by a transfer; what
-nobody can receive stays, undistributed. There, money is payable as soon as a root entitles to it. A root counts all
-epochs up to its own (entitlements are cumulative), so each adds to what is payable what its total is above that of
-the root before; if it is disabled, that is taken back and the root before stands again. So what is payable is always
-the total of the newest root that stands, less what was claimed; it is below 0 where claims by a root that was
-disabled passed the one that stands now.
+An allocation divides a pool of a domain. What nobody can receive stays, undistributed; the rest goes to the contract of
+rewards by a transfer, where it is payable as soon as a root entitles to it. A root counts all epochs up to its own
+(entitlements are cumulative), so it adds what its total is above that of the root before; if it is disabled, that is
+taken back and the root before stands again. So what is payable is always the total of the newest root that stands, less
+what was claimed; it is below 0 where claims by a root that was disabled passed the one that stands now.
 
 Refused: a second mint or allocation of the same, a root that is not newer than the one that stands or entitles to
 less, and claims by a root that does not stand or beyond its total. Whether allocations and roots are right is not
@@ -41,7 +40,7 @@ class EmissionMint:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """How a pool of a domain was divided for an epoch (base units of the asset); all of it together is the pool."""
+    """How a pool of a domain was divided for an epoch (base units of the asset)."""
 
     TABLE: ClassVar[str] = "allocation"
     KEY: ClassVar[int] = 3
@@ -56,6 +55,12 @@ class Allocation:
     models: Amount
     foundation: Amount
     undistributed: Amount
+
+    @property
+    def pool(self) -> int:
+        """What was divided: all legs and what nobody can receive."""
+        legs = (self.miners, self.stakers, self.validators, self.owner, self.models, self.foundation)
+        return sum(legs) + self.undistributed
 
 
 @dataclass(frozen=True, slots=True)

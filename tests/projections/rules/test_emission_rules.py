@@ -63,6 +63,7 @@ def test_what_nobody_can_receive_stays_undistributed() -> None:
     assert tale.state.get(EmissionMint, 1) == EmissionMint(1, 80, 20)
     divided = Allocation(1, word("d1"), DN, 50, 20, 10, 5, 4, 1, 10)
     assert tale.state.get(Allocation, 1, word("d1"), DN) == divided
+    assert divided.pool == 100
 
 
 def test_a_root_makes_payable_what_it_adds_and_claims_take_from_it() -> None:
