@@ -1,8 +1,9 @@
 """Governance: proposals, the votes on them, and the deposits that stand behind them.
 
 A proposal is one parameter's next value. Who proposes leaves a deposit in DN, which is returned where enough stake has
-voted and forfeited otherwise. Each voter has one vote, whose weight is what he has staked at that moment; votes are
-counted while voting is open, and not afterwards. The tally is made again from the votes and compared with the chain's.
+voted and forfeited otherwise. Each voter has one vote, whose weight is what they have staked at that moment; votes are
+counted while voting is open, and not afterwards. Weights are compared with the stakes of the books, where the manifest
+names a contract of staking, and the tally is made again from the votes and compared with the chain's.
 A parameter that is set in the name of a proposal must be what that proposal has decided; if not, it is set all the same
 (the contract has done it), and the difference is kept.
 
@@ -79,6 +80,23 @@ class Vote:
     weight: Amount
 
 
+@dataclass(frozen=True, slots=True)
+class VotingPower:
+    """What a staker (20 bytes) has upon all targets together, in base units of DN: what a vote would weigh."""
+
+    TABLE: ClassVar[str] = "voting_power"
+    KEY: ClassVar[int] = 1
+
+    staker: bytes
+    amount: Amount
+
+
+def power_of(state: State, staker: bytes) -> int:
+    """Return the weight that a vote would have now, in base units of staked DN."""
+    found = state.get(VotingPower, staker)
+    return 0 if found is None else found.amount
+
+
 def proposal_of(state: State, proposal: bytes) -> Proposal:
     """Return a proposal that must be there.
 
@@ -126,6 +144,8 @@ def _vote_cast(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
         raise NoEffect(f"choice {number_of_choice}: a vote is 0 against, 1 for or 2 abstain")
     if scene.state.get(Vote, known.proposal, voter) is not None:
         raise NoEffect(f"{to_hex(voter)} has voted on proposal {to_hex(known.proposal)} already")
+    if any(each.kind == "Staking" for each in scene.manifest.contracts.values()):
+        compare(scene, "VoteCast", "weight", known.proposal + voter, power_of(scene.state, voter), weight)
     choice = CHOICES[number_of_choice]
     scene.state.put(Vote(known.proposal, voter, choice, weight))
     scene.state.put(
@@ -213,6 +233,24 @@ def _carried_out(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
     return ()
 
 
+def _staked(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
+    return _power_changes(event, scene, amount(event, "amount"))
+
+
+def _unstake_requested(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
+    # What is asked back votes no more, although it has not left the contract yet.
+    return _power_changes(event, scene, -amount(event, "amount"))
+
+
+def _power_changes(event: ChainEvent, scene: Scene, change: int) -> Sequence[Posting]:
+    staker = event.address("staker")
+    power = bounded(power_of(scene.state, staker) + change)
+    if power < 0:
+        raise NoEffect(f"{-change} of the {power - change} that {to_hex(staker)} has staked")
+    scene.state.put(VotingPower(staker, power))
+    return ()
+
+
 RULES: Final[Rules] = {
     ("Governance", "ProposalCreated"): _created,
     ("Governance", "VoteCast"): _vote_cast,
@@ -220,5 +258,7 @@ RULES: Final[Rules] = {
     ("Governance", "DepositReturned"): _deposit_returned,
     ("Governance", "DepositForfeited"): _deposit_forfeited,
     ("Parameters", "ParamSet"): _carried_out,
+    ("Staking", "Staked"): _staked,
+    ("Staking", "UnstakeRequested"): _unstake_requested,
 }
-RECORDS: Final = (Proposal, Vote)
+RECORDS: Final = (Proposal, Vote, VotingPower)

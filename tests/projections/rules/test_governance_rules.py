@@ -1,14 +1,12 @@
 """Governance: proposals, votes, tallies, deposits, and parameters that are set in a proposal's name."""
 
-import inspect
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deepnode_ledger.decoding import ChainEvent
 from deepnode_ledger.hexadecimal import to_hex
-from deepnode_projections.rules import governance, parameters
+from deepnode_projections.rules import governance, parameters, staking
 from deepnode_projections.rules.comparisons import Checked, Difference
 from deepnode_projections.rules.governance import CHOICES, Proposal, Vote
 from tests.projections.rules.told import DN, START_TIME, Story, address, anything, told, word
@@ -24,6 +22,14 @@ def proposed(proposal: str = "p1", *, value: int = 7, deposit: int = 50, ends: i
 
 def vote(voter: str, choice: int, weight: int, proposal: str = "p1") -> ChainEvent:
     return told("Governance", "VoteCast", proposal=proposal, voter=voter, choice=choice, weight=weight)
+
+
+def staked(staker: str, amount: int) -> ChainEvent:
+    return told("Staking", "Staked", staker=staker, targetType=1, target="v1", amount=amount, shares=amount)
+
+
+def unstaked(staker: str, amount: int) -> ChainEvent:
+    return told("Staking", "UnstakeRequested", staker=staker, targetType=1, target="v1", amount=amount, shares=amount)
 
 
 def tallied(votes: tuple[int, int, int], *, passed: bool = True, proposal: str = "p1") -> ChainEvent:
@@ -45,12 +51,17 @@ def param(value: int = 7, *, proposal: str = "p1", scope: str = "vision", key: s
 
 
 def story(*events: ChainEvent) -> Story:
-    return Story(parameters.RULES, governance.RULES).tell(*events)
+    return Story(parameters.RULES, staking.RULES, governance.RULES).tell(*events)
 
 
 def after(tale: Story, *events: ChainEvent) -> Story:
     """Tell events of the moment at which voting ends."""
     return tale.tell(*events, time=ENDS)
+
+
+def deposits(tale: Story) -> list[str]:
+    """The books of the contract of governance."""
+    return [line for line in tale.books().splitlines() if line.startswith("Governance:")]
 
 
 def differences(tale: Story) -> list[tuple[str, str, int | None, int | None]]:
@@ -59,16 +70,12 @@ def differences(tale: Story) -> list[tuple[str, str, int | None, int | None]]:
 
 def test_a_proposal_is_voted_through_and_carried_out() -> None:
     """Anna proposes 7 and leaves 50; 30 vote for it, 20 against it, 5 abstain; it passes, and 7 is set."""
-    tale = story(proposed(), vote("ben", 1, 30), vote("cleo", 0, 20), vote("dora", 2, 5))
-    assert tale.books() == inspect.cleandoc(
-        """
-        Governance:Deposit:p1 50 DN
-        Governance:Unattributed -50 DN
-        """
-    )
+    tale = story(staked("ben", 30), staked("cleo", 20), staked("dora", 5))
+    tale.tell(proposed(), vote("ben", 1, 30), vote("cleo", 0, 20), vote("dora", 2, 5))
+    assert deposits(tale) == ["Governance:Deposit:p1 50 DN", "Governance:Unattributed -50 DN"]
     after(tale, tallied((30, 20, 5)), returned(), param())
     assert tale.reasons == []
-    assert tale.books() == ""
+    assert deposits(tale) == []
     assert tale.state.every(Proposal) == [
         Proposal(word("p1"), address("anna"), word("vision"), word("k"), 7, 50, "returned", ENDS, "passed", 30, 20, 5)
     ]
@@ -86,12 +93,13 @@ def test_a_proposal_without_a_quorum_fails_and_costs_its_deposit() -> None:
     tale = after(story(proposed()), tallied((0, 0, 0), passed=False), forfeited())
     (proposal,) = tale.state.every(Proposal)
     assert (proposal.stage, proposal.deposit_stage) == ("failed", "forfeited")
-    assert (tale.books(), tale.reasons, differences(tale)) == ("", [], [])
+    assert (deposits(tale), tale.reasons, differences(tale)) == ([], [], [])
 
 
 def test_the_tally_is_made_again_from_the_votes() -> None:
     """The chain counts one vote more than it told of, and lets a proposal pass that most were against."""
-    tale = after(story(proposed(), vote("ben", 0, 30), vote("cleo", 1, 20)), tallied((20, 31, 0)))
+    tale = story(staked("ben", 30), staked("cleo", 20), proposed(), vote("ben", 0, 30), vote("cleo", 1, 20))
+    after(tale, tallied((20, 31, 0)))
     assert differences(tale) == [("ProposalTallied", "passed", 0, 1), ("ProposalTallied", "votesAgainst", 30, 31)]
     (proposal,) = tale.state.every(Proposal)
     assert (proposal.stage, proposal.votes_against) == ("passed", 30)
@@ -112,11 +120,26 @@ def test_what_is_set_in_a_proposals_name_must_be_what_it_decided(
     setting: ChainEvent, decided: int | None, reason: str
 ) -> None:
     """p1 has decided 7 for k in vision, p2 is open, p3 failed. The value is set all the same, as on the chain."""
-    tale = story(proposed(), proposed("p2", ends=ENDS + 100), proposed("p3"), vote("ben", 1, 9))
+    tale = story(staked("ben", 9), proposed(), proposed("p2", ends=ENDS + 100), proposed("p3"), vote("ben", 1, 9))
     after(tale, tallied((9, 0, 0)), tallied((0, 0, 0), proposal="p3", passed=False), setting)
     assert differences(tale) == [("ParamSet", "by proposal", decided, setting.uint("new_"))]
     assert tale.state.every(Difference)[0].reason == reason
     assert [each.value for each in tale.state.every(parameters.Parameter)] == [setting.uint("new_")]
+
+
+def test_a_vote_weighs_what_its_voter_has_staked_by_then() -> None:
+    """Ben staked 30 and asked 10 of it back; he votes with 20 on p1, and the chain lets him have 30 on p2."""
+    tale = story(staked("ben", 30), unstaked("ben", 10), proposed(), proposed("p2"), vote("ben", 1, 20))
+    assert differences(tale) == []
+    assert differences(tale.tell(vote("ben", 1, 30, "p2"))) == [("VoteCast", "weight", 20, 30)]
+    assert tale.state.every(Difference)[0].key == word("p2") + address("ben")
+
+
+def test_power_is_never_below_zero() -> None:
+    """By these rules alone, which come behind those of staking, ben asks for more than he has staked."""
+    tale = Story(governance.RULES).tell(staked("ben", 4), unstaked("ben", 5))
+    assert tale.reasons == [f"5 of the 4 that {to_hex(address('ben'))} has staked"]
+    assert governance.power_of(tale.state, address("ben")) == 4
 
 
 def test_what_a_governor_sets_by_hand_needs_no_proposal() -> None:
@@ -128,9 +151,10 @@ def test_what_a_governor_sets_by_hand_needs_no_proposal() -> None:
 
 def test_a_deposit_that_goes_elsewhere_is_booked_and_is_a_difference() -> None:
     """Anna's deposit comes back to Ben, and p2 has passed and still loses its own."""
-    tale = after(story(proposed(), vote("ben", 1, 1), proposed("p2")), tallied((1, 0, 0)), returned(to="ben"))
+    tale = story(staked("ben", 1), proposed(), vote("ben", 1, 1), proposed("p2"))
+    after(tale, tallied((1, 0, 0)), returned(to="ben"))
     after(tale, tallied((0, 0, 0), proposal="p2"), forfeited(proposal="p2"))
-    assert tale.books() == ""
+    assert deposits(tale) == []
     assert differences(tale) == [
         ("DepositForfeited", "amount", 0, 50),
         ("DepositReturned", "to", None, None),
@@ -191,7 +215,9 @@ def test_each_voter_counts_once_with_his_first_vote(ballots: list[tuple[str, str
     tale = story(proposed("p1"), proposed("p2"))
     first: dict[tuple[str, str], tuple[int, int]] = {}
     for proposal, voter, choice, weight in ballots:
-        tale.tell(vote(voter, choice, weight, proposal))
+        # Whoever votes has staked so much at that moment.
+        tale.tell(unstaked(voter, governance.power_of(tale.state, address(voter))), staked(voter, weight))
+        tale.tell(vote(voter, choice, weight, proposal), time=ENDS - 1)
         first.setdefault((proposal, voter), (choice, weight))
     for name in ("p1", "p2"):
         against, in_favour, abstain = (
@@ -205,7 +231,11 @@ def test_each_voter_counts_once_with_his_first_vote(ballots: list[tuple[str, str
     assert len(tale.reasons) == len(ballots) - len(first)
 
 
-@given(st.lists(st.tuples(anything(["Governance", "Parameters"]), st.sampled_from([0, 1, 3, 2**62])), max_size=25))
+@given(
+    st.lists(
+        st.tuples(anything(["Governance", "Parameters", "Staking"]), st.sampled_from([0, 1, 3, 2**62])), max_size=25
+    )
+)
 def test_garbage_never_pays_a_deposit_twice(told_at: list[tuple[ChainEvent, int]]) -> None:
     """Tells any events at any times: what is in the deposit pockets is what proposals still hold, and never less."""
     tale = story()
