@@ -210,17 +210,21 @@ FEW = {
     "severity": st.integers(1, 3),
     "vwu": st.integers(1, 3),
     "rating": st.integers(1, 5),
-    "corrects": st.integers(1, 40).map(lambda number: f"e{number}"),
+    "corrects": st.integers(0, 9),
     "price": st.sampled_from(["1", str(10**38 - 1)]),
 }
 RIGHT: st.SearchStrategy[dict[str, Any]] = st.sampled_from([{}, {"price_ppm": "5"}, {"rating": 1}, {"amount": "7"}])
 """What a correction may say to be right."""
 
 
+OBSERVED = ("PriceObserved", "UserFeedback", "PaymentProcessorSettled")
+KINDS = [*sorted(ORDINARY), *OBSERVED, *["Correction"] * 4]
+
+
 @st.composite
 def garbage(draw: st.DrawFn) -> Said:
     """Any statement about few things, most often one that does not fit."""
-    kind = draw(st.sampled_from(sorted(ORDINARY)))
+    kind = draw(st.sampled_from(KINDS))
     members = {name: draw(FEW[name]) for name in ORDINARY[kind] if name in FEW}
     if isinstance(is_good := members.get("verdict"), bool):
         words = ("approved", "rejected") if kind == "ConsensusReached" else ("correct", "incorrect")
@@ -235,10 +239,14 @@ def test_garbage_is_refused_and_leaves_nothing(said: list[Said], draw: st.DataOb
     """Mixes any statements into drawn lives; each that is refused changes nothing, even if nothing is taken back."""
     history = draw.draw(interleaved([said, draw.draw(lives("t1")), draw.draw(lives("t2"))]))
     state = MemoryState()
+    observed = [0]
     for number, (kind, members) in enumerate(history, 1):
+        if kind == "Correction":
+            members["corrects"] = f"e{observed[members['corrects'] % len(observed)]}"
         before = {each: list(state.every(each)) for each in ALL}
         try:
             put(statement(kind, number, **members), scene(state, number))
+            observed += [number] if kind in OBSERVED else []
         except NoEffect:
             assert {each: list(state.every(each)) for each in ALL} == before
     close_epoch(scene(state, len(history) + 1), 0)
