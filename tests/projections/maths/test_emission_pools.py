@@ -9,6 +9,7 @@ from deepnode_projections import rulesets
 from deepnode_projections.maths import DomainClaim, PoolLegs, checked_weights, minted, over_domains, pool_legs
 from deepnode_projections.maths.pools import WeightsRefused
 from deepnode_projections.rulesets.ruleset import LEG_NAMES, PPM, EmissionRules, Weights
+from tests.projections.maths.drawn_weights import weights
 
 DEFAULT = rulesets.default().emission
 FOUNDATION = rulesets.parse("to_foundation", 'summary = "x"\n[emission]\nempty_pool = "foundation"').emission
@@ -21,16 +22,6 @@ claims = st.lists(
     max_size=12,
     unique_by=lambda claim: claim.domain,
 )
-
-
-@st.composite
-def weights(draw: st.DrawFn) -> Weights:
-    """Weights within the default's bounds, which sum to 990 000."""
-    owner = draw(st.integers(0, 100_000))
-    cuts = sorted(draw(st.lists(st.integers(0, 990_000 - owner), min_size=3, max_size=3)))
-    edges = zip([0, *cuts], [*cuts, 990_000 - owner], strict=True)
-    miners, stakers, validators, models = (after - before for before, after in edges)
-    return Weights(miners=miners, stakers=stakers, validators=validators, owner=owner, models=models)
 
 
 def test_a_pool_by_hand() -> None:
