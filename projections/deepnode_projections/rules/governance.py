@@ -7,7 +7,8 @@ names a contract of staking, and the tally is made again from the votes and comp
 A parameter that is set in the name of a proposal must be what that proposal has decided; if not, it is set all the same
 (the contract has done it), and the difference is kept.
 
-Refused: a second proposal of one id, a second vote, a vote or a tally at the wrong time, a deposit that is not held.
+Refused: a second proposal of one id, a second vote, a vote or a tally at the wrong time, a deposit that is not held. A
+proposal is known by its id within its contract: other terms of voting are another contract.
 
 The quorum is a term of the contract that no event tells: that a proposal failed for want of votes is believed.
 
@@ -51,9 +52,10 @@ class Proposal:
     """
 
     TABLE: ClassVar[str] = "proposal"
-    KEY: ClassVar[int] = 1
+    KEY: ClassVar[int] = 2
 
     proposal: bytes
+    contract: bytes
     proposer: bytes
     scope: bytes
     key: bytes
@@ -72,9 +74,10 @@ class Vote:
     """A vote on a proposal: ``choice`` is one of ``CHOICES``, ``weight`` in base units of staked DN."""
 
     TABLE: ClassVar[str] = "vote"
-    KEY: ClassVar[int] = 2
+    KEY: ClassVar[int] = 3
 
     proposal: bytes
+    contract: bytes
     voter: bytes
     choice: str
     weight: Amount
@@ -97,28 +100,17 @@ def power_of(state: State, staker: bytes) -> int:
     return 0 if found is None else found.amount
 
 
-def proposal_of(state: State, proposal: bytes) -> Proposal:
-    """Return a proposal that must be there.
-
-    Raises:
-        NoEffect: it was never made.
-    """
-    found = state.get(Proposal, proposal)
-    if found is None:
-        raise NoEffect(f"proposal {to_hex(proposal)} was never made")
-    return found
-
-
 def _created(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
     proposal, deposit = event.word("proposal"), amount(event, "deposit")
     value, voting_ends = amount(event, "value"), number(event, "votingEnds")
-    if scene.state.get(Proposal, proposal) is not None:
+    if scene.state.get(Proposal, proposal, event.contract.address) is not None:
         raise NoEffect(f"proposal {to_hex(proposal)} is there already")
     if voting_ends <= scene.block_time:
         raise NoEffect(f"proposal {to_hex(proposal)} of time {scene.block_time} ends voting at {voting_ends}")
     scene.state.put(
         Proposal(
             proposal,
+            event.contract.address,
             event.address("proposer"),
             event.word("scope"),
             event.word("key"),
@@ -142,12 +134,12 @@ def _vote_cast(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
         raise NoEffect(f"voting on proposal {to_hex(known.proposal)} ended at {known.voting_ends}: {scene.block_time}")
     if number_of_choice >= len(CHOICES):
         raise NoEffect(f"choice {number_of_choice}: a vote is 0 against, 1 for or 2 abstain")
-    if scene.state.get(Vote, known.proposal, voter) is not None:
+    if scene.state.get(Vote, known.proposal, known.contract, voter) is not None:
         raise NoEffect(f"{to_hex(voter)} has voted on proposal {to_hex(known.proposal)} already")
     if any(each.kind == "Staking" for each in scene.manifest.contracts.values()):
         compare(scene, "VoteCast", "weight", known.proposal + voter, power_of(scene.state, voter), weight)
     choice = CHOICES[number_of_choice]
-    scene.state.put(Vote(known.proposal, voter, choice, weight))
+    scene.state.put(Vote(known.proposal, known.contract, voter, choice, weight))
     scene.state.put(
         replace(
             known,
@@ -192,7 +184,7 @@ def _deposit_forfeited(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
 
 
 def _deposit(event: ChainEvent, scene: Scene) -> Proposal:
-    known, deposit = proposal_of(scene.state, event.word("proposal")), amount(event, "amount")
+    known, deposit = _proposal(event, scene), amount(event, "amount")
     if known.stage == CREATED:
         raise NoEffect(f"proposal {to_hex(known.proposal)} holds its deposit until it is tallied")
     if known.deposit_stage != HELD:
@@ -209,10 +201,17 @@ def _settled(event: ChainEvent, scene: Scene, known: Proposal, stage: str) -> Se
 
 
 def _open(event: ChainEvent, scene: Scene) -> Proposal:
-    known = proposal_of(scene.state, event.word("proposal"))
+    known = _proposal(event, scene)
     if known.stage != CREATED:
         raise NoEffect(f"proposal {to_hex(known.proposal)} is tallied: it has {known.stage}")
     return known
+
+
+def _proposal(event: ChainEvent, scene: Scene) -> Proposal:
+    found = scene.state.get(Proposal, event.word("proposal"), event.contract.address)
+    if found is None:
+        raise NoEffect(f"proposal {to_hex(event.word('proposal'))} was never made")
+    return found
 
 
 def _carried_out(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
@@ -220,7 +219,9 @@ def _carried_out(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
     proposal, value = event.word("proposal"), amount(event, "new_")
     if not any(proposal):
         return ()
-    known = scene.state.get(Proposal, proposal)
+    # An id is made of what is proposed and by whom, so the same in two contracts would decide the same.
+    namesakes = scene.state.every(Proposal, proposal)
+    known = next((each for each in namesakes if each.stage == PASSED), namesakes[0] if namesakes else None)
     if known is None:
         decided, reason = None, "there is no such proposal"
     elif known.stage != PASSED:

@@ -9,10 +9,11 @@ from deepnode_ledger.hexadecimal import to_hex
 from deepnode_projections.rules import governance, parameters, staking
 from deepnode_projections.rules.comparisons import Checked, Difference
 from deepnode_projections.rules.governance import CHOICES, Proposal, Vote
-from tests.projections.rules.told import DN, START_TIME, Story, address, anything, told, word
+from tests.projections.rules.told import DN, MANIFEST, START_TIME, Story, address, anything, told, word
 
 ENDS = START_TIME + 100
 P1 = to_hex(word("p1"))
+OURS = MANIFEST.by_name("Governance").address
 
 
 def proposed(proposal: str = "p1", *, value: int = 7, deposit: int = 50, ends: int = ENDS) -> ChainEvent:
@@ -77,12 +78,14 @@ def test_a_proposal_is_voted_through_and_carried_out() -> None:
     assert tale.reasons == []
     assert deposits(tale) == []
     assert tale.state.every(Proposal) == [
-        Proposal(word("p1"), address("anna"), word("vision"), word("k"), 7, 50, "returned", ENDS, "passed", 30, 20, 5)
+        Proposal(
+            word("p1"), OURS, address("anna"), word("vision"), word("k"), 7, 50, "returned", ENDS, "passed", 30, 20, 5
+        )
     ]
     assert tale.state.every(Vote, word("p1")) == [
-        Vote(word("p1"), address("ben"), "for", 30),
-        Vote(word("p1"), address("cleo"), "against", 20),
-        Vote(word("p1"), address("dora"), "abstain", 5),
+        Vote(word("p1"), OURS, address("ben"), "for", 30),
+        Vote(word("p1"), OURS, address("cleo"), "against", 20),
+        Vote(word("p1"), OURS, address("dora"), "abstain", 5),
     ]
     assert differences(tale) == []
     assert tale.state.get(Checked, "ParamSet", "by proposal") == Checked("ParamSet", "by proposal", 1, 0)
@@ -224,7 +227,7 @@ def test_each_voter_counts_once_with_his_first_vote(ballots: list[tuple[str, str
             sum(weight for (of, _), (choice, weight) in first.items() if of == name and choice == each)
             for each in range(len(CHOICES))
         )
-        known = governance.proposal_of(tale.state, word(name))
+        (known,) = tale.state.every(Proposal, word(name))
         assert (known.votes_against, known.votes_for, known.votes_abstain) == (against, in_favour, abstain)
         after(tale, tallied((in_favour, against, abstain), passed=in_favour > against, proposal=name))
     assert differences(tale) == []
