@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from deepnode_projections.registers.state import MemoryState
 from deepnode_projections.rules.comparisons import Checked
 from deepnode_projections.rules.observations import RECORDS as OBSERVATION_RECORDS
+from deepnode_projections.rules.observations import Feedback
 from deepnode_projections.rules.parameters import RulesetInForce
 from deepnode_projections.rules.powr import close_epoch
 from deepnode_projections.rules.scene import NoEffect
@@ -192,6 +193,9 @@ def check(state: MemoryState) -> None:
     credited = [task for task in tasks if task.stage == "credited"]
     assert sum(each.tasks for each in state.every(ModelUse)) == len(credited)
     assert sum(each.amount for each in state.every(ModelSales)) == sum(task.price for task in credited)
+    given = [each.rating for each in state.every(Feedback) if each.rating is not None]
+    uses = state.every(ModelUse)
+    assert (sum(use.ratings for use in uses), sum(use.stars for use in uses)) == (len(given), sum(given))
     assert all(0 <= each.in_line <= each.validations for each in state.every(ValidatorWork))
     assert all(0 <= each.score <= 1_000_000 for each in state.every(Trust))
 
