@@ -5,7 +5,10 @@ that a history can be told by node alone. A model's rates are set when it is reg
 creator, a for its backers, x = a + b. Refused: an id that is taken, a node that has left already, rates that do not add
 up, a version out of order, a status that cannot follow.
 
-A domain is not looked up here: the contract has done that, and a manifest may name no contract of domains.
+What a registration cost is held against the parameters ``registration.fee`` (base units of DN) and
+``registration.burn`` (d, in ppm of the fee) of its domain or of all, where governance has set them; under a ruleset
+that takes d of revenue alone, nothing of a fee is burned. A domain is not looked up here: the contract has done that,
+and a manifest may name no contract of domains.
 
 Sources: seeds/000 section 2 step 0 (registration), section 3 B (deregistration); seeds/004 section 2 steps 2 and 4
 (models, their rates and versions); seeds/001 section 1 (x is set at mint).
@@ -21,6 +24,8 @@ from deepnode_ledger.posting import Posting
 from deepnode_projections.registers.record import Amount
 from deepnode_projections.registers.state import State
 from deepnode_projections.rules.comparisons import compare
+from deepnode_projections.rules.epochs import current
+from deepnode_projections.rules.parameters import parameter_key, ruleset_at, value_at
 from deepnode_projections.rules.reading import amount
 from deepnode_projections.rules.scene import NoEffect, Rules, Scene
 
@@ -40,6 +45,11 @@ ACTIVE: Final = 2
 PAUSED: Final = 3
 RETIRED: Final = 4
 """The status of a model. Nothing follows ``RETIRED``, and nothing leads back to ``REGISTERED``."""
+
+
+FEE: Final = parameter_key("registration.fee")
+BURN: Final = parameter_key("registration.burn")
+"""The parameters that say what a registration costs, and which part of that is burned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +127,21 @@ def _registered(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
         raise NoEffect(f"role {role} of node {to_hex(node)}: a node is a miner ({MINER}) or a validator ({VALIDATOR})")
     if burned > fee:
         raise NoEffect(f"node {to_hex(node)} burned {burned} of a fee of {fee}")
-    scene.state.put(
-        Node(node, event.word("domain"), event.address("operator"), role, True, fee, burned, scene.position, None)
-    )
+    domain = event.word("domain")
+    _compare_fee(scene, domain, node, fee, burned)
+    scene.state.put(Node(node, domain, event.address("operator"), role, True, fee, burned, scene.position, None))
     return ()
+
+
+def _compare_fee(scene: Scene, domain: bytes, node: bytes, fee: int, burned: int) -> None:
+    epoch = current(scene.state)
+    due, rate = (value_at(scene.state, domain, key, epoch) for key in (FEE, BURN))
+    if ruleset_at(scene.state, epoch).revenue.variable_burn_on == "revenue":
+        rate = 0
+    if due is not None:
+        compare(scene, "Registered", "fee", node, due, fee)
+    if rate is not None:
+        compare(scene, "Registered", "feeBurned", node, fee * min(rate, PPM) // PPM, burned)
 
 
 def _deregistered(event: ChainEvent, scene: Scene) -> Sequence[Posting]:

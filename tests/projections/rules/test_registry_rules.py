@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from deepnode_ledger.decoding import ChainEvent
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_projections.registers.record import fields_of
-from deepnode_projections.rules import registry
+from deepnode_projections.rules import parameters, registry
 from deepnode_projections.rules.comparisons import Difference
 from deepnode_projections.rules.registry import Model, ModelVersion, Node
+from deepnode_projections.rulesets import by_name
 from tests.projections.rules.told import Story, address, anything, told, word
 
 N1, M1 = to_hex(word("n1")), to_hex(word("m1"))
@@ -109,6 +110,32 @@ def test_a_status_that_names_another_old_one_is_taken_and_kept_as_a_difference()
     tale = story(made(), status(3, 2))
     assert tale.state.every(Difference) == [Difference("ModelStatusChanged", "old", word("m1"), 2, 1, 3, "")]
     assert registry.model_of(tale.state, word("m1")).status == registry.ACTIVE
+
+
+def set_to(key: bytes, value: int, scope: str = "") -> ChainEvent:
+    return told("Parameters", "ParamSet", scope=scope, key=key, new_=value)
+
+
+def test_a_fee_is_held_against_what_governance_has_set() -> None:
+    """A fee of 100 and a burn of 5 % everywhere, 6 % in code: n1 agrees with them, n2 paid and burned too little."""
+    tale = Story(parameters.RULES, registry.RULES)
+    tale.tell(set_to(registry.FEE, 100), set_to(registry.BURN, 50_000), set_to(registry.BURN, 60_000, "code"))
+    tale.tell(registered("n1"), registered("n2", "code", fee=99, burned=4))
+    assert tale.state.every(Difference) == [
+        Difference("Registered", "fee", word("n2"), 5, 100, 99, ""),
+        Difference("Registered", "feeBurned", word("n2"), 5, 5, 4, ""),
+    ]
+
+
+def test_a_ruleset_may_take_the_variable_burn_of_revenue_alone() -> None:
+    """Under the ruleset `burn_of_revenue`, the 5 that were burned of a fee are a difference, whatever d is."""
+    spec_hash = by_name("burn_of_revenue").spec_hash
+    tale = Story(parameters.RULES, registry.RULES).tell(
+        told("Parameters", "RulesetActivated", version=1, specHash=spec_hash), set_to(registry.BURN, 50_000)
+    )
+    assert tale.tell(registered()).state.every(Difference) == [
+        Difference("Registered", "feeBurned", word("n1"), 3, 0, 5, "")
+    ]
 
 
 @given(st.lists(st.integers(1, 4), max_size=12))
