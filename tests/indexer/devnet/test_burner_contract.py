@@ -60,7 +60,7 @@ def test_the_burner_contracts_events_are_the_vocabularys() -> None:
 def test_a_buyback_turns_dollars_into_dn_that_waits_to_be_burned(chain: LoneContracts) -> None:
     """Swaps the accrued dollars in two batches, burns most of the DN, and reads all balances and the supply."""
     burner, market = chain.address("Burner"), chain.address("MarketStandIn")
-    for batch, amount_in in ((BATCH, 100_000_000), (word("batch 2"), 200_000_001 - 1)):
+    for batch, amount_in in ((BATCH, 100_000_000), (word("batch 2"), 200_000_000)):
         dn_out = amount_in * DN_PER_DOLLAR // 10**6
         said = chain.send(KEEPER, "Burner", "executeBuyback", *buyback(chain, batch, amount_in, dn_out))
         told = {"batch": batch, "assetIn": chain.address("USDCStandIn"), "amountIn": amount_in}
@@ -102,6 +102,19 @@ def test_no_buyback_is_below_its_minimum(chain: LoneContracts) -> None:
     assert chain.balance("USDCStandIn", "Burner") == ACCRUED
     assert chain.balance("DNToken", "Burner") == 0
     assert not chain.read("Burner", "isExecuted", BATCH)
+
+
+def test_the_market_keeps_to_its_price_by_itself(chain: LoneContracts) -> None:
+    """Buys at the market without the Burner: the DN that the price gives is sent, and one unit more is refused."""
+    dollars, market = chain.addresses["USDCStandIn"], chain.addresses["MarketStandIn"]
+    chain.send(ADMIN, "USDCStandIn", "mint", chain.accounts[STRANGER], 10)
+    chain.send(STRANGER, "USDCStandIn", "approve", market, 10)
+    dn_out = 10 * DN_PER_DOLLAR // 10**6
+    refused = chain.refusal(STRANGER, "MarketStandIn", "swap", dollars, 10, dn_out + 1)
+    assert refused == Refusal("BelowMinimum", (dn_out, dn_out + 1))
+    chain.send(STRANGER, "MarketStandIn", "swap", dollars, 10, dn_out)
+    assert chain.balance("DNToken", chain.accounts[STRANGER]) == dn_out
+    assert chain.balance("DNToken", "MarketStandIn") == INVENTORY - dn_out
 
 
 def test_what_was_swapped_is_what_arrived_and_not_what_the_market_says(chain: LoneContracts) -> None:

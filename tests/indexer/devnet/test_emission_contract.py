@@ -157,7 +157,7 @@ def test_weights_that_do_not_sum_are_not_divided_by(chain: LoneContracts) -> Non
         assert refused == Refusal("WeightsDisagree", (PPM - missing,))
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(pools=st.lists(st.integers(1, 10**6), min_size=1, max_size=4), mask=st.integers(0, 63))
 def test_the_contract_holds_what_is_available_and_what_is_undistributed(
     node: Anvil, pools: list[int], mask: int

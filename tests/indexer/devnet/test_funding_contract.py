@@ -223,6 +223,14 @@ def test_a_gift_to_the_empty_vault_does_not_eat_the_first_deposit(chain: LoneCon
     assert idle(chain) == TARGET - 1
 
 
+def test_nothing_is_lent_for_no_shares(chain: LoneContracts) -> None:
+    """Gives the vault so much that a unit is worth less than one share; lending it is refused, not swallowed."""
+    fill_round(chain)
+    chain.send(ADMIN, "USDCStandIn", "mint", chain.addresses["YieldVaultStandIn"], 2 * SHARES_PER_UNIT)
+    assert chain.refusal(TREASURER, "Funding", "depositIdle", ROUND, 1) == Refusal("ZeroAmount", ())
+    assert idle(chain) == TARGET
+
+
 def test_the_vault_is_for_full_rounds_and_for_no_more_than_they_have(chain: LoneContracts) -> None:
     """Lends from a round that is not full, more than is idle, and nothing; takes back too many shares, and none."""
     chain.send(ALICE, "Funding", "back", ROUND, 700)
