@@ -32,9 +32,10 @@ SUBJECT_TYPES: Final = (MINER, VALIDATOR, trust.MODEL)
 
 @dataclass(frozen=True, slots=True)
 class ScoreCheckpoint:
-    """The newest anchored score (ppm) of a subject in a domain, the epoch that it is of, and the root of its evidence.
+    """The newest score of a miner (1), validator (2) or model (3) in a domain that was written to the chain.
 
-    ``reason`` is the producer's number and is not interpreted; ``checkpoints`` counts them.
+    ``score`` is in ppm, of ``epoch``. ``reason`` is the scorer's number, which is not interpreted. ``evidence_root`` is
+    the root (32 bytes) of what the score was computed from. ``checkpoints`` counts the subject's in this domain.
     """
 
     TABLE: ClassVar[str] = "score_checkpoint"

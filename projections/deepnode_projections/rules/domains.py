@@ -43,7 +43,7 @@ ROLES: Final = LEG_NAMES
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A domain, its owner (20 bytes) and where it is described."""
+    """A field of work with its ``owner`` (20 bytes); ``uri`` is where it is described."""
 
     TABLE: ClassVar[str] = "domain"
     KEY: ClassVar[int] = 1
@@ -56,10 +56,12 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The newest route of an asset (20 bytes) in a domain: rates in ppm of gross; ``share`` is the domain's own.
+    """The newest route of an asset (20 bytes) in a domain: which part of revenue goes where, in ppm of gross.
 
-    ``version`` counts the changes from 1; the remainders of a split are carried by it. ``yield_`` comes out of the
-    backers' a. What is left to the whole, with the model's x, goes to emissions.
+    ``version`` counts the changes from 1; the remainders of a split are carried by it. ``fees`` is for payment
+    processors (y). ``buyback`` is for buyback and burn. ``foundation`` is for the foundation. ``share`` is the domain's
+    own. ``variable_burn`` is d. ``yield_`` is c and comes out of the backers' a. What is left to the whole, with the
+    model's x, goes to emissions. ``from_epoch`` is the first epoch whose statements use it; splits do at once.
     """
 
     TABLE: ClassVar[str] = "route"
@@ -84,7 +86,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class EmissionWeights:
-    """The ``version``-th division of a domain's emissions, from an epoch on: ppm, with the foundation's the whole."""
+    """How a domain's emissions are divided, in ppm: with the foundation's fixed part, the whole.
+
+    ``version`` counts the settings from 1. It holds from ``from_epoch`` on, until the epoch of a later version comes.
+    """
 
     TABLE: ClassVar[str] = "emission_weights"
     KEY: ClassVar[int] = 2

@@ -46,9 +46,12 @@ CHOICES: Final = ("against", "for", "abstain")
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A proposal that the parameter (``scope``, ``key``) become ``value``; ``voting_ends`` in seconds since 1970.
+    """What was proposed to be a parameter's next value, by whom, and how the vote on it stands or ended.
 
-    ``votes_…`` are sums of the weights of the votes that count; ``stage`` and ``deposit_stage`` are as above.
+    ``scope`` and ``key`` (32 bytes each) name the parameter, ``value`` is what it should be. ``deposit`` is in base
+    units of DN; ``deposit_stage`` is held, returned (to ``proposer``) or forfeited. ``voting_ends`` is in seconds since
+    1970. ``stage`` is created, passed or failed. ``votes_for``, ``votes_against`` and ``votes_abstain`` are the weights
+    of the votes that count, together, in base units of staked DN.
     """
 
     TABLE: ClassVar[str] = "proposal"

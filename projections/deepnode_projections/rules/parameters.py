@@ -33,10 +33,11 @@ EVERYWHERE: Final = bytes(32)
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """The ``version``-th setting of a parameter, counted from 1: its value, and the first epoch that it may hold in.
+    """A setting of a parameter.
 
-    ``proposal`` (32 bytes) is the one that decided so, None where a governor did by hand. Which setting holds in an
-    epoch is for ``value_at`` to say.
+    ``scope`` is the domain that it is for (32 bytes), zeros for all. ``key`` is a text that is padded with zeros to 32
+    bytes. ``version`` counts the settings of a parameter from 1. It holds from ``from_epoch`` on, until the epoch of a
+    later version comes. ``proposal`` (32 bytes) has decided so, unless a governor did by hand.
     """
 
     TABLE: ClassVar[str] = "parameter"
@@ -52,7 +53,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class RulesetInForce:
-    """A ruleset, by the hash of its text (32 bytes), that is in force from an epoch until a later version's comes."""
+    """A ruleset that was activated: it is in force from ``from_epoch`` on, until the epoch of a later version comes.
+
+    ``version`` counts them from 1. ``spec_hash`` is the hash of its text (32 bytes).
+    """
 
     TABLE: ClassVar[str] = "ruleset_in_force"
     KEY: ClassVar[int] = 1

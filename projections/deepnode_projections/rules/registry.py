@@ -54,10 +54,11 @@ BURN: Final = parameter_key("registration.burn")
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A miner or a validator of a domain, and its operator (20 bytes).
+    """A miner or a validator of a domain, registered by its ``operator`` (20 bytes).
 
-    ``fee`` is what registration cost in base units of DN, ``fee_burned`` the part of it that was burned (d).
-    ``left_reason`` is a number as above, None while the node is active.
+    ``role`` is 1 for a miner, 2 for a validator. ``active`` says that it has not left. ``fee`` is what registration
+    cost in base units of DN, ``fee_burned`` the part of it that was burned (d). ``left_reason`` is 1 if its operator
+    took it out, 2 if a review did.
     """
 
     TABLE: ClassVar[str] = "node"
@@ -76,7 +77,12 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model of a domain and its creator (20 bytes); rates in ppm of gross revenue; ``version`` 0 before the first."""
+    """A model of a domain, and what its ``creator`` (20 bytes) has set.
+
+    ``a`` is the backers' part of revenue in ppm, ``b`` the creator's royalty, and ``x`` both together. ``status`` is 1
+    registered, 2 active, 3 paused or 4 retired. ``version`` is the newest that was published, 0 before the first.
+    ``meta_hash`` is the hash (32 bytes) of its description.
+    """
 
     TABLE: ClassVar[str] = "model"
     KEY: ClassVar[int] = 1
@@ -94,7 +100,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """A published version of a model, and the hash (32 bytes) of what it is."""
+    """A published version of a model, counted from 1; ``hash`` (32 bytes) is of what it is made of."""
 
     TABLE: ClassVar[str] = "model_version"
     KEY: ClassVar[int] = 2
