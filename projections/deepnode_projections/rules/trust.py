@@ -19,10 +19,10 @@ from deepnode_projections.maths.trust import SEVERITY_DEFAULT
 from deepnode_projections.registers.state import State
 from deepnode_projections.rules.collateral import CollateralCase
 from deepnode_projections.rules.epochs import current
-from deepnode_projections.rules.parameters import ruleset_hash_in_force
+from deepnode_projections.rules.parameters import ruleset_at
 from deepnode_projections.rules.registry import Node
 from deepnode_projections.rules.scene import Rules, Scene
-from deepnode_projections.rulesets import Outcome, Ruleset, by_hash, default
+from deepnode_projections.rulesets import Outcome, Ruleset
 
 MODEL: Final = 3
 """The type of a subject that is no node; nodes go by their role (``registry.MINER``, ``registry.VALIDATOR``)."""
@@ -51,9 +51,8 @@ class Trust:
 
 
 def ruleset_of(state: State) -> Ruleset:
-    """Return the ruleset of the current epoch: the default one, unless another that we know was activated."""
-    active = ruleset_hash_in_force(state, current(state))
-    return (active is not None and by_hash(active)) or default()
+    """Return the ruleset of the current epoch, as ``parameters.ruleset_at`` finds it."""
+    return ruleset_at(state, current(state))
 
 
 def score_of(state: State, subject_type: int, subject: bytes, domain: bytes) -> int:

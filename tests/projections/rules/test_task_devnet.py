@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from deepnode_indexer.devnet import cast_of_accounts as cast
 from deepnode_indexer.devnet.deployment import Deployment
 from deepnode_indexer.devnet.incidents import Incidents
 from deepnode_indexer.devnet.inference import Inference
@@ -24,11 +23,13 @@ from tests.projections.rules.spoken import put
 from tests.projections.rules.told import DN, USDC, scene
 
 STEPS = 120
+ACCOUNTS = 200
+"""More than the cast has."""
 
 
 def events(seed: int) -> tuple[Population, list[TaskEvent]]:
     """What the devnet's producer says in some steps. Its calls to the chain, which is not there, come to nothing."""
-    accounts = tuple(f"0x{number:040x}" for number in range(1, cast.COUNT + 1))
+    accounts = tuple(f"0x{number:040x}" for number in range(1, ACCOUNTS + 1))
     addresses = {"DNToken": to_hex(DN), "USDCStandIn": to_hex(USDC)}
     population, producer = Population(seed, Deployment(Path(), addresses, accounts)), Producer()
     nobody: Any = None

@@ -126,6 +126,16 @@ def test_a_task_is_tried_three_times_at_most() -> None:
     assert story.reasons == [f"task 0x{word('t1').hex()} cannot be tried 4 times: 3 at most"]
 
 
+def test_what_was_judged_does_not_expire() -> None:
+    """Lets a failed and an approved task expire."""
+    story = Spoken().say("TaskCreated").hear(judged(correct={1: (False, False), 2: (False, False)}))
+    story.say("ConsensusReached", verdict="rejected", accepted=[]).say("TaskExpired")
+    story.say("TaskCreated", task="t2").hear(judged("t2")).say("ConsensusReached", task="t2")
+    story.say("TaskExpired", task="t2")
+    told = [reason.partition(" is ")[2] for reason in story.reasons]
+    assert told == ["failed, not created or assigned", "approved, not created or assigned"]
+
+
 @pytest.mark.parametrize("end", ["credited", "rejected", "expired"])
 def test_nothing_follows_the_end_of_a_task(end: str) -> None:
     """Brings a task to each of its ends, then says everything that moves a task: all of it is refused."""

@@ -131,7 +131,7 @@ def test_bad_behaviour_is_reported_by_who_found_the_output_incorrect() -> None:
 def test_quorum_and_majority_are_the_rulesets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Activates rules with a quorum of 3 and a majority of two thirds; two of three are then not enough."""
     rules = parse("strict", 'summary = "strict"\n[work]\nquorum = 3\nmajority_ppm = 666_667\n')
-    monkeypatch.setattr("deepnode_projections.rules.trust.by_hash", {rules.spec_hash: rules}.get)
+    monkeypatch.setattr("deepnode_projections.rules.parameters.by_hash", {rules.spec_hash: rules}.get)
     story = Spoken().say("TaskCreated")
     story.state.put(RulesetInForce(1, rules.spec_hash, 0))
     story.hear(judged(correct={1: (True, True, False), 2: (True, True)})).say("ConsensusReached", accepted=[1])

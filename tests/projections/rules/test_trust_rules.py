@@ -69,7 +69,7 @@ def test_a_ruleset_may_count_silence_and_reports(monkeypatch: pytest.MonkeyPatch
     text = "[trust]\nexpired = {alpha_ppm = 100_000, target_ppm = 0}\nreported = "
     text += "[{alpha_ppm = 1, target_ppm = 0}, {alpha_ppm = 500_000, target_ppm = 0}]\n"
     rules = parse("strict", 'summary = "strict"\n' + text)
-    monkeypatch.setattr(trust, "by_hash", {rules.spec_hash: rules}.get)
+    monkeypatch.setattr("deepnode_projections.rules.parameters.by_hash", {rules.spec_hash: rules}.get)
     story = Spoken()
     story.state.put(RulesetInForce(1, rules.spec_hash, 0))
     story.say("TaskCreated").hear(judged(answers=(1,))).say("TaskExpired")

@@ -104,6 +104,14 @@ def test_vwu_are_for_correct_outputs_of_the_task_as_it_is(members: dict[str, Any
     assert works(story) == {}
 
 
+def test_a_missing_output_says_nothing_of_the_model() -> None:
+    """One node never answers, the other is wrong: one output was judged."""
+    story = Spoken().say("TaskCreated").hear(judged(answers=(2,), correct={2: (False, False)}))
+    story.say("ConsensusReached", verdict="rejected", accepted=[])
+    (use,) = story.state.every(ModelUse)
+    assert (use.judged, use.correct) == (1, 0)
+
+
 def test_vwu_are_assigned_once() -> None:
     """Assigns slot 1's VWU again while slot 2's are still to come, and again when all are there."""
     story = Spoken().say("TaskCreated").hear(judged()).say("ConsensusReached").say("VWUAssigned").say("VWUAssigned")
@@ -130,14 +138,17 @@ def test_work_counts_in_the_epoch_in_which_it_was_verified() -> None:
 
 
 def test_a_ruleset_may_drop_what_comes_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rules that drop late work: a task of epoch 1 that is verified in epoch 2 is credited with nothing."""
+    """Rules that drop late work: of two tasks of epoch 1, the one verified in epoch 2 is credited with nothing."""
     rules = parse("hasty", 'summary = "hasty"\n[work]\nlate_events = "dropped"\n')
-    monkeypatch.setattr("deepnode_projections.rules.trust.by_hash", {rules.spec_hash: rules}.get)
+    monkeypatch.setattr("deepnode_projections.rules.parameters.by_hash", {rules.spec_hash: rules}.get)
     story = Spoken().epoch(1)
     story.state.put(RulesetInForce(1, rules.spec_hash, 0))
-    story.say("TaskCreated").hear(judged()).epoch(2).say("ConsensusReached")
-    story.say("VWUAssigned").say("VWUAssigned", slot=2, node="n2")
-    assert works(story) == {}
+    for task in ("t1", "t2"):
+        story.say("TaskCreated", task=task).hear(judged(task)).say("ConsensusReached", task=task)
+        story.epoch(1 if task == "t2" else 2)
+        story.say("VWUAssigned", task=task).say("VWUAssigned", task=task, slot=2, node="n2")
+        story.epoch(1)
+    assert works(story) == {b"n1": (1000, 10**9, 1), b"n2": (1000, 10**9, 1)}, "of t2 alone"
     slots = story.state.every(Slot, word("t1"), 1)
     assert [(slot.vwu, slot.credited_vwu) for slot in slots] == [(1000, 0), (1000, 0)]
 
@@ -153,11 +164,10 @@ def test_validators_are_credited_for_judging_as_the_majority_did() -> None:
 
 
 def test_sales_never_reach_what_the_books_can_hold() -> None:
-    """Two tasks of the largest price: the second is not credited, and the reason says why."""
-    largest = str(10**38 - 1)
+    """A task of the largest price and one of a single unit: the second is not credited, and the reason says why."""
     story = Spoken()
-    for task in ("t1", "t2"):
-        story.say("TaskCreated", task=task, price=largest).hear(judged(task)).say("ConsensusReached", task=task)
+    for task, price in (("t1", 10**38 - 1), ("t2", 1)):
+        story.say("TaskCreated", task=task, price=str(price)).hear(judged(task)).say("ConsensusReached", task=task)
         story.say("VWUAssigned", task=task).say("VWUAssigned", task=task, slot=2, node="n2")
     assert len(story.reasons) == 1
     assert "10**38 or more" in story.reasons[0]
