@@ -50,7 +50,7 @@ contract Domains is AccessControl {
 
     mapping(bytes32 domain => address owner) private _owners;
     mapping(bytes32 domain => mapping(address asset => Route)) private _routes;
-    // In the order of their epochs, of which each occurs once.
+    // In the order of their epochs; of several for one epoch the last counts.
     mapping(bytes32 domain => EmissionWeights[]) private _weights;
 
     constructor(address admin) {
@@ -114,7 +114,6 @@ contract Domains is AccessControl {
         if (history.length > 0) {
             newest = history[history.length - 1];
             if (fromEpoch < newest.fromEpoch) revert EpochBehindNewest(domain, fromEpoch, newest.fromEpoch);
-            if (fromEpoch == newest.fromEpoch) history.pop();
         }
         history.push(EmissionWeights({fromEpoch: fromEpoch, weights: weights}));
         emit EmissionWeightsSet(domain, newest.weights, weights, fromEpoch);
