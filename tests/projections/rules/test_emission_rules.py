@@ -101,6 +101,12 @@ def test_when_a_root_is_disabled_the_one_before_stands_again() -> None:
     assert standing(tale) == (None, None, 0, 110)
 
 
+def test_an_epoch_in_which_nobody_earned_has_a_root_of_the_same_total() -> None:
+    """Submits the tree of epoch 1 for epoch 2 too."""
+    tale = story(submitted(1, 100), submitted(2, 100))
+    assert (tale.reasons, standing(tale)) == ([], (2, word("root"), 100, 0))
+
+
 def test_assets_have_roots_of_their_own() -> None:
     """Submits roots of one epoch in DN and USDC."""
     tale = story(submitted(1, 100), submitted(1, 7, asset=USDC), claimed(1, 7, asset=USDC))

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -80,6 +81,7 @@ def test_stake_is_moved_asked_back_and_leaves() -> None:
         Staking:Unattributed -20 DN
         """
     )
+    assert tale.state.get(Unbonding, address("anna"), VALIDATOR, word("n1")) == replace(waiting, amount=0)
     assert tale.reasons == []
     stake = tale.state.get(Stake, VALIDATOR, word("n1"), address("anna"))
     assert stake is not None
