@@ -58,7 +58,7 @@ def close_epoch(scene: Scene, epoch: int) -> None:
             scene.state.put(rank)
     for each in used:
         if each.ratings:
-            learn_from_users(scene, each.model, each.domain, satisfaction_of(each))
+            learn_from_users(scene, epoch, each.model, each.domain, satisfaction_of(each))
 
 
 def ranked(used: Iterable[ModelUse]) -> list[ModelRank]:

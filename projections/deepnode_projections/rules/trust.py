@@ -23,6 +23,7 @@ from deepnode_projections.rules.parameters import ruleset_at
 from deepnode_projections.rules.registry import Node
 from deepnode_projections.rules.scene import Rules, Scene
 from deepnode_projections.rulesets import Outcome, Ruleset
+from deepnode_projections.rulesets.ruleset import TrustStep
 
 MODEL: Final = 3
 """The type of a subject that is no node; nodes go by their role (``registry.MINER``, ``registry.VALIDATOR``)."""
@@ -70,25 +71,27 @@ def learn(
     severity: int = SEVERITY_DEFAULT,
 ) -> None:
     """Let a score take the step of an outcome; one that the ruleset gives no weight leaves no trace."""
-    step = trust.step_of(ruleset_of(scene.state).trust, outcome, severity)
+    rules = ruleset_of(scene.state).trust
+    step = trust.step_of(rules, outcome, severity)
     if step.alpha_ppm:
-        _move(scene, (subject_type, subject, domain), step.alpha_ppm, step.target_ppm, outcome)
+        _move(scene, rules.start_ppm, (subject_type, subject, domain), step, outcome)
 
 
-def learn_from_users(scene: Scene, model: bytes, domain: bytes, satisfaction_ppm: int) -> None:
-    """Let a model's score take a step towards what its users' ratings of an epoch come to.
+def learn_from_users(scene: Scene, epoch: int, model: bytes, domain: bytes, satisfaction_ppm: int) -> None:
+    """Let a model's score take a step towards what its users' ratings of an epoch come to, by that epoch's rules.
 
     The step is as long as that of an approved output: no ruleset says otherwise yet.
     """
-    alpha = ruleset_of(scene.state).trust.approved.alpha_ppm
-    _move(scene, (MODEL, model, domain), alpha, satisfaction_ppm, FEEDBACK)
+    rules = ruleset_at(scene.state, epoch).trust
+    step = TrustStep(alpha_ppm=rules.approved.alpha_ppm, target_ppm=satisfaction_ppm)
+    _move(scene, rules.start_ppm, (MODEL, model, domain), step, FEEDBACK)
 
 
-def _move(scene: Scene, subject: tuple[int, bytes, bytes], alpha_ppm: int, target_ppm: int, reason: str) -> None:
+def _move(scene: Scene, start_ppm: int, subject: tuple[int, bytes, bytes], step: TrustStep, reason: str) -> None:
     before = scene.state.get(Trust, *subject)
-    score = trust.step(score_of(scene.state, *subject), alpha_ppm, target_ppm)
-    updates = 1 if before is None else before.updates + 1
-    scene.state.put(Trust(*subject, score, updates, reason, scene.position))
+    score, updates = (start_ppm, 0) if before is None else (before.score, before.updates)
+    after = trust.step(score, step.alpha_ppm, step.target_ppm)
+    scene.state.put(Trust(*subject, after, updates + 1, reason, scene.position))
 
 
 def _decided(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
