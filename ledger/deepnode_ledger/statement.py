@@ -8,7 +8,7 @@ the books show as a row. Whether a statement has an effect is for the rules of t
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -52,7 +52,7 @@ class _Event(msgspec.Struct):
     source: str
     type: str
     sequence: str
-    time: str
+    time: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,64}\\Z")]
     data: dict[str, Any]
 
 

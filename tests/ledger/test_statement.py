@@ -169,6 +169,12 @@ def test_what_the_log_keeps_beside_the_text_must_be_what_it_says(member: str, va
     assert repr(value) in found
 
 
+@pytest.mark.parametrize("time", ["", "to day", "2026\0", "\u0661", "x" * 65])
+def test_a_time_is_a_short_word(time: str) -> None:
+    """Writes times that the door would not have let in, and that a table could not hold or a page not show."""
+    assert reason("TaskExpired", data_of("TaskExpired"), time=time).startswith("the payload is no CloudEvent: ")
+
+
 @pytest.mark.parametrize("payload", [b"", b"{}", b"\xff", b"[" * 100_000, b'{"id": "\\ud800"}', b"null"])
 def test_a_payload_that_is_no_cloud_event_is_unreadable(payload: bytes) -> None:
     """Reads what the door would never have let in."""
