@@ -23,8 +23,8 @@ class PageInfo:
 
     Attributes:
         has_next_page: whether rows stand behind this page.
-        has_previous_page: whether the page was asked for with `after`.
-        start_cursor: the cursor of the first edge.
+        has_previous_page: whether rows stand before it, as far as the page was asked for with `after` or `last`.
+        start_cursor: the cursor of the first edge; what to give as `before`, where a list takes it.
         end_cursor: what to give as `after` for the next page.
     """
 

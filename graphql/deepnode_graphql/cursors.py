@@ -7,17 +7,33 @@ exactly once, however many blocks arrive meanwhile. The text is opaque to a clie
 import base64
 import binascii
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Numeric, SmallInteger, Text, bindparam, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    LargeBinary,
+    Numeric,
+    SmallInteger,
+    Text,
+    bindparam,
+    tuple_,
+)
 
 from deepnode_ledger.errors import BadInput
+from deepnode_ledger.hexadecimal import from_hex, to_hex
 
 CURSOR_CHARACTERS_MAX: Final = 2_048
 INT64_MAX: Final = 2**63 - 1
 NUMERIC_MAX: Final = 10**39
+
+_BYTES: Final = re.compile(r"0x(?:[0-9a-f]{2})*")
+_NO_TEXT: Final = re.compile(r"[\x00\ud800-\udfff]")
+"""What PostgreSQL's text cannot hold."""
 
 
 class BadCursor(BadInput):
@@ -52,7 +68,8 @@ class Order:
 
     def encode(self, values: Sequence[Any]) -> str:
         """Write the cursor of a row with this key."""
-        text = json.dumps([self.name, *values], separators=(",", ":"))
+        written = [to_hex(value) if isinstance(value, bytes) else value for value in values]
+        text = json.dumps([self.name, *written], separators=(",", ":"))
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     def decode(self, cursor: str) -> list[Any]:
@@ -75,7 +92,10 @@ class Order:
         values = parts[1:]
         if len(values) != len(self.key) or not all(map(_fits, self.key, values)):
             raise BadCursor(f"the cursor {cursor!r:.80} does not hold a key of {self.name}")
-        return values
+        return [
+            from_hex(value) if isinstance(column.type, LargeBinary) else value
+            for column, value in zip(self.key, values, strict=True)
+        ]
 
 
 def _fits(column: ColumnElement[Any], value: Any) -> bool:
@@ -85,5 +105,9 @@ def _fits(column: ColumnElement[Any], value: Any) -> bool:
         case Numeric():
             return type(value) is int and abs(value) <= NUMERIC_MAX
         case Text():
-            return isinstance(value, str) and "\0" not in value and value.isprintable()
+            return isinstance(value, str) and _NO_TEXT.search(value) is None
+        case Boolean():
+            return isinstance(value, bool)
+        case LargeBinary():
+            return isinstance(value, str) and _BYTES.fullmatch(value) is not None
     raise AssertionError(column.type)

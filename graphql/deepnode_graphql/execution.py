@@ -3,7 +3,7 @@
 All of it waits or computes, so it belongs in a worker thread.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,8 +24,9 @@ from deepnode_graphql import limits
 from deepnode_graphql.answers import Answer, executed, refused, refused_with, try_again
 from deepnode_graphql.database import TookTooLong
 from deepnode_graphql.reading import Reading
-from deepnode_graphql.schema import LedgerSchema, make_schema
+from deepnode_graphql.schema import KINDS, LedgerSchema, make_schema
 from deepnode_ledger.errors import BadInput, TryAgain
+from deepnode_projections.registers.record import Record
 
 DOCUMENTS_KEPT: Final = 256
 KEPT_CHARACTERS_MAX: Final = 16_384
@@ -56,10 +57,12 @@ class _ParsedAlready(SchemaExtension):
 class Executor:
     """Executes requests against one schema. Any number of threads may use it."""
 
-    def __init__(self, read: Callable[[], AbstractContextManager[Reading]]) -> None:
-        """Make an executor; ``read`` opens the reading of one request."""
+    def __init__(
+        self, read: Callable[[], AbstractContextManager[Reading]], kinds: Sequence[type[Record]] = KINDS
+    ) -> None:
+        """Make an executor; ``read`` opens the reading of one request, ``kinds`` are the records of the books."""
         self._read = read
-        self.schema: LedgerSchema = make_schema(_ParsedAlready)
+        self.schema: LedgerSchema = make_schema(_ParsedAlready, kinds=kinds)
         self._parsed = lru_cache(DOCUMENTS_KEPT)(_parse)
         self._validated = lru_cache(DOCUMENTS_KEPT)(self._validate)
 

@@ -1,8 +1,8 @@
 """Limits: what a query may ask for, decided before anything is read.
 
 A query's cost is how many values its answer may hold: a field counts once for each row that it is in, and the rows of
-a list are the ``first`` that was asked for. Cost and depth are made in one pass over the document in which each
-fragment is looked at once, so that fragments which spread fragments cannot make the check itself expensive.
+a list are the ``first`` or ``last`` that was asked for. Cost and depth are made in one pass over the document in which
+each fragment is looked at once, so that fragments which spread fragments cannot make the check itself expensive.
 """
 
 from collections.abc import Mapping
@@ -171,8 +171,9 @@ class _Weigher:
         return ROWS_OF_A_PLAIN_LIST if isinstance(kind, GraphQLList) else 1
 
     def _first(self, node: FieldNode) -> int:
+        sizes = []
         for argument in node.arguments or ():
-            if argument.name.value == "first":
+            if argument.name.value in ("first", "last"):
                 value: Any = None
                 if isinstance(argument.value, IntValueNode):
                     value = int(argument.value.value[:9])
@@ -180,8 +181,9 @@ class _Weigher:
                     name = argument.value.name.value
                     value = self._variables.get(name, self._defaults.get(name))
                 # What is no number is refused by validation; what is negative, by the list itself.
-                return max(value, 0) if type(value) is int else FIRST_DEFAULT
-        return FIRST_DEFAULT
+                if type(value) is int:
+                    sizes.append(max(value, 0))
+        return max(sizes, default=FIRST_DEFAULT)
 
 
 def _defaults(operation: OperationDefinitionNode) -> dict[str, Any]:

@@ -4,7 +4,9 @@ Every root field that reads the books takes ``at``; without it the answer is of 
 """
 
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from functools import cache
+from typing import Annotated, Any, Final
 
 import strawberry
 from graphql import GraphQLError, GraphQLSchema
@@ -38,7 +40,14 @@ from deepnode_graphql.reads.without_effect import (
     list_refusals,
     list_reorgs,
 )
+from deepnode_graphql.registers.types import root_fields
 from deepnode_graphql.scalars import SCALARS, Address, Long
+from deepnode_projections.registers.record import Record
+from deepnode_projections.rules.comparisons import Checked, Difference
+from deepnode_projections.rules.epochs import CurrentEpoch, Epoch
+
+KINDS: Final[Sequence[type[Record]]] = (Checked, CurrentEpoch, Difference, Epoch)
+"""The kinds of records that the books keep."""
 
 AtArgument = Annotated[At | None, strawberry.argument(description="The moment to read; the books' end if left out.")]
 First = Annotated[int, strawberry.argument(description="How many rows, 1 to 1000.")]
@@ -212,12 +221,35 @@ class LedgerSchema(strawberry.Schema):
         return
 
 
-def make_schema(*extensions: type[SchemaExtension]) -> LedgerSchema:
-    """Build the schema, with the docstrings as its descriptions."""
-    config = StrawberryConfig(name_converter=Names(), scalar_map=SCALARS)
-    made = LedgerSchema(Query, config=config, extensions=extensions)
+def make_schema(*extensions: type[SchemaExtension], kinds: Sequence[type[Record]] = KINDS) -> LedgerSchema:
+    """Build the schema, with the docstrings as its descriptions.
+
+    Args:
+        extensions: of the library.
+        kinds: the kinds of records that can be asked for, beside what the schema always has.
+    """
+    return _made(extensions, tuple(kinds))
+
+
+def taken_names() -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names of the types and of the root fields that the schema has without records."""
+    core = LedgerSchema(Query, config=_config()).core
+    assert core.query_type is not None
+    return frozenset(core.type_map), frozenset(core.query_type.fields)
+
+
+@cache
+def _made(extensions: tuple[type[SchemaExtension], ...], kinds: tuple[type[Record], ...]) -> LedgerSchema:
+    # A class of this name and docstring, so that the type is called and described as without records.
+    members: dict[str, Any] = {"__doc__": Query.__doc__, **root_fields(kinds, *taken_names())}
+    query = strawberry.type(type(Query.__name__, (Query,), members))
+    made = LedgerSchema(query, config=_config(), extensions=extensions)
     describe(made.core)
     return made
+
+
+def _config() -> StrawberryConfig:
+    return StrawberryConfig(name_converter=Names(), scalar_map=SCALARS)
 
 
 def schema_text() -> str:
