@@ -51,6 +51,8 @@ FEE: Final = parameter_key("registration.fee")
 BURN: Final = parameter_key("registration.burn")
 """The parameters that say what a registration costs, and which part of that is burned."""
 
+_OWN_SETTING: Final = "the contract of nodes has a setting of its own, which follows the parameter by hand"
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -145,9 +147,9 @@ def _compare_fee(scene: Scene, domain: bytes, node: bytes, fee: int, burned: int
     if ruleset_at(scene.state, epoch).revenue.variable_burn_on == "revenue":
         rate = 0
     if due is not None:
-        compare(scene, "Registered", "fee", node, due, fee)
+        compare(scene, "Registered", "fee", node, due, fee, _OWN_SETTING)
     if rate is not None:
-        compare(scene, "Registered", "feeBurned", node, fee * min(rate, PPM) // PPM, burned)
+        compare(scene, "Registered", "feeBurned", node, fee * min(rate, PPM) // PPM, burned, _OWN_SETTING)
 
 
 def _deregistered(event: ChainEvent, scene: Scene) -> Sequence[Posting]:

@@ -13,6 +13,7 @@ from deepnode_projections.rules.registry import Model, ModelVersion, Node
 from deepnode_projections.rulesets import by_name
 from tests.projections.rules.told import Story, address, anything, told, word
 
+BY_HAND = "the contract of nodes has a setting of its own, which follows the parameter by hand"
 N1, M1 = to_hex(word("n1")), to_hex(word("m1"))
 
 
@@ -122,8 +123,8 @@ def test_a_fee_is_held_against_what_governance_has_set() -> None:
     tale.tell(set_to(registry.FEE, 100), set_to(registry.BURN, 50_000), set_to(registry.BURN, 60_000, "code"))
     tale.tell(registered("n1"), registered("n2", "code", fee=99, burned=4))
     assert tale.state.every(Difference) == [
-        Difference("Registered", "fee", word("n2"), 5, 100, 99, ""),
-        Difference("Registered", "feeBurned", word("n2"), 5, 5, 4, ""),
+        Difference("Registered", "fee", word("n2"), 5, 100, 99, BY_HAND),
+        Difference("Registered", "feeBurned", word("n2"), 5, 5, 4, BY_HAND),
     ]
 
 
@@ -134,7 +135,7 @@ def test_a_ruleset_may_take_the_variable_burn_of_revenue_alone() -> None:
         told("Parameters", "RulesetActivated", version=1, specHash=spec_hash), set_to(registry.BURN, 50_000)
     )
     assert tale.tell(registered()).state.every(Difference) == [
-        Difference("Registered", "feeBurned", word("n1"), 3, 0, 5, "")
+        Difference("Registered", "feeBurned", word("n1"), 3, 0, 5, BY_HAND)
     ]
 
 
