@@ -1,11 +1,18 @@
 """PoWR: models are ranked by relevance, then accuracy, then id, once an epoch and within their domain."""
 
+from dataclasses import replace
+from functools import partial
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deepnode_projections.rules.parameters import RulesetInForce
 from deepnode_projections.rules.powr import ModelRank, close_epoch, ranked, satisfaction_of
+from deepnode_projections.rules.scene import Scene
 from deepnode_projections.rules.trust import Trust
 from deepnode_projections.rules.work import ModelUse
+from deepnode_projections.rulesets.profiles import parse
 from tests.projections.rules.spoken import Spoken, judged
 from tests.projections.rules.told import word
 
@@ -109,6 +116,23 @@ def test_a_models_trust_learns_from_its_users_at_the_epochs_end() -> None:
     assert list(story.state.every(Trust)) == [
         Trust(3, word("m1"), word("d1"), (500_000 * 950_000 + 125_000 * 50_000) // 10**6, 1, "feedback", 1)
     ]
+
+
+def test_an_epoch_ends_by_its_own_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules with steps of a half hold from epoch 2, which begins as epoch 1 ends: the step of epoch 1 is of 5 %."""
+    rules = parse("bold", 'summary = "bold"\n[trust]\napproved = {alpha_ppm = 500_000, target_ppm = 1_000_000}\n')
+    monkeypatch.setattr("deepnode_projections.rules.parameters.by_hash", {rules.spec_hash: rules}.get)
+    story = Spoken().epoch(2)
+    story.state.put(RulesetInForce(1, rules.spec_hash, 2))
+    for epoch in (1, 2):
+        story.state.put(replace(use("m1", 1, ratings=1, stars=1), epoch=epoch))
+        story.does(partial(_closes, epoch))
+        (found,) = story.state.every(Trust)
+        assert found.score == {1: 475_000, 2: 237_500}[epoch]
+
+
+def _closes(epoch: int, scene: Scene) -> None:
+    close_epoch(scene, epoch)
 
 
 def test_an_epoch_without_work_has_no_ranks() -> None:
