@@ -24,6 +24,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from deepnode_graphql.filters import NO_TEXT
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import from_hex, to_hex
 
@@ -32,8 +33,6 @@ INT64_MAX: Final = 2**63 - 1
 NUMERIC_MAX: Final = 10**39
 
 _BYTES: Final = re.compile(r"0x(?:[0-9a-f]{2})*")
-_NO_TEXT: Final = re.compile(r"[\x00\ud800-\udfff]")
-"""What PostgreSQL's text cannot hold."""
 
 
 class BadCursor(BadInput):
@@ -105,7 +104,7 @@ def _fits(column: ColumnElement[Any], value: Any) -> bool:
         case Numeric():
             return type(value) is int and abs(value) <= NUMERIC_MAX
         case Text():
-            return isinstance(value, str) and _NO_TEXT.search(value) is None
+            return isinstance(value, str) and NO_TEXT.search(value) is None
         case Boolean():
             return isinstance(value, bool)
         case LargeBinary():

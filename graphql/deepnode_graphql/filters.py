@@ -1,5 +1,6 @@
 """What every list's filters share: a condition that is null or left out is no condition, and lists have a limit."""
 
+import re
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
@@ -10,6 +11,9 @@ from deepnode_ledger.hexadecimal import WORD_BYTES, to_hex
 
 VALUES_MAX: Final = 1_000
 """Values in one ``_in`` filter."""
+
+NO_TEXT: Final = re.compile(r"[\x00\ud800-\udfff]")
+"""What PostgreSQL's text cannot hold."""
 
 T = TypeVar("T")
 
@@ -34,10 +38,10 @@ def text(value: str, name: str) -> str:
     """Check a text that goes to the database.
 
     Raises:
-        BadInput: it holds the character 0, which PostgreSQL's text cannot.
+        BadInput: it holds what PostgreSQL's text cannot.
     """
-    if "\0" in value:
-        raise BadInput(f"{name} must not hold the character 0: {value!r:.80}")
+    if NO_TEXT.search(value):
+        raise BadInput(f"{name} must not hold the character 0 or half a surrogate pair: {value!r:.80}")
     return value
 
 

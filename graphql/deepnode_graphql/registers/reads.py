@@ -51,14 +51,14 @@ class Records:
         return together.get(self._version(node), window.connect([], [], more=False))
 
     def _node_of(self, row: Row[Any]) -> Any:
-        values = {each.name: getattr(row, each.name) for each in self._register.fields}
-        sealed = self._reading.sealed(row.position)
+        # By name and not as an attribute: a record's field may be called as one of the row's own.
+        values = row._mapping
         return self._node(
             records_=self,
             position=Long(row.position),
-            until=getattr(row, "until", None),
-            finality=finality(sealed=sealed),
-            **values,
+            until=values.get("until"),
+            finality=finality(sealed=self._reading.sealed(row.position)),
+            **{each.name: values[each.name] for each in self._register.fields},
         )
 
     def _version(self, node: Any) -> Version:

@@ -77,7 +77,7 @@ def window(
 
 def cursor_of(order: Order, row: Row[Any]) -> str:
     """Return the cursor of a row."""
-    return order.encode([getattr(row, str(column.key)) for column in order.key])
+    return order.encode([row._mapping[str(column.key)] for column in order.key])
 
 
 def _reversed(order: Order) -> Order:

@@ -151,3 +151,14 @@ def test_a_filter_that_cannot_be_is_refused_by_its_rule(asked: Api, where: dict[
     code, said = asked.refusal(query, where=where)
     assert code == "BAD_INPUT"
     assert message in said
+
+
+def test_half_a_surrogate_pair_is_refused_as_no_text(asked: Api) -> None:
+    """Sends one by GET, where the variables' JSON may hold it."""
+    parameters = {
+        "query": "query ($where: OddThingWhere) { oddThings(where: $where) { edges { cursor } } }",
+        "variables": '{"where": {"note": {"_eq": "\\ud800"}}}',
+    }
+    [error] = asked.http.get("/graphql", params=parameters).json()["errors"]
+    assert error["extensions"]["code"] == "BAD_INPUT"
+    assert "note must not hold the character 0 or half a surrogate pair" in error["message"]

@@ -16,7 +16,7 @@ from deepnode_graphql.schema import KINDS as SERVED
 from deepnode_graphql.schema import make_schema, taken_names
 from deepnode_projections.registers.record import Record
 from tests.graphql.conftest import Api
-from tests.graphql.registers.thing_books import KINDS, STORED
+from tests.graphql.registers.thing_books import KINDS, DECLARED
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "api.md"
 
@@ -35,7 +35,7 @@ def kind_of(table: str) -> type[Record]:
 @pytest.fixture(scope="module")
 def schema() -> GraphQLSchema:
     """The schema with the tests' kinds."""
-    return make_schema(kinds=STORED).core
+    return make_schema(kinds=DECLARED).core
 
 
 def type_of(schema: GraphQLSchema, name: str) -> GraphQLObjectType:
@@ -71,7 +71,7 @@ def test_a_kind_whose_names_are_taken_is_called_a_record(schema: GraphQLSchema) 
 
 def test_the_rest_of_the_schema_is_as_without_records() -> None:
     """Builds the schema with and without kinds and compares what both have."""
-    without, with_kinds = make_schema(kinds=()).core, make_schema(kinds=STORED).core
+    without, with_kinds = make_schema(kinds=()).core, make_schema(kinds=DECLARED).core
     assert set(without.type_map) < set(with_kinds.type_map)
     for name, field in type_of(without, "Query").fields.items():
         assert (field.description, list(field.args)) == (

@@ -144,10 +144,11 @@ def test_one_record_is_found_by_its_key_at_any_moment(asked: Api, things: ThingB
 
 def test_a_key_of_true_and_false_and_a_plural_of_its_own_are_asked_like_any_other(asked: Api) -> None:
     """Asks for the record that was put at position 3, before and behind it."""
-    assert asked.ask("{ lone(lone: true) { of position } lonelyOnes { edges { node { lone } } } }") == {
-        "lone": {"of": 3, "position": 3}, "lonelyOnes": {"edges": [{"node": {"lone": True}}]},
+    both = "{ lone(lone: true) { count position } lonelyOnes(orderBy: COUNT_ASC) { edges { node { lone } } } }"
+    assert asked.ask(both) == {
+        "lone": {"count": 3, "position": 3}, "lonelyOnes": {"edges": [{"node": {"lone": True}}]},
     }  # fmt: skip
-    assert asked.ask("{ lone(lone: true, at: { position: 2 }) { of } none: lone(lone: false) { of } }") == {
+    assert asked.ask("{ lone(lone: true, at: { position: 2 }) { count } none: lone(lone: false) { count } }") == {
         "lone": None, "none": None,
     }  # fmt: skip
 

@@ -68,11 +68,11 @@ class Lone:
     PLURAL: ClassVar[str] = "lonely_ones"
 
     lone: bool
-    of: int
+    count: int
 
 
 KINDS: tuple[type[Record], ...] = (Thing, Lone)
-STORED = (*KINDS, Entry)
+DECLARED = (*KINDS, Entry)
 """The table of ``Entry`` cannot be made: the books have one of this name."""
 
 
@@ -161,7 +161,7 @@ def write_things(books: ThingBooks) -> None:
             )
             for _ in range(chance.randrange(3))
         ]
-        books.put(*things, *([Lone(lone=True, of=3)] if position == 3 else []))
+        books.put(*things, *([Lone(lone=True, count=3)] if position == 3 else []))
         if position == POSITIONS // 2:
             books.books.seal(position)
 
