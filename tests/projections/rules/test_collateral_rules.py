@@ -189,10 +189,12 @@ def test_a_case_is_known_by_its_id_within_its_contract() -> None:
 
 
 def test_amounts_that_become_too_large_together_are_refused() -> None:
-    """Deposits twice what is within the limit once."""
+    """Deposits, and on another node withdraws, in two steps what is too large for one."""
     tale = story(deposited(AMOUNT_LIMIT - 1), deposited(1))
     assert tale.reasons == [f"{AMOUNT_LIMIT} base units: the books hold amounts below 10**38"]
     assert tale.state.get(Collateral, word("n1")) == Collateral(word("n1"), AMOUNT_LIMIT - 1, 0)
+    tale.tell(withdrawn(AMOUNT_LIMIT - 1, "n2"), withdrawn(1, "n2"))
+    assert tale.reasons[1:] == [f"{-AMOUNT_LIMIT} base units: the books hold amounts below 10**38"]
 
 
 _names = st.sampled_from(FEW)
