@@ -16,7 +16,7 @@ from deepnode_graphql.schema import KINDS as SERVED
 from deepnode_graphql.schema import make_schema, taken_names
 from deepnode_projections.registers.record import Record
 from tests.graphql.conftest import Api
-from tests.graphql.registers.thing_books import KINDS, DECLARED
+from tests.graphql.registers.thing_books import DECLARED, KINDS
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "api.md"
 

@@ -79,8 +79,8 @@ DECLARED = (*KINDS, Entry)
 class ThingBooks:
     """Books in which record after record is put, each at a position of its own."""
 
-    def __init__(self, books: Scribe) -> None:
-        self.books = books
+    def __init__(self, books: Scribe, kinds: Sequence[type[Record]] = KINDS) -> None:
+        self.books, self.kinds = books, kinds
         self.memory = MemoryState()
         self.held: list[list[Thing]] = [[]]
         self.versions: list[tuple[int, Thing]] = []
@@ -89,7 +89,7 @@ class ThingBooks:
         )
         engine = create_engine("postgresql+psycopg://", creator=lambda: self._connection, poolclass=NullPool)
         metadata = MetaData()
-        for kind in KINDS:
+        for kind in kinds:
             table_of(kind, metadata)
         with engine.connect() as alchemy:
             metadata.create_all(alchemy)
@@ -114,7 +114,7 @@ class ThingBooks:
 
     def take_back(self, kept: int) -> None:
         """Let a reorg take back what stands above a position."""
-        roll_back(self._connection.cursor(row_factory=dict_row), KINDS, kept)
+        roll_back(self._connection.cursor(row_factory=dict_row), self.kinds, kept)
 
     def close(self) -> None:
         """Disconnect."""
@@ -122,9 +122,9 @@ class ThingBooks:
 
 
 @contextmanager
-def thing_books(books: Scribe) -> Iterator[ThingBooks]:
+def thing_books(books: Scribe, kinds: Sequence[type[Record]] = KINDS) -> Iterator[ThingBooks]:
     """Books without any record yet."""
-    with closing(ThingBooks(books)) as made:
+    with closing(ThingBooks(books, kinds)) as made:
         yield made
 
 
