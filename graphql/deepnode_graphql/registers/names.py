@@ -37,6 +37,8 @@ OWN_FIELDS: Final = ("position", "until", "finality", "history")
 
 _LINKS: Final = frozenset({"of", "in", "at", "by"})
 _CODE: Final = re.compile(r"``([^`]*)``")
+_NONE: Final = re.compile(r"(?<=[^.] )None\b|(?<=\()None\b")
+"""Python's word, which is null in the schema; at the beginning of a sentence it may be English."""
 _SENTENCE_END: Final = re.compile(r"(?<=\.)\s+")
 
 
@@ -115,8 +117,8 @@ def _sort(kind: type[Record], field: Field) -> str:
 
 
 def _sentences(kind: type[Record]) -> Sequence[str]:
-    shown = {field.name: field_name(field) for field in fields_of(kind)}
-    text = " ".join((kind.__doc__ or "").split())
+    shown = {"None": "null", **{field.name: field_name(field) for field in fields_of(kind)}}
+    text = _NONE.sub("null", " ".join((kind.__doc__ or "").split()))
     text = _CODE.sub(lambda code: f"`{shown.get(code[1], code[1])}`", text)
     return _SENTENCE_END.split(text)
 

@@ -18,7 +18,8 @@ def table(kinds: Iterable[type[Record]], taken_types: Iterable[str], taken_field
     lines = ["| list, one | key | a record is |", "|---|---|---|"]
     for register in registers_of(kinds, taken_types, taken_fields):
         key = ", ".join(field_name(field) for field in register.key)
-        lines.append(f"| `{register.names.many}`, `{register.names.one}` | {key} | {summary(register.kind)} |")
+        said = summary(register.kind).replace("|", "\\|")
+        lines.append(f"| `{register.names.many}`, `{register.names.one}` | {key} | {said} |")
     return "\n".join(lines) + "\n"
 
 

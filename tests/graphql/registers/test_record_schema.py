@@ -85,10 +85,11 @@ def test_the_docstring_describes_the_type_and_the_fields_that_it_names(schema: G
     thing = type_of(schema, "OddThing")
     first = "A thing of a `group`, of every sort of field."
     limit = "`limit` is what `amount` should stay below, if anything is."
-    assert thing.description == f"{first} {limit} It is a second paragraph."
+    note = "`note` is null, or `null`, if nothing is noted."
+    assert thing.description == f"{first} {limit} It is a second paragraph. {note} None is at its beginning."
     said = {name: field.description for name, field in thing.fields.items()}
     assert (said["group"], said["amount"]) == (first, limit)
-    assert said["limit"] == f"{limit} Null if there is none."
+    assert (said["limit"], said["note"]) == (f"{limit} Null if there is none.", f"{note} Null if there is none.")
     assert said["number"] == "Part of the key: a whole number."
     assert type_of(schema, "Query").fields["oddThing"].description == f"{first} Null if there was none."
 

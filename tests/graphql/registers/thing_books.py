@@ -29,7 +29,7 @@ POSITIONS = 24
 class Thing:
     """A thing of a ``group``, of every sort of field. ``limit`` is what ``amount`` should stay below, if anything is.
 
-    It is a second paragraph.
+    It is a second paragraph. ``note`` is None, or ``None``, if nothing is noted. None is at its beginning.
     """
 
     TABLE: ClassVar[str] = "odd_thing"
