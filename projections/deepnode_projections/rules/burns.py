@@ -27,7 +27,12 @@ from deepnode_projections.rules.scene import NoEffect, Rules, Scene
 
 @dataclass(frozen=True, slots=True)
 class Buyback:
-    """A swap of ``amount_in`` of a token for ``dn_out`` DN (base units), of which ``burned`` is burned by now."""
+    """A swap of what has accrued to be burned, for DN.
+
+    ``batch`` is its id within the ``contract`` (20 bytes). ``amount_in`` is in base units of the token ``asset_in`` (20
+    bytes). ``dn_out`` is what the swap brought, ``min_out`` what it had to bring at least, ``burned`` what is burned of
+    it by now; all three in base units of DN.
+    """
 
     TABLE: ClassVar[str] = "buyback"
     KEY: ClassVar[int] = 2
@@ -44,7 +49,10 @@ class Buyback:
 
 @dataclass(frozen=True, slots=True)
 class BuybackTotal:
-    """All swaps of a token for DN together (base units of each)."""
+    """All swaps of a token for DN together.
+
+    ``amount_in`` is in base units of the token ``asset_in`` (20 bytes), ``dn_out`` in base units of DN.
+    """
 
     TABLE: ClassVar[str] = "buyback_total"
     KEY: ClassVar[int] = 1
@@ -56,9 +64,10 @@ class BuybackTotal:
 
 @dataclass(frozen=True, slots=True)
 class Burn:
-    """A burn of DN at a position of the log: by what it came (``source``) and what it belongs to (``ref``).
+    """A burn of DN.
 
-    ``of_batch`` says that ``ref`` is the batch of a buyback.
+    ``source`` says by what it came: a text padded with zeros, such as buyback or variableBurn. ``ref`` is what it
+    belongs to. ``amount`` is in base units of DN. ``of_batch`` says that it belongs to the batch of a buyback.
     """
 
     TABLE: ClassVar[str] = "burn"
@@ -73,7 +82,10 @@ class Burn:
 
 @dataclass(frozen=True, slots=True)
 class Burned:
-    """All burns of a source together (base units of DN)."""
+    """All burns of a source together.
+
+    ``source`` is a text padded with zeros, such as buyback or variableBurn. ``amount`` is in base units of DN.
+    """
 
     TABLE: ClassVar[str] = "burned"
     KEY: ClassVar[int] = 1

@@ -36,7 +36,11 @@ REVERSED: Final = "reversed"
 
 @dataclass(frozen=True, slots=True)
 class Collateral:
-    """What stands behind a node: ``free``, and ``frozen`` by reviews that are open (base units)."""
+    """What stands behind a node's work.
+
+    ``free`` is what no review has frozen, in base units; it is below 0 where the contract paid out more than it had
+    told of coming in. ``frozen`` is what reviews that are open hold back, in base units.
+    """
 
     TABLE: ClassVar[str] = "collateral"
     KEY: ClassVar[int] = 1
@@ -48,7 +52,11 @@ class Collateral:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """What a node's operator announced to take out from ``unlock_at`` (seconds since 1970) on; 0 once it was taken."""
+    """What a node's operator announced to take out of its free collateral.
+
+    ``amount`` is in base units, and 0 once it was taken. ``unlock_at`` is the time from which on it may be taken, in
+    seconds since 1970.
+    """
 
     TABLE: ClassVar[str] = "withdrawal"
     KEY: ClassVar[int] = 1
@@ -62,10 +70,15 @@ class Withdrawal:
 class CollateralCase:
     """An accusation against a node, and what came of it.
 
-    ``stage`` is flagged, open, decided, appealed or reversed. ``frozen`` is what the review froze; once it is decided
-    ``burned``, ``compensated``, ``returned`` and ``retained`` sum to it. ``verdict``: 0 dismissed, 1 minor, 2 harmful;
-    its reason is at ``uri`` and has the hash ``reason_hash``. A reversed case names its ``successor``, which
-    ``reverses`` it.
+    ``case`` is its id within the ``contract`` (20 bytes) that holds the collateral. ``task`` is the one that ``node``
+    is said to have misbehaved in, ``reporter`` (20 bytes) who says so. ``severity`` counts from 1 up. ``evidence_hash``
+    (32 bytes) is that of the reporter's evidence. ``stage`` is flagged, open, decided, appealed or reversed. ``frozen``
+    is what the review froze, in base units. Of it, ``burned`` is destroyed, ``compensated`` goes to those who were
+    harmed, ``returned`` to the operator, and ``retained`` stays as free collateral; they sum to what was frozen.
+    ``verdict`` is 0 for a dismissed case, 1 for minor and 2 for harmful behaviour. ``reviewer`` (20 bytes) decided so.
+    The reason stands at ``uri`` and has the hash ``reason_hash`` (32 bytes). ``appealed_by`` (20 bytes) has objected to
+    the verdict, with grounds of the hash ``appeal_hash`` (32 bytes). ``successor`` is the case in which a reversed one
+    is reviewed again. ``reverses`` is the case that this one is the successor of.
     """
 
     TABLE: ClassVar[str] = "collateral_case"

@@ -28,7 +28,10 @@ from deepnode_projections.rules.scene import NoEffect, Rules, Scene
 
 @dataclass(frozen=True, slots=True)
 class EmissionMint:
-    """The DN that was minted for an epoch's pools, and the DN that revenue had brought for them (base units)."""
+    """What was minted for an epoch's pools.
+
+    ``amount`` is in base units of DN. ``from_revenue`` is the DN that revenue had brought for the same pools.
+    """
 
     TABLE: ClassVar[str] = "emission_mint"
     KEY: ClassVar[int] = 1
@@ -40,7 +43,11 @@ class EmissionMint:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """How a pool of a domain was divided for an epoch (base units of the asset)."""
+    """How a pool of a domain was divided for an epoch, in base units of the asset.
+
+    ``asset`` is the token (20 bytes). ``owner`` is the part of the domain's owner. ``undistributed`` is what nobody
+    could receive.
+    """
 
     TABLE: ClassVar[str] = "allocation"
     KEY: ClassVar[int] = 3
@@ -65,10 +72,13 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """What everybody has earned of an asset up to the end of an epoch: a Merkle root, and its entitlements' total.
+    """What everybody has earned of an asset up to the end of an epoch, as a Merkle root.
 
-    It counts up to ``end_block``, was computed by the ruleset of that hash, and claims use it from ``activates_at`` on
-    (seconds since 1970). ``before_epoch`` is that of the root which stood before it.
+    ``asset`` is the token (20 bytes). ``root`` (32 bytes) is that of the tree of all entitlements, which stands at
+    ``uri``. ``total`` is their sum in base units. ``end_block`` is the last block that counts. ``ruleset`` is the hash
+    (32 bytes) of the rules by which they were computed. ``activates_at`` is the time from which on claims use it, in
+    seconds since 1970. ``before_epoch`` is that of the root which stood before it. ``disabled_reason`` (32 bytes) says
+    why it does not stand any more.
     """
 
     TABLE: ClassVar[str] = "reward_root"
@@ -89,7 +99,11 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class RootInForce:
-    """The newest root of an asset that is not disabled, activated or not (None: none is), and all claims together."""
+    """The newest root of an asset that is not disabled, whether it is activated already or not.
+
+    ``asset`` is the token (20 bytes). ``epoch`` is that of the root, ``root`` the root itself (32 bytes). ``total`` is
+    what it entitles to, and ``claimed`` what was claimed by any root, both in base units.
+    """
 
     TABLE: ClassVar[str] = "root_in_force"
     KEY: ClassVar[int] = 1
@@ -108,7 +122,10 @@ class RootInForce:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedTotal:
-    """What an earner has claimed of an asset, all epochs together (base units)."""
+    """What an earner has claimed of an asset, all epochs together.
+
+    ``earner`` is an address, ``asset`` the token (20 bytes each). ``amount`` is in base units.
+    """
 
     TABLE: ClassVar[str] = "claimed_total"
     KEY: ClassVar[int] = 2

@@ -34,10 +34,14 @@ CLOSED: Final = "closed"
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A round and its money in base units; ``deadline`` in seconds since 1970 is the last moment to back it.
+    """A round in which backers pay for a model's development, and its money in base units.
 
-    ``raised``, ``released`` and ``refunded`` are of all time; ``in_vault`` is what is lent now, at what was paid in;
-    ``yield_earned`` is what came back from vaults beyond that, below 0 for a loss.
+    ``round`` is its id within the ``contract`` (20 bytes). ``creator`` (20 bytes) is paid what is released. ``target``
+    is what it wants to raise. ``deadline`` is the last moment to back it, in seconds since 1970. ``terms_hash`` (32
+    bytes) is that of the agreement with its backers. ``stage`` is open, funded, failed or closed. ``raised`` is what
+    backers paid in altogether, ``released`` what the creator was paid, ``refunded`` what backers got back. ``in_vault``
+    is what is lent now, at what was paid in. ``yield_earned`` is what came back from vaults beyond what was paid in,
+    below 0 for a loss.
     """
 
     TABLE: ClassVar[str] = "round"
@@ -70,7 +74,10 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class RoundOfModel:
-    """Says that a round is for a model: rounds are found by their model with it."""
+    """Says that a round is for a model: rounds are found by their model with it.
+
+    ``round`` is the id within the ``contract`` (20 bytes).
+    """
 
     TABLE: ClassVar[str] = "round_of_model"
     KEY: ClassVar[int] = 3
@@ -82,7 +89,11 @@ class RoundOfModel:
 
 @dataclass(frozen=True, slots=True)
 class BackerShare:
-    """A backer's part in a round: shares, and what was paid in for them and not refunded (base units)."""
+    """A backer's part in a round.
+
+    ``round`` is the id within the ``contract`` (20 bytes), ``backer`` an address (20 bytes). ``shares`` may be handed
+    on. ``contributed`` is what was paid in for the shares and not refunded, in base units.
+    """
 
     TABLE: ClassVar[str] = "backer_share"
     KEY: ClassVar[int] = 3
@@ -96,7 +107,11 @@ class BackerShare:
 
 @dataclass(frozen=True, slots=True)
 class VaultPosition:
-    """What a round has in a vault: the vault's shares, and what was paid in for them (base units)."""
+    """What a round has in a vault.
+
+    ``round`` is the id within the ``contract`` (20 bytes), ``vault`` an address (20 bytes). ``shares`` are the vault's.
+    ``assets`` is what was paid in for them, in base units.
+    """
 
     TABLE: ClassVar[str] = "vault_position"
     KEY: ClassVar[int] = 3

@@ -35,9 +35,11 @@ REFUNDED: Final = "refunded"
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A payment for a model (base units of the asset), whose ``stage`` is received, settled or refunded.
+    """A payment for the use of a model, and what became of it.
 
-    ``ref`` names the task. ``as_expected`` says whether its split was what the rules give, None before it was split.
+    ``receipt`` is its id within the ``contract`` (20 bytes), ``asset`` the token and ``payer`` who paid (20 bytes
+    each). ``amount`` is in base units of the asset. ``ref`` names the task. ``stage`` is received, settled or refunded.
+    ``as_expected`` says whether the payment was split as the rules give.
     """
 
     TABLE: ClassVar[str] = "receipt"
@@ -58,9 +60,11 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class ReleasedTotal:
-    """What was paid out of the pocket of a leg (``vocabulary.LEGS``) of a model, a domain or the network (zeros).
+    """What was paid out of the pocket of a leg of revenue, all of the time together.
 
-    Of the legs ``buyback`` and ``variableBurn`` it is what has accrued to be swapped and burned.
+    ``leg`` is one of the nine legs of a split. ``beneficiary`` is the model or the domain, or zeros for the whole
+    network. ``asset`` is the token (20 bytes). ``amount`` is in base units; of the legs buyback and variableBurn it is
+    what has accrued to be swapped and burned.
     """
 
     TABLE: ClassVar[str] = "released_total"

@@ -34,7 +34,11 @@ SUBJECT: Final = "RevenueSplit"
 
 @dataclass(frozen=True, slots=True)
 class Carry:
-    """What is carried of each leg, in millionths of a base unit, by model, version of its domain's route, and asset."""
+    """What is less than a base unit of each leg of revenue, and waits for the next payment.
+
+    ``version`` is that of the domain's route by which was split, ``asset`` the token (20 bytes). All legs are in
+    millionths of a base unit.
+    """
 
     TABLE: ClassVar[str] = "carry"
     KEY: ClassVar[int] = 3
@@ -70,7 +74,11 @@ class Carry:
 
 @dataclass(frozen=True, slots=True)
 class SplitTotal:
-    """Everything that the router has split for a model in an asset: the gross, and each leg of it (base units)."""
+    """Everything that the router has split for a model in an asset: the gross, and each leg of it, in base units.
+
+    ``asset`` is the token (20 bytes). ``gross`` is what was split. ``yield_`` is the leg that comes out of the
+    backers'.
+    """
 
     TABLE: ClassVar[str] = "split_total"
     KEY: ClassVar[int] = 2

@@ -31,9 +31,11 @@ TARGETS: Final = {1: "validator", 2: "miner", 3: "model", 4: "domain"}
 
 @dataclass(frozen=True, slots=True)
 class Stake:
-    """What a staker (address) has upon a target now: base units, and shares of the target's stake.
+    """What a staker has upon a target now.
 
-    ``since_epoch`` is the first epoch at whose start it was, or will be, so much: the newest ``StakeAt`` is of it.
+    ``target_type`` is 1 for a validator, 2 for a miner, 3 for a model, 4 for a domain. ``target`` is its id. ``staker``
+    is an address (20 bytes). ``amount`` is in base units, ``shares`` is the part of the target's stake that it stands
+    for. ``since_epoch`` is the first epoch at whose start it was, or will be, so much.
     """
 
     TABLE: ClassVar[str] = "stake"
@@ -49,9 +51,11 @@ class Stake:
 
 @dataclass(frozen=True, slots=True)
 class StakeAt:
-    """What a staker has upon a target at the start of ``from_epoch``, and of those behind it up to the next change.
+    """What a staker had upon a target when an epoch began.
 
-    ``before_epoch`` is that of the change before, None for the first.
+    ``target_type`` is 1 for a validator, 2 for a miner, 3 for a model, 4 for a domain. ``staker`` is an address (20
+    bytes). ``amount`` (base units) holds from the start of ``from_epoch`` up to that of the next change's epoch.
+    ``before_epoch`` is that of the change before.
     """
 
     TABLE: ClassVar[str] = "stake_at"
@@ -67,7 +71,11 @@ class StakeAt:
 
 @dataclass(frozen=True, slots=True)
 class StakeTotal:
-    """What all stakers together have upon a target now (base units and shares)."""
+    """What all stakers together have upon a target now.
+
+    ``target_type`` is 1 for a validator, 2 for a miner, 3 for a model, 4 for a domain. ``amount`` is in base units,
+    ``shares`` are those of all stakers.
+    """
 
     TABLE: ClassVar[str] = "stake_total"
     KEY: ClassVar[int] = 2
@@ -80,9 +88,11 @@ class StakeTotal:
 
 @dataclass(frozen=True, slots=True)
 class Unbonding:
-    """What a staker asked back from a target and has not got yet; it leaves from ``unlock_at`` on (seconds since 1970).
+    """What a staker asked back from a target and has not got yet.
 
-    A request that joins an earlier one makes both wait until the later time.
+    ``staker`` is an address (20 bytes). ``target_type`` is 1 for a validator, 2 for a miner, 3 for a model, 4 for a
+    domain. ``amount`` is in base units. ``unlock_at`` is the time from which on it leaves, in seconds since 1970; a
+    request that joins an earlier one makes both wait until the later time.
     """
 
     TABLE: ClassVar[str] = "unbonding"
@@ -97,7 +107,11 @@ class Unbonding:
 
 @dataclass(frozen=True, slots=True)
 class Commission:
-    """What a validator keeps of its delegators' rewards, in ppm, from an epoch on, until one is announced later."""
+    """What a validator keeps of its delegators' rewards.
+
+    ``target`` is the validator's node. ``rate`` is in ppm and holds from ``from_epoch`` on, until another one does that
+    was announced later.
+    """
 
     TABLE: ClassVar[str] = "commission"
     KEY: ClassVar[int] = 2
