@@ -1,7 +1,11 @@
-"""Collateral cases: a node is flagged, part of its collateral is frozen, the foundation decides what becomes of it."""
+"""Collateral cases: a node is flagged, part of its collateral is frozen, the foundation decides what becomes of it.
+
+Its operator may appeal. A reversed case is decided anew, and the treasury makes good what the first decision took.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
@@ -16,25 +20,32 @@ MINOR = 1
 HARMFUL = 2
 # A domain needs two nodes for each task, and some to choose from.
 _MINERS_MIN = 4
+_APPEALED_PERCENT = 40
+_REVERSED_PERCENT = 50
+_UPHELD_PPM = (100_000, 250_000, 1_000_000)
+"""How far trust in a node falls when a review finds it at fault, by severity from 1."""
 
 
 @dataclass(slots=True)
 class Case:
-    """A case in progress. `due` is the step at which the foundation takes it up again."""
+    """A case in progress: what is to happen next, and at which step. `lost` is what a decision took from the node."""
 
     id: bytes
     node: Node
     severity: int
     due: int
+    happens: Callable[[Turn, Case], None]
     frozen: int = 0
+    lost: int = 0
 
 
 class Cases:
-    """All cases that are not decided yet. A node has one at a time."""
+    """All cases that something may still happen in. A node has one at a time."""
 
     def __init__(self, population: Population, rng: Random, mempool: Mempool) -> None:
         self._population = population
         self._rng = rng
+        self._appeals = Random(f"{population.seed} appeals")  # noqa: S311 - nothing here is secret
         self._mempool = mempool
         self._made = 0
         self._step = 0
@@ -46,20 +57,17 @@ class Cases:
             return
         node.accused = True
         self._made += 1
-        case = Case(self._population.identity("case", self._made), node, severity, self._step + 3)
+        case = Case(self._population.identity("case", self._made), node, severity, self._step + 3, self._review)
         evidence = keccak(b"evidence" + task + node.id)
-        reporter = self._rng.choice(cast.VALIDATOR_OPERATORS)
+        reporter = self._rng.choice(self._population.cast.validator_operators)
         turn.call(reporter, "Collateral", "flag", case.id, node.id, task, severity, evidence)
         self._open.append(case)
 
     def take_turn(self, turn: Turn, step: int) -> None:
-        """Let the foundation open and decide what is due."""
+        """Let happen what is due."""
         self._step = step
         for case in [case for case in self._open if case.due <= step]:
-            if case.frozen == 0:
-                self._review(turn, case)
-            else:
-                self._decide(turn, case)
+            case.happens(turn, case)
 
     def _review(self, turn: Turn, case: Case) -> None:
         free: int = self._mempool.read("Collateral", "freeOf", case.node.id)
@@ -71,6 +79,7 @@ class Cases:
         case.frozen = amount
         case.node.collateral = free - amount
         case.due += self._rng.randrange(3, 8)
+        case.happens = self._decide
 
     def _decide(self, turn: Turn, case: Case) -> None:
         node = case.node
@@ -85,13 +94,44 @@ class Cases:
             returned = case.frozen - burned - compensated
         retained = case.frozen - burned - compensated - returned
         leaves = verdict == HARMFUL and node.active and len(self._population.miners(node.domain)) > _MINERS_MIN
-        decision = (
-            *(verdict, burned, compensated, returned, retained),
-            *(keccak(b"reason" + case.id), f"ipfs://deepnode-devnet/case/{case.id.hex()[:16]}", leaves),
-        )
-        turn.call(cast.FOUNDATION, "Collateral", "decideReview", case.id, decision)
+        self._announce(turn, case, (verdict, burned, compensated, returned, retained), leaves=leaves)
         node.collateral += retained
         node.active = node.active and not leaves
+        if verdict != DISMISSED:
+            node.learn(0, _UPHELD_PPM[case.severity - 1])
+        if verdict != DISMISSED and self._appeals.randrange(100) < _APPEALED_PERCENT:
+            case.lost = burned + compensated
+            case.due += 2
+            case.happens = self._appeal
+        else:
+            self._close(case)
+
+    def _announce(self, turn: Turn, case: Case, decision: tuple[int, int, int, int, int], *, leaves: bool) -> None:
+        reason = (keccak(b"reason" + case.id), f"ipfs://deepnode-devnet/case/{case.id.hex()[:16]}", leaves)
+        turn.call(cast.FOUNDATION, "Collateral", "decideReview", case.id, (*decision, *reason))
+
+    def _appeal(self, turn: Turn, case: Case) -> None:
+        turn.call(case.node.operator, "Collateral", "appeal", case.id, keccak(b"grounds" + case.id))
+        if self._appeals.randrange(100) < _REVERSED_PERCENT:
+            case.due += 4
+            case.happens = self._reverse
+        else:
+            self._close(case)
+
+    def _reverse(self, turn: Turn, case: Case) -> None:
+        self._made += 1
+        anew = self._population.identity("case", self._made)
+        turn.call(cast.FOUNDATION, "Collateral", "reverse", case.id, anew)
+        case.id = anew
+        case.due += 3
+        case.happens = self._decide_anew
+
+    def _decide_anew(self, turn: Turn, case: Case) -> None:
+        """Nothing is frozen any more, so nothing is divided; trust that was lost stays lost."""
+        self._announce(turn, case, (DISMISSED, 0, 0, 0, 0), leaves=False)
+        if case.lost:
+            turn.call(cast.TREASURY, "Collateral", "deposit", case.node.id, case.lost)
+            case.node.collateral += case.lost
         self._close(case)
 
     def _close(self, case: Case) -> None:

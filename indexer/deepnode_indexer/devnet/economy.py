@@ -11,17 +11,30 @@ from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
 
+from deepnode_indexer.devnet.burning import Burning
 from deepnode_indexer.devnet.cases import Cases
+from deepnode_indexer.devnet.checkpoints import Checkpoints
+from deepnode_indexer.devnet.claiming import Claims
 from deepnode_indexer.devnet.deployment import Deployment
+from deepnode_indexer.devnet.epochs import Epochs
+from deepnode_indexer.devnet.founding import founding
+from deepnode_indexer.devnet.funding import Funding
+from deepnode_indexer.devnet.governance import Governance
+from deepnode_indexer.devnet.history import History
 from deepnode_indexer.devnet.incidents import Incidents
 from deepnode_indexer.devnet.inference import Inference
 from deepnode_indexer.devnet.mempool import Call, Mempool
 from deepnode_indexer.devnet.population import Population, Turn
+from deepnode_indexer.devnet.staking import Stakers
 from deepnode_indexer.devnet.task_events import Producer
+from deepnode_indexer.devnet.workbook import Workbook
 
 # What somebody would try again if it failed: a settlement that came before its payment, a withdrawal before its time.
 _TRIED_AGAIN = frozenset(
-    {"settle", "refund", "flag", "openReview", "decideReview", "withdraw", "register", "deposit", "setStatus"}
+    {
+        *("settle", "refund", "flag", "openReview", "decideReview", "appeal", "reverse", "withdraw", "register"),
+        *("deposit", "setStatus"),
+    }
 )
 _TRIES_MAX = 3
 # More than the withdrawal delay in blocks, so that a withdrawal that came too early is in time.
@@ -38,8 +51,19 @@ class Economy:
         self._population = Population(seed, deployment)
         self._cases = Cases(self._population, self._rng, self._mempool)
         self._incidents = Incidents(self._population, self._rng, self._mempool, self._producer)
-        self._inference = Inference(self._population, self._rng, self._cases.accuse)
-        self._founding = deque(self._population.founding())
+        self._workbook = Workbook()
+        self._inference = Inference(self._population, self._rng, self._workbook, self._cases.accuse)
+        self._history = History(self._mempool.rpc, deployment.addresses)
+        followed = (self._population, self._mempool, self._history)
+        self._epochs = Epochs(*followed, self._workbook)
+        self._claims = Claims(*followed, self._epochs)
+        self._stakers = Stakers(*followed)
+        self._burning = Burning(*followed)
+        self._funding = Funding(*followed)
+        self._governance = Governance(*followed)
+        self._checkpoints = Checkpoints(*followed)
+        stakes = [*self._stakers.founding().calls, *self._epochs.founding().calls]
+        self._founding = deque(founding(self._population, self._governance.founding().calls, stakes))
         self._retries: list[tuple[int, Call]] = []
         self._steps = 0
 
@@ -65,10 +89,12 @@ class Economy:
         elif self._founding:
             played = self._mempool.play(self._founding.popleft(), founding=True)
         else:
+            self._keep(turn)
             self._incidents.take_turn(turn, self._steps)
             self._cases.take_turn(turn, self._steps)
             self._inference.take_turn(turn)
             played = self._mempool.play(self._due_retries() + turn.calls)
+        self._workbook.close(played.number)
         self._try_again(played.failed)
         return [self._producer.say(statement, played.time) for statement in turn.statements]
 
@@ -81,7 +107,23 @@ class Economy:
         Raises:
             ReorgTooDeepError: the depth reaches behind the economy's first block.
         """
+        head = self._mempool.head()
         self._mempool.reorg(depth, self._rng)
+        first = head - depth + 1
+        self._history.forget(first)
+        self._workbook.move(first, head)
+        self._epochs.forget(first)
+
+    def _keep(self, turn: Turn) -> None:
+        """Let those act who look at the chain before they do: keepers, claimants, stakers, backers and voters."""
+        self._history.read()
+        self._epochs.take_turn(turn)
+        self._claims.take_turn(turn)
+        self._checkpoints.take_turn(turn)
+        self._stakers.take_turn(turn)
+        self._burning.take_turn(turn, self._steps)
+        self._funding.take_turn(turn, self._steps)
+        self._governance.take_turn(turn, self._steps)
 
     def _due_retries(self) -> list[Call]:
         due = [call for step, call in self._retries if step <= self._steps]

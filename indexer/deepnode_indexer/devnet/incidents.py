@@ -81,13 +81,10 @@ class Incidents:
             beneficiary = self._rng.choice(self._population.models).id
         elif kind == "domain":
             beneficiary = self._rng.choice(self._population.domains)
-        asset = self._population.addresses[self._rng.choice(ASSETS)]
-        if self._mempool.read("RevenueRouter", "pocketOf", leg, beneficiary, asset) > 0:
-            # Anyone may ask for it; the money goes where it belongs.
-            turn.call(cast.STRANGER, "RevenueRouter", "release", leg, beneficiary, asset)
+        turn.release(self._mempool, leg, beneficiary, self._population.addresses[self._rng.choice(ASSETS)])
 
     def _transfer(self, turn: Turn) -> None:
-        wallets = (*cast.CONSUMERS, *cast.BACKERS, cast.STRANGER)
+        wallets = (*self._population.cast.consumers, *self._population.cast.backers, cast.STRANGER)
         sender, receiver = self._rng.choice(wallets), self._rng.choice(wallets)
         asset = self._rng.choice(ASSETS)
         amount = self._rng.randrange(10**18) if asset == DN else self._rng.randrange(10**6)
@@ -98,7 +95,13 @@ class Incidents:
         node = self._rng.choice([node for node in self._population.nodes if node.active])
         amount = self._rng.randrange(1, 20 * 10**18)
         node.collateral += amount
-        turn.call(self._rng.choice((node.operator, cast.BACKERS[1])), "Collateral", "deposit", node.id, amount)
+        turn.call(
+            self._rng.choice((node.operator, self._population.cast.backers[1])),
+            "Collateral",
+            "deposit",
+            node.id,
+            amount,
+        )
 
     def _request_withdrawal(self, turn: Turn) -> None:
         node = self._rng.choice(self._population.nodes)
@@ -156,8 +159,10 @@ class Incidents:
     def _join_late(self, turn: Turn) -> None:
         if self._late_miners < _LATE_MINERS_MAX:
             self._late_miners += 1
-            operator = self._rng.choice(cast.MINER_OPERATORS)
-            self._population.join(turn, self._population.add_node(self._rng.randrange(2), operator, MINER))
+            operator = self._rng.choice(self._population.cast.miner_operators)
+            self._population.join(
+                turn, self._population.add_node(self._rng.randrange(len(self._population.domains)), operator, MINER)
+            )
 
     def _donate(self, turn: Turn) -> None:
         asset, amount = self._rng.choice(((DN, 10**15), (USDC, 7)))
@@ -167,6 +172,6 @@ class Incidents:
     def _change_owner(self, turn: Turn) -> None:
         domain = self._rng.choice(self._population.domains)
         owner = self._mempool.read("Domains", "ownerOf", domain).lower()
-        places = {self._population.accounts[place].lower(): place for place in cast.DOMAIN_OWNERS}
+        places = {self._population.accounts[place].lower(): place for place in self._population.cast.domain_owners}
         heir = next(place for address, place in places.items() if address != owner)
         turn.call(places[owner], "Domains", "changeOwner", domain, self._population.accounts[heir])

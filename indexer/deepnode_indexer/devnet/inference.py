@@ -12,6 +12,7 @@ from eth_utils.crypto import keccak
 
 from deepnode_indexer.devnet import cast_of_accounts as cast
 from deepnode_indexer.devnet.population import DN, USDC, Model, Node, Population, Turn
+from deepnode_indexer.devnet.workbook import Credit, Judgement, Workbook
 
 SLOTS = 2
 _VALIDATORS_PER_OUTPUT = 3
@@ -42,8 +43,15 @@ class Task:
 class Inference:
     """All tasks in flight. Each is at one stage, and takes one step at a time."""
 
-    def __init__(self, population: Population, rng: Random, accuse: Callable[[Turn, Node, bytes, int], None]) -> None:
+    def __init__(
+        self,
+        population: Population,
+        rng: Random,
+        workbook: Workbook,
+        accuse: Callable[[Turn, Node, bytes, int], None],
+    ) -> None:
         self._population = population
+        self._workbook = workbook
         self._rng = rng
         self._accuse = accuse
         self._tasks_made = 0
@@ -54,7 +62,7 @@ class Inference:
         moving, self._waiting = self._waiting, []
         for stage, task in moving:
             stage(turn, task)
-        for _ in range(self._rng.randrange(1, 4)):
+        for _ in range(self._rng.randrange(1, self._population.cast.tasks_per_block_max + 1)):
             self._create(turn)
 
     def _create(self, turn: Turn) -> None:
@@ -62,14 +70,17 @@ class Inference:
         models = [model for model in self._population.models if not model.resume_at]
         if not models:
             return
-        asset = rng.choice((DN, USDC))
+        asset, model = rng.choice((DN, USDC)), rng.choice(models)
+        is_dusty = model.domain == self._population.cast.dusty_domain
+        if is_dusty and rng.randrange(10) < 9:
+            asset = USDC
         self._tasks_made += 1
         task = Task(
             id=self._population.identity("task", self._tasks_made),
-            model=rng.choice(models),
-            consumer=rng.choice(cast.CONSUMERS),
+            model=model,
+            consumer=rng.choice(self._population.cast.consumers),
             asset=asset,
-            price=self._price(asset),
+            price=self._price(asset, dust_in_ten=10 if is_dusty else 6),
             difficulty_ppm=rng.randrange(500_000, 2_000_001),
         )
         turn.call(
@@ -90,11 +101,15 @@ class Inference:
         )
         self._waiting.append((self._assign, task))
 
-    def _price(self, asset: str) -> int:
+    def _price(self, asset: str, dust_in_ten: int) -> int:
         if asset == DN:
             return self._rng.randrange(10**16, 5 * 10**18)
         # Most payments are dust: a floor on each would swallow a leg of one per cent whole.
-        return self._rng.randrange(1, 51) if self._rng.randrange(10) < 6 else self._rng.randrange(10_000, 5_000_000)
+        return (
+            self._rng.randrange(1, 51)
+            if self._rng.randrange(10) < dust_in_ten
+            else self._rng.randrange(10_000, 5_000_000)
+        )
 
     def _assign(self, turn: Turn, task: Task) -> None:
         task.nodes = self._rng.sample(self._population.miners(task.model.domain), SLOTS)
@@ -135,8 +150,7 @@ class Inference:
         self._rng.shuffle(correct)
         for slot, (node, is_correct) in enumerate(zip(task.nodes, correct, strict=True), 1):
             validators = self._check_output(turn, task, slot, is_correct)
-            target = 10**6 if is_correct else 0
-            node.trust_ppm = (node.trust_ppm * (10**6 - _TRUST_WEIGHT_PPM) + target * _TRUST_WEIGHT_PPM) // 10**6
+            node.learn(10**6 if is_correct else 0, _TRUST_WEIGHT_PPM)
             if not is_correct:
                 self._report(turn, task, slot, node, validators[0])
         verdict = "approved" if any(correct) else "rejected"
@@ -153,6 +167,8 @@ class Inference:
                     vwu=_VWU,
                     difficulty_ppm=task.difficulty_ppm,
                 )
+            nodes = tuple(task.nodes[slot - 1].id for slot in accepted)
+            self._workbook.write(Credit(task.model.domain, task.model.id, task.difficulty_ppm, nodes, _VWU))
             self._waiting.append((self._settle, task))
         elif task.attempt < _ATTEMPTS_MAX and self._rng.randrange(10) < 7:
             turn.say("TaskReassigned", task=task.name, attempt=task.attempt, next_attempt=task.attempt + 1)
@@ -168,6 +184,7 @@ class Inference:
         dissenter = validators[-1] if self._rng.randrange(100) < 5 else None
         for validator in validators:
             says_correct = is_correct != (validator is dissenter)
+            validator.learn(0 if validator is dissenter else 10**6, _TRUST_WEIGHT_PPM)
             turn.say(
                 "ValidationSubmitted",
                 task=task.name,
@@ -178,6 +195,8 @@ class Inference:
                 score=self._rng.randrange(70, 101) if says_correct else self._rng.randrange(40),
                 report_hash=to_hex(keccak(task.id + validator.id + bytes([task.attempt, slot]))),
             )
+        in_line = tuple(validator.id for validator in validators if validator is not dissenter)
+        self._workbook.write(Judgement(task.model.domain, task.difficulty_ppm, in_line))
         return validators
 
     def _report(self, turn: Turn, task: Task, slot: int, node: Node, validator: Node) -> None:

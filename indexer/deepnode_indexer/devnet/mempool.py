@@ -23,7 +23,7 @@ from deepnode_indexer.devnet.deployment import Deployment
 from deepnode_indexer.devnet.json_rpc import JsonRpc
 from deepnode_ledger.errors import BadInput
 
-_GAS = hex(1_000_000)
+_GAS = hex(2_000_000)
 # How far a dropped transaction may move, counted in transactions, and how many of them fit into a block afterwards.
 _SHUFFLE_WINDOW = 25
 _REPLAYED_PER_BLOCK = 40
@@ -75,7 +75,7 @@ class Mempool:
     """Submits calls, mines blocks and remembers what is in them. The economy alone may use its accounts."""
 
     def __init__(self, url: str, deployment: Deployment) -> None:
-        self._rpc = JsonRpc(url)
+        self.rpc = JsonRpc(url)
         self._deployment = deployment
         self._interfaces = {name: _interface(deployment.manifest, name) for name in deployment.addresses}
         self._nonces: dict[int, int] = {}
@@ -83,6 +83,7 @@ class Mempool:
         self._dropped: deque[list[Sent]] = deque()
         self._first_block: int | None = None
         self._lenient_blocks = 0
+        self._number = 0
         self._time = 0
 
     @property
@@ -91,19 +92,24 @@ class Mempool:
         return bool(self._dropped)
 
     @property
+    def next_number(self) -> int:
+        """The number that the next block will have."""
+        return self._number + 1
+
+    @property
     def next_time(self) -> int:
         """The time that the next block will have."""
         return self._time + BLOCK_SECONDS
 
     def head(self) -> int:
         """The number of the chain's newest block."""
-        return int(self._rpc.call("eth_blockNumber"), 16)
+        return int(self.rpc.call("eth_blockNumber"), 16)
 
     def read(self, contract: str, function: str, *arguments: object) -> Any:
         """The result of a view function at the newest block."""
         interface = self._interfaces[contract]
         request = {"to": self._deployment.addresses[contract], "data": interface.call_data(function, *arguments)}
-        return interface.result(function, self._rpc.call("eth_call", request, "latest"))
+        return interface.result(function, self.rpc.call("eth_call", request, "latest"))
 
     def play(self, calls: Sequence[Call], *, founding: bool = False) -> Played:
         """Mine one block with these calls in this order.
@@ -141,7 +147,7 @@ class Mempool:
         first = head + 1 if self._first_block is None else self._first_block
         if depth > head - first + 1:
             raise ReorgTooDeepError(depth, head - first + 1)
-        self._rpc.call("anvil_reorg", depth, [])
+        self.rpc.call("anvil_reorg", depth, [])
         keep = next((i for i, (number, _) in enumerate(self._blocks) if number > head - depth), len(self._blocks))
         gone = [block for _, block in self._blocks[keep:]] + list(self._dropped)
         del self._blocks[keep:]
@@ -152,13 +158,13 @@ class Mempool:
         self._lenient_blocks = _LENIENT_BLOCKS
 
     def _mine(self, block: list[Sent]) -> Played:
-        hashes = self._rpc.batch([("eth_sendTransaction", [self._transaction(sent)]) for sent in block])
-        self._rpc.call("evm_mine")
-        header, receipts = self._rpc.batch(
+        hashes = self.rpc.batch([("eth_sendTransaction", [self._transaction(sent)]) for sent in block])
+        self.rpc.call("evm_mine")
+        header, receipts = self.rpc.batch(
             [("eth_getBlockByNumber", ["latest", False]), ("eth_getBlockReceipts", ["latest"])]
         )
         number = int(header["number"], 16)
-        self._time = int(header["timestamp"], 16)
+        self._number, self._time = number, int(header["timestamp"], 16)
         if self._first_block is None:
             self._first_block = number
         self._blocks.append((number, block))
@@ -186,7 +192,7 @@ class Mempool:
     def _nonce(self, sender: int) -> int:
         if sender not in self._nonces:
             account = self._deployment.accounts[sender]
-            self._nonces[sender] = int(self._rpc.call("eth_getTransactionCount", account, "latest"), 16)
+            self._nonces[sender] = int(self.rpc.call("eth_getTransactionCount", account, "latest"), 16)
         return self._nonces[sender]
 
 

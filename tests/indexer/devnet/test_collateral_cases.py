@@ -15,8 +15,9 @@ HASH = b"\x03" * 32
 
 
 def test_every_decided_case_divides_exactly_what_was_frozen(old_devnet: Devnet) -> None:
-    """Burned + compensated + returned + retained of a decision is what ReviewOpened froze, in all cases."""
+    """Burned + compensated + returned + retained of a decision is what ReviewOpened froze; nothing after a reversal."""
     frozen = {log.arguments["caseId"]: log.arguments["frozen"] for log in old_devnet.logs("Collateral", "ReviewOpened")}
+    frozen |= {log.arguments["newCaseId"]: 0 for log in old_devnet.logs("Collateral", "ReviewReversed")}
     decided = old_devnet.logs("Collateral", "ReviewDecided")
     assert any(log.arguments["burned"] for log in decided)
     assert any(log.arguments["returned"] for log in decided)
@@ -39,6 +40,8 @@ def test_the_logs_alone_give_every_collateral_pocket(old_devnet: Devnet) -> None
             free[values["node"]] -= values["amount"]
         elif log.event == "Flagged":
             accused[values["caseId"]] = values["node"]
+        elif log.event == "ReviewReversed":
+            accused[values["newCaseId"]] = accused[values["caseId"]]
         elif log.event == "ReviewOpened":
             free[accused[values["caseId"]]] -= values["frozen"]
             frozen[values["caseId"]] = values["frozen"]
