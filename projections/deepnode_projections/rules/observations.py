@@ -41,10 +41,14 @@ AMOUNT: Final = "amount"
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A producer's event that can be corrected: a price, a rating or a settled amount, by what ``value_name`` says.
+    """A producer's event that can be corrected: a price, a rating or a settled amount.
 
-    ``value`` is what was said first. ``corrected_by`` is the id of the correction, None without one;
-    ``corrected_value`` is the right value then, None if the event is void.
+    ``producer`` and ``event_id`` name the event. ``value_name`` says what it told: price_ppm, rating or amount.
+    ``value`` is what was told first. ``epoch`` is the one in which it came, ``observed_position`` its entry.
+    ``task`` is what a rating or a settlement is about. ``asset`` is the token (20 bytes) of a price or a
+    settlement. ``fiat`` is the money of a price, ``source`` where the price comes from. ``corrected_by`` is the id
+    of the event that corrected it. ``corrected_value`` is the right value then, if there is any.
+    ``correction_reason`` is why it was corrected.
     """
 
     TABLE: ClassVar[str] = "observation"
@@ -67,9 +71,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """The newest price of a whole token by a source, in millionths of a unit of ``fiat``; None if it was void.
+    """The newest price of a token in fiat money by a source.
 
-    ``producer`` and ``event_id`` name the event that told it, ``said_at`` is that event's own time (RFC 3339).
+    ``asset`` is the token (20 bytes). ``fiat`` is a code of ISO 4217. ``source`` is where the price comes from.
+    ``price_ppm`` is in millionths of a unit of fiat money for a whole token, unless it was void. ``producer`` and
+    ``event_id`` name the event that told it. ``said_at`` is that event's own time (RFC 3339).
     """
 
     TABLE: ClassVar[str] = "price"
@@ -86,7 +92,11 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What a user gave for a task, from 1 to 5 stars; None if that was void."""
+    """What a user gave for a task.
+
+    ``rating`` is from 1 to 5 stars, unless it was void. ``comment_hash`` stands for what the user wrote.
+    ``producer`` and ``event_id`` name the event that told it.
+    """
 
     TABLE: ClassVar[str] = "feedback"
     KEY: ClassVar[int] = 1
@@ -100,7 +110,12 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A payment processor's settlement of a task's price, in base units of ``asset``; None if that was void."""
+    """A payment processor's settlement of a task's price.
+
+    ``asset`` is the token of the price (20 bytes). ``amount`` is in base units, unless it was void. ``processor``
+    is the processor's address (20 bytes). ``reference_hash`` stands for the processor's own record. ``producer``
+    and ``event_id`` name the event that told it.
+    """
 
     TABLE: ClassVar[str] = "settlement"
     KEY: ClassVar[int] = 1

@@ -28,9 +28,12 @@ UNRATED_PPM: Final = PPM // 2
 
 @dataclass(frozen=True, slots=True)
 class ModelRank:
-    """A model's place among those of its domain in an epoch that is over; 1 is the best. All but ``rank`` in ppm.
+    """A model's place among those of its domain in an epoch that is over.
 
-    ``relevance`` is the mean of ``use`` (beside the domain's most used model) and ``satisfaction`` (of its users).
+    ``relevance`` is the mean of use and satisfaction, in ppm. ``accuracy`` is the part of its judged outputs that
+    were correct, in ppm. ``rank`` is 1 for the best. ``use`` is how much it was used beside the domain's most used
+    model, in ppm. ``satisfaction`` is what its users said, in ppm: 0 if all gave one star, a million if all gave
+    five, the half without ratings.
     """
 
     TABLE: ClassVar[str] = "model_rank"

@@ -60,10 +60,14 @@ MISSING: Final = "missing"
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task and how far it is. ``price`` is in base units of ``asset``, ``attempt`` counts from 1.
+    """A task and how far it is.
 
-    ``stage`` is created, assigned, approved, failed, credited, rejected or expired. ``producer`` told of it first, in
-    ``epoch``.
+    ``task`` is its id. ``domain`` is whose nodes work on it. ``model`` is what it was asked of, in that
+    ``version``. ``consumer_hash`` stands for who asked, ``input_hash`` for what. ``price`` is what the task costs,
+    in base units of ``asset``. ``asset`` is a token of the manifest (20 bytes). ``difficulty_ppm`` weights the
+    work, a million being the ordinary task. ``producer`` is who told of it first, in ``epoch``. ``stage`` is
+    created, assigned, approved, failed, credited, rejected or expired. ``attempt`` is the one that it is in, from
+    1. ``created_position`` is the entry that it began with.
     """
 
     TABLE: ClassVar[str] = "task"
@@ -87,12 +91,17 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A node's part in an attempt, from its assignment to its credit.
+    """A node's part in an attempt at a task, from its assignment to its credit.
 
-    ``trust_ppm`` and ``collateral`` (free, base units; None where no contract told of any) are what the books knew when
-    the slot was assigned, ``stated_…`` what the producer said then. ``reported_severity`` is the worst of the reports
-    of bad behaviour, 0 without one. ``verdict`` is correct, incorrect or missing (no output), None before the
-    consensus. ``vwu`` is what was assigned, ``credited_vwu`` what counts as the node's work.
+    ``attempt`` and ``slot`` count from 1. ``node`` is who was given it. ``trust_ppm`` is the node's score as the
+    books knew it then, ``stated_trust_ppm`` as the producer stated it. ``collateral`` is what was free behind the
+    node (base units) as the books knew it then, if a contract had told of any, ``stated_collateral`` as the
+    producer stated it. ``assigned_position`` is the entry that gave it the slot. ``output_hash`` stands for its
+    answer, which came with the entry at ``output_position``. ``latency_ms`` is how long the answer took, in
+    milliseconds. ``input_tokens`` and ``output_tokens`` are what it took. ``reported_severity`` is the worst of
+    the reports of bad behaviour, from 1 to 3, or 0 without one. ``verdict`` is correct, incorrect or missing (no
+    answer), once there is a consensus. ``vwu`` is what was assigned for it. ``credited_vwu`` is what counts of
+    that as the node's work.
     """
 
     TABLE: ClassVar[str] = "task_slot"

@@ -34,9 +34,11 @@ FEEDBACK: Final = "feedback"
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """The score (ppm) of a miner (1), validator (2) or model (3) in a domain.
+    """How much a miner, a validator or a model is trusted in a domain.
 
-    ``updates`` counts its steps; ``reason`` is the outcome that took the last one.
+    ``subject_type`` is 1 for a miner, 2 for a validator, 3 for a model. ``subject`` is its id. ``score`` goes from
+    0 to 1 000 000 ppm. ``updates`` counts the steps that it took. ``reason`` is the outcome behind the last step.
+    ``updated_position`` is the entry that brought that outcome.
     """
 
     TABLE: ClassVar[str] = "trust"

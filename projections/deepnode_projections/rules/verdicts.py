@@ -53,9 +53,11 @@ OUTCOME: Final[Mapping[str, Outcome]] = {CORRECT: "approved", INCORRECT: "reject
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """A validator's verdict (correct or incorrect) on a slot's output, with a score from 0 to 100.
+    """A validator's verdict on a slot's output.
 
-    ``in_consensus`` says whether the majority agreed, None before the consensus.
+    ``attempt`` and ``slot`` count from 1. ``verdict`` is correct or incorrect. ``score`` goes from 0 to 100.
+    ``report_hash`` stands for the validator's report. ``in_consensus`` says whether the majority found the same,
+    once there is a consensus. ``submitted_position`` is the entry that told it.
     """
 
     TABLE: ClassVar[str] = "validation"
@@ -74,7 +76,11 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A validator's report of bad behaviour of a slot's node; severity from 1 (mildest) to 3."""
+    """A validator's report of bad behaviour of a slot's node.
+
+    ``attempt`` and ``slot`` count from 1. ``validator`` is who reports. ``severity`` goes from 1, the mildest, to
+    3. ``evidence_hash`` stands for what the report rests on. ``reported_position`` is the entry that told it.
+    """
 
     TABLE: ClassVar[str] = "bad_behaviour"
     KEY: ClassVar[int] = 4

@@ -42,9 +42,10 @@ from deepnode_projections.rules.verdicts import Validation
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A miner's verified work in an epoch: ``vwu`` as credited, ``weighted`` the sum of VWU × difficulty (ppm).
+    """A miner's verified work in an epoch.
 
-    ``tasks`` counts its correct outputs.
+    ``vwu`` are the verified work units that were credited to it. ``weighted`` is the sum of VWU × difficulty
+    (ppm). ``tasks`` counts its correct outputs.
     """
 
     TABLE: ClassVar[str] = "work"
@@ -60,9 +61,10 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class ValidatorWork:
-    """A validator's judgements on which there was a consensus in an epoch, and those ``in_line`` with it.
+    """A validator's judgements on which there was a consensus in an epoch.
 
-    ``weighted`` is the sum of difficulty (ppm) over those in line.
+    ``validations`` counts all of them. ``in_line`` counts those that found what the majority found. ``weighted``
+    is the sum of difficulty (ppm) over those in line.
     """
 
     TABLE: ClassVar[str] = "validator_work"
@@ -80,9 +82,10 @@ class ValidatorWork:
 class ModelUse:
     """What was made of a model in an epoch.
 
-    ``tasks``, ``vwu`` and ``weighted`` (VWU × difficulty in ppm) are of tasks that were credited; ``judged`` counts
-    outputs on which there was a consensus and ``correct`` the correct ones of them; ``stars`` is the sum of the
-    ``ratings`` (1 to 5 each) that users gave.
+    ``tasks`` counts those that were credited. ``vwu`` are the verified work units credited for them. ``weighted``
+    is the sum of VWU × difficulty (ppm). ``judged`` counts outputs on which there was a consensus. ``correct``
+    counts those of them that were found correct. ``ratings`` counts what its users gave, 1 to 5 stars each.
+    ``stars`` is the sum of these.
     """
 
     TABLE: ClassVar[str] = "model_use"
@@ -102,9 +105,10 @@ class ModelUse:
 
 @dataclass(frozen=True, slots=True)
 class ModelSales:
-    """What the tasks of a model that were credited in an epoch cost in an asset (base units), as producers told it.
+    """What the tasks of a model that were credited in an epoch cost, as producers told it.
 
-    What was paid for them is in the revenue of the model (``rules.revenue``).
+    What was paid for them is in the model's revenue. ``tasks`` counts those with a price in ``asset`` (20 bytes).
+    ``amount`` is the sum of their prices in base units.
     """
 
     TABLE: ClassVar[str] = "model_sales"
