@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Final
@@ -24,12 +25,22 @@ REORG_DEPTH_MAX: Final = 8
 """Reorgs of the devnet's own accord are as deep as a bad day's, far from the final blocks."""
 
 
+class Size(StrEnum):
+    """The sizes of the economy."""
+
+    SMALL = "small"
+    FULL = "full"
+
+
 def devnet(
     port: Annotated[int, typer.Option("--port", help="The EVM node's port.", min=1)] = settings.NODE_PORT,
     out: Annotated[
         Path, typer.Option("--out", help="Where manifest.toml and the ABIs are written.", metavar="DIRECTORY")
     ] = Path("devnet"),
     seed: Annotated[int, typer.Option("--seed", help="Everything random comes from it: same seed, same chain.")] = 1,
+    size: Annotated[
+        Size, typer.Option("--size", help="How many people live on it: some fifty, or three hundred in six domains.")
+    ] = Size.SMALL,
     pace: Annotated[float, typer.Option("--pace", help="Seconds between two blocks.", min=0)] = 1.0,
     warm_up: Annotated[int, typer.Option("--warm-up", help="Blocks played at once at the start.", min=0)] = 0,
     blocks: Annotated[int | None, typer.Option("--blocks", help="Stop playing after so many blocks.")] = None,
@@ -58,9 +69,9 @@ def devnet(
 ) -> None:
     """Start an EVM node, deploy the contracts, and play a seeded economy on it until told to stop.
 
-    Registrations, collateral, models, paid inference with signed task events, splits, slashes and reorgs. The manifest
-    in the output directory is all that an indexer needs. With --faults the node can be had a second time, behaving like
-    a bad provider; with --before too, any node can.
+    Paid inference with signed task events, splits, collateral cases and appeals, staking, epochs with roots and claims,
+    funding, buybacks, governance, and reorgs. The manifest in the output directory is all that an indexer needs. With
+    --faults the node can be had a second time, behaving like a bad provider; with --before too, any node can.
     """
     if before is not None:
         if faults is None:
@@ -70,6 +81,7 @@ def devnet(
             stopped.wait()
         return
     from deepnode_indexer.devnet.anvil import Anvil
+    from deepnode_indexer.devnet.cast_of_accounts import SIZES
     from deepnode_indexer.devnet.delivery import open_sink
     from deepnode_indexer.devnet.deployment import deploy
     from deepnode_indexer.devnet.economy import Economy
@@ -77,7 +89,7 @@ def devnet(
     stopped = threading.Event()
     sink = open_sink(task_events) if task_events is not None else None
     with on_interrupt(stopped.set), Anvil.start(port, states_kept=STATES_KEPT) as node:
-        deployment = deploy(node.url, out)
+        deployment = deploy(node.url, out, SIZES[size])
         typer.echo(f"node {node.url}, manifest {deployment.manifest}", err=True)
         economy = Economy(node.url, deployment, seed)
         rng = Random(seed)  # noqa: S311 (nothing is secret here, and the seed is what makes the chain repeatable)

@@ -42,7 +42,11 @@ _RETRY_STEPS = 12
 
 
 class Economy:
-    """The economy on one deployment. Nothing happens, not even a connection, before the first step."""
+    """The economy on one deployment. Nothing happens, not even a connection, before the first step.
+
+    Attributes:
+        workbook: the work that was played so far, which entitlements are made from.
+    """
 
     def __init__(self, anvil_url: str, deployment: Deployment, seed: int) -> None:
         self._rng = Random(seed)  # noqa: S311 - nothing here is secret, and the seed is what makes the chain repeatable
@@ -51,11 +55,11 @@ class Economy:
         self._population = Population(seed, deployment)
         self._cases = Cases(self._population, self._rng, self._mempool)
         self._incidents = Incidents(self._population, self._rng, self._mempool, self._producer)
-        self._workbook = Workbook()
-        self._inference = Inference(self._population, self._rng, self._workbook, self._cases.accuse)
+        self.workbook = Workbook()
+        self._inference = Inference(self._population, self._rng, self.workbook, self._cases.accuse)
         self._history = History(self._mempool.rpc, deployment.addresses)
         followed = (self._population, self._mempool, self._history)
-        self._epochs = Epochs(*followed, self._workbook)
+        self._epochs = Epochs(*followed, self.workbook)
         self._claims = Claims(*followed, self._epochs)
         self._stakers = Stakers(*followed)
         self._burning = Burning(*followed)
@@ -94,7 +98,7 @@ class Economy:
             self._cases.take_turn(turn, self._steps)
             self._inference.take_turn(turn)
             played = self._mempool.play(self._due_retries() + turn.calls)
-        self._workbook.close(played.number)
+        self.workbook.close(played.number)
         self._try_again(played.failed)
         return [self._producer.say(statement, played.time) for statement in turn.statements]
 
@@ -111,7 +115,7 @@ class Economy:
         self._mempool.reorg(depth, self._rng)
         first = head - depth + 1
         self._history.forget(first)
-        self._workbook.move(first, head)
+        self.workbook.move(first, head)
         self._epochs.forget(first)
 
     def _keep(self, turn: Turn) -> None:
