@@ -46,6 +46,7 @@ class Cast:
         moves_per_block_max: stakers make at most so many moves in a block.
         claims_per_block_max: so many earners of an asset may come for their rewards in a block.
         epoch_blocks: an epoch's length.
+        dishonest_every: every so many nodes of a role there is one that cheats; 0 if nobody does by habit.
         dusty_domain: the domain most of whose payments are dust in dollars, None if none is more dusty than others.
     """
 
@@ -64,6 +65,7 @@ class Cast:
     moves_per_block_max: int
     claims_per_block_max: int
     epoch_blocks: int
+    dishonest_every: int
     dusty_domain: int | None
 
     @property
@@ -98,6 +100,7 @@ SMALL: Final = Cast(
     moves_per_block_max=1,
     claims_per_block_max=2,
     epoch_blocks=30,
+    dishonest_every=0,
     dusty_domain=None,
 )
 """Founded in a moment: a few dozen people in two domains, and everything happens within a few hundred blocks."""
@@ -118,6 +121,7 @@ FULL: Final = Cast(
     moves_per_block_max=4,
     claims_per_block_max=8,
     epoch_blocks=40,
+    dishonest_every=15,
     dusty_domain=4,
 )
 """Six domains and more than two hundred miners, validators, stakers and backers."""

@@ -30,6 +30,9 @@ _CHALLENGE_BLOCKS = 8
 
 _GUARD_BLOCKS = 2
 _TREES_KEPT = 40
+_EPOCHS_KEPT = 20
+"""So many epochs can be looked at again, more than a reorg can reach: the node keeps states of 256 blocks."""
+
 _WRONG_ROOT_EVERY = 5
 
 
@@ -155,7 +158,10 @@ class Epochs:
         if not waits:
             self._unfinished += 1
             self._closings.pop(epoch, None)
-            self._entitled = {number: held for number, held in self._entitled.items() if number > epoch - 20}
+            self._entitled = {number: held for number, held in self._entitled.items() if number > epoch - _EPOCHS_KEPT}
+            oldest = self._history.start_of(epoch - _EPOCHS_KEPT)
+            if oldest is not None:
+                self._workbook.forget(oldest[0])
             self.trees = dict(list(self.trees.items())[-_TREES_KEPT:])
 
     def _is_wrong_at_first(self, epoch: int, asset: str) -> bool:

@@ -31,13 +31,21 @@ WEIGHTS = (
 )
 """Emission weights of domains: miners, stakers, validators, owner, models, in ppm, without the foundation's 10 000."""
 
+_REGISTRATION_FEE = b"registration.fee".ljust(32, b"\0")
+_REGISTRATION_BURN = b"registration.burn".ljust(32, b"\0")
+_COLLATERAL_MINIMUM = b"collateral.minimum".ljust(32, b"\0")
+
 _PARAMETERS = (
     (EMISSION_PER_EPOCH, 700 * 10**18, 1_500 * 10**18),
-    (b"collateral.minimum".ljust(32, b"\0"), 10**20, 10**21),
-    (b"registration.burn".ljust(32, b"\0"), 100_000, 300_000),
+    (_REGISTRATION_FEE, 20 * 10**18, 30 * 10**18),
+    (_REGISTRATION_BURN, 100_000, 300_000),
+    (_COLLATERAL_MINIMUM, 10**20, 10**21),
     (b"trust.window".ljust(32, b"\0"), 1, 30),
 )
-"""Keys that are proposed, with the least and the most of their values. The first one the keeper of epochs obeys."""
+"""Keys that are proposed, with the least and the most of their values; the mean is set at the founding.
+
+The keeper of epochs obeys the first one, the contract of nodes the two behind it; of the others nobody takes notice.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,7 @@ class Governance:
         is_time = self._made == 0 or self._rng.randrange(1_000) < _PROPOSALS_IN_THOUSAND
         if is_time and sum(proposal.id not in tallied for proposal in self._proposals) < _PROPOSALS_AT_ONCE:
             self._propose(turn, step)
+        self._set_fee(turn)
         if self._rng.randrange(1_000) < _WEIGHTS_IN_THOUSAND:
             # Far enough ahead: what is set for an epoch that has begun would hold from the next one only.
             arguments = (self._rng.choice(self._population.domains), self._rng.choice(WEIGHTS), self._history.epoch + 2)
@@ -95,9 +104,8 @@ class Governance:
         rng = self._rng
         key, least, most = rng.choice(_PARAMETERS) if self._made else _PARAMETERS[0]
         # Some are for one domain only.
-        scope = (
-            rng.choice(self._population.domains) if key != EMISSION_PER_EPOCH and rng.randrange(3) == 0 else bytes(32)
-        )
+        is_local = key == _COLLATERAL_MINIMUM and rng.randrange(3) > 0
+        scope = rng.choice(self._population.domains) if is_local else bytes(32)
         value, effective_at = rng.randrange(least, most), self._history.epoch + 2
         proposer = rng.choice(self._population.cast.investors)
         salt = keccak(text=f"salt {self._made}")
@@ -107,6 +115,16 @@ class Governance:
         turn.call(proposer, "Governance", "propose", scope, key, value, effective_at, salt)
         self._proposals.append(Proposal(identity, self._made % 3, step))
         self._made += 1
+
+    def _set_fee(self, turn: Turn) -> None:
+        """Let registrations cost from an epoch's first block on what the parameters say for it."""
+        if any(call.function == "openEpoch" for call in turn.calls):
+            epoch = self._history.epoch + 1
+            fee = self._history.parameter(_REGISTRATION_FEE, epoch)
+            burn = self._history.parameter(_REGISTRATION_BURN, epoch)
+            if (fee, burn) != (self._mempool.read("Nodes", "fee"), self._mempool.read("Nodes", "burnPpm")):
+                treasury = self._population.accounts[cast.TREASURY]
+                turn.call(cast.DEPLOYER, "Nodes", "setFee", treasury, fee, burn)
 
     def _bring_on(self, turn: Turn, proposal: Proposal, voting_ends: int) -> None:
         if self._mempool.next_time >= voting_ends:

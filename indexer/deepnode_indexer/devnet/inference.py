@@ -19,6 +19,7 @@ _VALIDATORS_PER_OUTPUT = 3
 _ATTEMPTS_MAX = 2
 _TRUST_WEIGHT_PPM = 50_000
 _VWU = 1_000
+_CHEATS_IN_PERCENT = 40
 
 
 @dataclass(slots=True)
@@ -148,6 +149,7 @@ class Inference:
         # Six tasks in a hundred fail at both nodes, ten at one of them.
         correct = [luck >= 6, luck >= 16]
         self._rng.shuffle(correct)
+        correct = [each and not self._cheats(node) for each, node in zip(correct, task.nodes, strict=True)]
         for slot, (node, is_correct) in enumerate(zip(task.nodes, correct, strict=True), 1):
             validators = self._check_output(turn, task, slot, is_correct)
             node.learn(10**6 if is_correct else 0, _TRUST_WEIGHT_PPM)
@@ -181,7 +183,7 @@ class Inference:
     def _check_output(self, turn: Turn, task: Task, slot: int, is_correct: bool) -> list[Node]:
         validators = self._rng.sample(self._population.validators(task.model.domain), _VALIDATORS_PER_OUTPUT)
         # At most one of three is out of line, so that the majority is always right here.
-        dissenter = validators[-1] if self._rng.randrange(100) < 5 else None
+        dissenter = validators[-1] if self._rng.randrange(100) < 5 or self._cheats(validators[-1]) else None
         for validator in validators:
             says_correct = is_correct != (validator is dissenter)
             validator.learn(0 if validator is dissenter else 10**6, _TRUST_WEIGHT_PPM)
@@ -198,6 +200,10 @@ class Inference:
         in_line = tuple(validator.id for validator in validators if validator is not dissenter)
         self._workbook.write(Judgement(task.model.domain, task.difficulty_ppm, in_line))
         return validators
+
+    def _cheats(self, node: Node) -> bool:
+        """Whether a node that cheats does so this time."""
+        return node.cheats and self._rng.randrange(100) < _CHEATS_IN_PERCENT
 
     def _report(self, turn: Turn, task: Task, slot: int, node: Node, validator: Node) -> None:
         severity = self._rng.randrange(1, 4)

@@ -39,7 +39,10 @@ class Model:
 
 @dataclass(slots=True)
 class Node:
-    """A miner or validator. `collateral` is what the economy believes to be free; the chain knows."""
+    """A miner or validator. `collateral` is what the economy believes to be free; the chain knows.
+
+    One that `cheats` gives wrong outputs, or wrong verdicts, more often than others.
+    """
 
     id: bytes
     domain: int
@@ -49,6 +52,7 @@ class Node:
     trust_ppm: int = TRUST_START_PPM
     active: bool = True
     accused: bool = False
+    cheats: bool = False
 
     def learn(self, target_ppm: int, alpha_ppm: int) -> None:
         """Let the trust in the node go a part of the way to a target."""
@@ -111,6 +115,8 @@ class Population:
     def add_node(self, domain: int, operator: int, role: int) -> Node:
         """A further node; the caller has it registered."""
         node = Node(self.identity("node", len(self.nodes)), domain, operator, role, _COLLATERAL_START)
+        every = self.cast.dishonest_every
+        node.cheats = every > 0 and sum(other.role == role for other in self.nodes) % every == every - 1
         self.nodes.append(node)
         return node
 

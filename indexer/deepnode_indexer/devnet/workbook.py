@@ -68,6 +68,10 @@ class Workbook:
         if moved:
             self._entries[head] = moved
 
+    def forget(self, before_block: int) -> None:
+        """Forget the work said behind blocks before this one: nobody counts it again."""
+        self._entries = {block: entries for block, entries in self._entries.items() if block >= before_block}
+
     def of_epoch(self, history: History, epoch: int, domains: Sequence[bytes]) -> Mapping[bytes, DomainWork]:
         """The work of an epoch by domain, those without any included."""
         first, behind = history.start_of(epoch), history.start_of(epoch + 1)
