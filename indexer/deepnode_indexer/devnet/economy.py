@@ -46,6 +46,7 @@ class Economy:
 
     Attributes:
         workbook: the work that was played so far, which entitlements are made from.
+        epochs: the oracle; its `trees` say who is entitled to what by a submitted root.
     """
 
     def __init__(self, anvil_url: str, deployment: Deployment, seed: int) -> None:
@@ -59,14 +60,14 @@ class Economy:
         self._inference = Inference(self._population, self._rng, self.workbook, self._cases.accuse)
         self._history = History(self._mempool.rpc, deployment.addresses)
         followed = (self._population, self._mempool, self._history)
-        self._epochs = Epochs(*followed, self.workbook)
-        self._claims = Claims(*followed, self._epochs)
+        self.epochs = Epochs(*followed, self.workbook)
+        self._claims = Claims(*followed, self.epochs)
         self._stakers = Stakers(*followed)
         self._burning = Burning(*followed)
         self._funding = Funding(*followed)
         self._governance = Governance(*followed)
         self._checkpoints = Checkpoints(*followed)
-        stakes = [*self._stakers.founding().calls, *self._epochs.founding().calls]
+        stakes = [*self._stakers.founding().calls, *self.epochs.founding().calls]
         self._founding = deque(founding(self._population, self._governance.founding().calls, stakes))
         self._retries: list[tuple[int, Call]] = []
         self._steps = 0
@@ -116,12 +117,12 @@ class Economy:
         first = head - depth + 1
         self._history.forget(first)
         self.workbook.move(first, head)
-        self._epochs.forget(first)
+        self.epochs.forget(first)
 
     def _keep(self, turn: Turn) -> None:
         """Let those act who look at the chain before they do: keepers, claimants, stakers, backers and voters."""
         self._history.read()
-        self._epochs.take_turn(turn)
+        self.epochs.take_turn(turn)
         self._claims.take_turn(turn)
         self._checkpoints.take_turn(turn)
         self._stakers.take_turn(turn)

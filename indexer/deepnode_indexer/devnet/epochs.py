@@ -52,7 +52,11 @@ class Closing:
 
 
 class Epochs:
-    """The keeper of epochs and the oracle of entitlements."""
+    """The keeper of epochs and the oracle of entitlements.
+
+    Attributes:
+        trees: the newest trees of claims that were submitted, by their roots.
+    """
 
     def __init__(self, population: Population, mempool: Mempool, history: History, workbook: Workbook) -> None:
         self._population = population
