@@ -94,10 +94,12 @@ class Economy:
         elif self._founding:
             played = self._mempool.play(self._founding.popleft(), founding=True)
         else:
+            self._history.read()
+            is_quiet = self.epochs.is_changing
             self._keep(turn)
             self._incidents.take_turn(turn, self._steps)
             self._cases.take_turn(turn, self._steps)
-            self._inference.take_turn(turn)
+            self._inference.take_turn(turn, is_quiet=is_quiet)
             played = self._mempool.play(self._due_retries() + turn.calls)
         self.workbook.close(played.number)
         self._try_again(played.failed)
@@ -121,7 +123,6 @@ class Economy:
 
     def _keep(self, turn: Turn) -> None:
         """Let those act who look at the chain before they do: keepers, claimants, stakers, backers and voters."""
-        self._history.read()
         self.epochs.take_turn(turn)
         self._claims.take_turn(turn)
         self._checkpoints.take_turn(turn)

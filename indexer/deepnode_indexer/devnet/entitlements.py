@@ -52,16 +52,31 @@ class Standing:
 
 @dataclass(slots=True)
 class DomainWork:
-    """What was done in one domain in an epoch, weighted by difficulty (ppm): by miners, validators and models."""
+    """What was done in one domain in an epoch, weighted by difficulty (ppm): by miners, validators and models.
+
+    `ratings` counts what users said of each model, `stars` adds it up (1 to 5 each).
+    """
 
     miners: Counter[bytes] = field(default_factory=Counter)
     validators: Counter[bytes] = field(default_factory=Counter)
     models: Counter[bytes] = field(default_factory=Counter)
+    ratings: Counter[bytes] = field(default_factory=Counter)
+    stars: Counter[bytes] = field(default_factory=Counter)
 
     @property
     def verified(self) -> int:
         """All verified work: the weight of the domain in the epoch's emission."""
         return sum(self.miners.values())
+
+    def relevance(self, model: bytes) -> int:
+        """The mean of a model's use, beside that of the most used one, and of its users' satisfaction (ppm).
+
+        One star is no satisfaction, five are all; a model that nobody rated is in the middle.
+        """
+        use = self.models[model] * PPM // max(self.models.values())
+        count = self.ratings[model]
+        satisfaction = (self.stars[model] - count) * PPM // (4 * count) if count else PPM // 2
+        return (use + satisfaction) // 2
 
 
 def apportion(amount: int, weights: Mapping[bytes, int]) -> dict[bytes, int]:
@@ -108,7 +123,8 @@ def earned(
     for (node, operator), amount in _by_key(amounts[VALIDATORS], work.validators, standing.operators):
         found.update(_of_validator(amount, node, operator, standing))
     creators = {model: terms.creator for model, terms in standing.models.items()}
-    for (model, _), amount in _by_key(amounts[MODELS], work.models, creators):
+    uses = {model: weight * work.relevance(model) for model, weight in work.models.items()}
+    for (model, _), amount in _by_key(amounts[MODELS], uses, creators):
         found.update(_of_model(amount, model, standing))
     return +found
 

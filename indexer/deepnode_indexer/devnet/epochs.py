@@ -91,6 +91,15 @@ class Epochs:
             self._close(turn, self._unfinished)
         self._guard(turn)
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether the next block is the one in which an epoch is opened, or stands right beside it."""
+        start = self._history.start_of(self._history.epoch)
+        if start is None:
+            return True
+        age = self._mempool.next_number - start[0]
+        return age <= 1 or age >= self._population.cast.epoch_blocks - 1
+
     def forget(self, first_block: int) -> None:
         """Blocks from this one on were replaced: the epochs that they belonged to are looked at again."""
         epoch = max(1, self._history.epoch_of(first_block - 1) - 1)

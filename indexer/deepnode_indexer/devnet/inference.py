@@ -12,7 +12,7 @@ from eth_utils.crypto import keccak
 
 from deepnode_indexer.devnet import cast_of_accounts as cast
 from deepnode_indexer.devnet.population import DN, USDC, Model, Node, Population, Turn
-from deepnode_indexer.devnet.workbook import Credit, Judgement, Workbook
+from deepnode_indexer.devnet.workbook import Credit, Judgement, Rating, Workbook
 
 SLOTS = 2
 _VALIDATORS_PER_OUTPUT = 3
@@ -58,11 +58,17 @@ class Inference:
         self._tasks_made = 0
         self._waiting: list[tuple[Callable[[Turn, Task], None], Task]] = []
 
-    def take_turn(self, turn: Turn) -> None:
-        """Move every task in flight by one stage, and let consumers ask for a few more."""
+    def take_turn(self, turn: Turn, *, is_quiet: bool = False) -> None:
+        """Move every task in flight by one stage, and let consumers ask for a few more.
+
+        In a quiet block nothing is said that counts in an epoch: those tasks wait.
+        """
         moving, self._waiting = self._waiting, []
         for stage, task in moving:
-            stage(turn, task)
+            if is_quiet and stage in (self._validate, self._look_back):
+                self._waiting.append((stage, task))
+            else:
+                stage(turn, task)
         for _ in range(self._rng.randrange(1, self._population.cast.tasks_per_block_max + 1)):
             self._create(turn)
 
@@ -237,10 +243,12 @@ class Inference:
                 reference_hash=to_hex(keccak(b"settlement" + task.id)),
             )
         if self._rng.randrange(4) == 0:
+            rating = self._rng.randrange(1, 6)
+            self._workbook.write(Rating(task.model.domain, task.model.id, rating))
             turn.say(
                 "UserFeedback",
                 task=task.name,
-                rating=self._rng.randrange(1, 6),
+                rating=rating,
                 comment_hash=to_hex(keccak(b"comment" + task.id)),
             )
 

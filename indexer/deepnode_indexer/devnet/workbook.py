@@ -42,7 +42,16 @@ class Judgement:
     in_line: tuple[bytes, ...]
 
 
-Entry = Credit | Judgement
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What a user said of a model: one to five stars."""
+
+    domain: int
+    model: bytes
+    stars: int
+
+
+Entry = Credit | Judgement | Rating
 
 
 @dataclass(slots=True)
@@ -89,6 +98,10 @@ def _count(entry: Entry, work: DomainWork, *, shares: bool) -> None:
     if isinstance(entry, Judgement):
         for validator in entry.in_line:
             work.validators[validator] += entry.difficulty_ppm
+        return
+    if isinstance(entry, Rating):
+        work.ratings[entry.model] += 1
+        work.stars[entry.model] += entry.stars
         return
     counted = len(entry.nodes) if not shares else 1
     work.models[entry.model] += entry.vwu * counted * entry.difficulty_ppm

@@ -27,6 +27,8 @@ from deepnode_projections.maths.rewards import (
     to_stakers,
     to_validators,
 )
+from deepnode_projections.rules.powr import ranked
+from deepnode_projections.rules.work import ModelUse
 from tests.indexer.devnet.reading import Devnet, Log
 
 RULES = rulesets.default().emission
@@ -112,9 +114,15 @@ def by_the_books(lived: Devnet, log: Log, standing: Standing, work: DomainWork, 
         )
         for node, weight in work.validators.items()
     ]
+    uses = [
+        ModelUse(1, domain, model, weighted=weight, ratings=work.ratings[model], stars=work.stars[model])
+        for model, weight in work.models.items()
+    ]
+    relevance = {rank.model: rank.relevance for rank in ranked(uses)}
     models = [
         ModelUsage(
-            *(model, standing.models[model].creator, weight, 10**6, standing.models[model].a, standing.models[model].b),
+            *(model, standing.models[model].creator, weight, relevance[model]),
+            *(standing.models[model].a, standing.models[model].b),
             holdings(standing.shares.get(model, {})),
         )
         for model, weight in work.models.items()
