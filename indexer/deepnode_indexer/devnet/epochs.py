@@ -153,8 +153,8 @@ class Epochs:
                 continue
             standing = self._newest_root(address)
             if standing[0] >= epoch:
-                # Whether it is wrong shows within the next blocks; until then the epoch is not done.
-                waits = waits or self._is_wrong_at_first(epoch, asset)
+                # A lie is disabled within the next blocks, unless a newer root stands already: nobody claims by it then.
+                waits = waits or (standing[0] == epoch and self._is_wrong_at_first(epoch, asset))
                 continue
             tree = ClaimTree(address, entitled)
             claimed: int = self._mempool.read("Rewards", "claimedTotalOf", self._population.addresses[asset])
