@@ -153,7 +153,7 @@ class Epochs:
                 continue
             standing = self._newest_root(address)
             if standing[0] >= epoch:
-                # A lie is disabled within the next blocks, unless a newer root stands already: nobody claims by it then.
+                # A lie is disabled within the next blocks, unless a newer root stands: then nobody claims by it.
                 waits = waits or (standing[0] == epoch and self._is_wrong_at_first(epoch, asset))
                 continue
             tree = ClaimTree(address, entitled)
