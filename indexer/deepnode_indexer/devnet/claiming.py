@@ -41,9 +41,17 @@ class Claims:
         if tree is None:
             return
         earners = list(tree.entitled)
+        # Behind a reorg an earlier root may have paid somebody more than this one entitles to: others lack it.
+        left = tree.total - self._read("claimedTotalOf", address)
         for earner in self._rng.sample(earners, min(len(earners), self._population.cast.claims_per_block_max)):
             name = "0x" + earner.hex()
-            if self._mempool.read("Rewards", "claimedOf", name, address) < tree.entitled[earner]:
+            amount = tree.entitled[earner] - self._read("claimedOf", name, address)
+            if 0 < amount <= left:
+                left -= amount
                 sender = cast.STRANGER if self._rng.randrange(10) == 0 else self._places[name]
                 arguments = (in_force[-1].args["epoch"], name, address, tree.entitled[earner], tree.proof(earner))
                 turn.call(sender, "Rewards", "claim", *arguments)
+
+    def _read(self, function: str, *arguments: object) -> int:
+        found: int = self._mempool.read("Rewards", function, *arguments)
+        return found
