@@ -23,6 +23,8 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "devnet": "devnet:devnet",
         "health": "health:health",
         "doctor": "doctor:doctor",
+        "explain": "explain:app",
+        "reconcile": "reconcile:reconcile",
         "log": "log_commands:app",
         "rulesets": "rulesets:app",
         "keys": "keys:app",

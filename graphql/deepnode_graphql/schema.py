@@ -43,10 +43,9 @@ from deepnode_graphql.reads.without_effect import (
 from deepnode_graphql.registers.types import root_fields
 from deepnode_graphql.scalars import SCALARS, Address, Long
 from deepnode_projections.registers.record import Record
-from deepnode_projections.rules.comparisons import Checked, Difference
-from deepnode_projections.rules.epochs import CurrentEpoch, Epoch
+from deepnode_projections.rules.book import RECORDS
 
-KINDS: Final[Sequence[type[Record]]] = (Checked, CurrentEpoch, Difference, Epoch)
+KINDS: Final[Sequence[type[Record]]] = RECORDS
 """The kinds of records that the books keep."""
 
 AtArgument = Annotated[At | None, strawberry.argument(description="The moment to read; the books' end if left out.")]

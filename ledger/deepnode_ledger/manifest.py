@@ -35,6 +35,9 @@ __all__ = ["FORMAT", "MANIFEST_BYTES_MAX", "ChainSpec", "Contract", "Manifest", 
 FORMAT: Final = 1
 """Version of the manifest's own format."""
 
+HOLDERS: Final = ("Collateral", "Staking", "Funding", "Governance")
+"""Kinds of contracts that hold one token, which they must name: their events do not."""
+
 GENERATIONS_MAX: Final = 8
 """How deep factories may lie in factories."""
 
@@ -59,7 +62,8 @@ class Producer:
 class Manifest:
     """A deployment. ``contracts`` is keyed by address, ``producers`` by id; both keep the file's order.
 
-    ``chain_id`` and ``genesis_hash`` are the home chain's; ``others`` are the further chains by id.
+    ``chain_id`` and ``genesis_hash`` are the home chain's; ``others`` are the further chains by id. ``foundation`` is
+    the address that the foundation's rewards are paid to, if it is told.
     """
 
     name: str
@@ -69,6 +73,7 @@ class Manifest:
     contracts: dict[bytes, Contract]
     producers: dict[str, Producer]
     others: dict[int, ChainSpec] = field(default_factory=dict)
+    foundation: bytes | None = None
 
     @property
     def chains(self) -> dict[int, ChainSpec]:
@@ -117,6 +122,7 @@ class Manifest:
         """
         lines = [f"deepnode manifest 1 {self.chain_id} {to_hex(self.genesis_hash)}"]
         lines += [f"chain {chain.id} {to_hex(chain.genesis_hash)}" for chain in self.others.values()]
+        lines += [] if self.foundation is None else [f"foundation {to_hex(self.foundation)}"]
         for c in self.contracts.values():
             chain_id = self._chain_of(c)
             where = "" if chain_id == self.chain_id else f" chain {chain_id}"
@@ -189,7 +195,10 @@ def load_manifest(path: Path) -> Manifest:
             raise BadInput(f"{path}: two producers have the id {who.id!r}")
         producers[who.id] = Producer(who.id, from_hex(who.key, ADDRESS_BYTES, what=f"{path}: key of {who.id}"))
     beside = {chain.id: chain for chain in others}
-    return Manifest(parsed.name, parsed.version, home.id, home.genesis_hash, contracts, producers, beside)
+    foundation = None
+    if parsed.foundation is not None:
+        foundation = from_hex(parsed.foundation, ADDRESS_BYTES, what=f"{path}: foundation")
+    return Manifest(parsed.name, parsed.version, home.id, home.genesis_hash, contracts, producers, beside, foundation)
 
 
 def _chains(path: Path, parsed: ManifestFile) -> list[ChainSpec]:
@@ -304,7 +313,7 @@ def _is_token_beside(token: Contract, contract: Contract) -> bool:
 
 
 def _check_assets(path: Path, declared: Contract | Creates, tokens: Collection[str]) -> None:
-    if declared.kind == "Collateral" and declared.asset not in tokens:
+    if declared.kind in HOLDERS and declared.asset not in tokens:
         raise BadInput(f"{path}: {declared.name} needs asset = the name of a Token contract, not {declared.asset!r}")
     for made in declared.creates:
         _check_assets(path, made, tokens)

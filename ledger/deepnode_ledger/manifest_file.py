@@ -81,6 +81,7 @@ class ManifestFile(msgspec.Struct, forbid_unknown_fields=True):
     contracts: Annotated[list[DeclaredContract], msgspec.Meta(min_length=1, max_length=10_000)]
     producers: Annotated[list[DeclaredProducer], msgspec.Meta(max_length=10_000)] = []
     chains: Annotated[list[DeclaredChain], msgspec.Meta(max_length=1_000)] = []
+    foundation: str | None = None
 
 
 def parse_manifest(path: Path) -> ManifestFile:

@@ -16,9 +16,10 @@ from deepnode_ledger.posting import Entry
 from deepnode_ledger.record import BlockRef, ChainLog, LogEntry
 from deepnode_projections import bulk
 from deepnode_projections.folds import running_balance
-from deepnode_projections.folds.journal import FactKey, Refusal
 from deepnode_projections.folds.running_balance import BalanceKey, Posted
 from deepnode_projections.folds.transfers import Transfers
+from deepnode_projections.registers.kept import roll_back as roll_back_records
+from deepnode_projections.rules.book import RECORDS, Refusal
 
 
 class Quarantined(NamedTuple):
@@ -40,7 +41,6 @@ class Page:
     blocks: dict[int, tuple[BlockRef, int]] = field(default_factory=dict)
     transfers: list[Transfers] = field(default_factory=list)
     entries: list[tuple[LogEntry, Entry]] = field(default_factory=list)
-    facts: list[tuple[FactKey, int, bytes]] = field(default_factory=list)
     refusals: list[tuple[LogEntry, str, str, Refusal]] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
 
@@ -59,20 +59,6 @@ def assets(cursor: Cursor[DictRow], tokens: Iterable[Contract]) -> dict[bytes, i
     return known
 
 
-def load_facts(cursor: Cursor[DictRow], keys: Iterable[FactKey]) -> dict[FactKey, bytes]:
-    """Fetch the newest value of each fact that is known."""
-    wanted = sorted(set(keys))
-    if not wanted:
-        return {}
-    cursor.execute(
-        "SELECT DISTINCT ON (f.sort, f.key) f.sort, f.key, f.value"
-        " FROM unnest(%s::text[], %s::bytea[]) AS w(sort, key) JOIN fact f USING (sort, key)"
-        " ORDER BY f.sort, f.key, f.position DESC",
-        ([sort for sort, _ in wanted], [key for _, key in wanted]),
-    )
-    return {(row["sort"], bytes(row["key"])): bytes(row["value"]) for row in cursor.fetchall()}
-
-
 def write(cursor: Cursor[DictRow], page: Page, asset_ids: Mapping[bytes, int]) -> None:
     """Write a page of results. Running balances continue from those in the table of the present.
 
@@ -86,7 +72,6 @@ def write(cursor: Cursor[DictRow], page: Page, asset_ids: Mapping[bytes, int]) -
     else:
         _write_entries(cursor, page.entries, asset_ids)
     bulk.write_blocks(cursor, page.blocks.values())
-    _copy(cursor, "fact (sort, key, position, value)", [(*key, position, value) for key, position, value in page.facts])
     _copy(
         cursor,
         "refusal (position, kind, contract, reason)",
@@ -151,12 +136,12 @@ def roll_back(cursor: Cursor[DictRow], kept_position: int, tokens: Collection[by
         "DELETE FROM posting WHERE position > %s",
         "DELETE FROM entry WHERE position > %s",
         "DELETE FROM account WHERE first_position > %s",
-        "DELETE FROM fact WHERE position > %s",
         "DELETE FROM refusal WHERE position > %s",
         "DELETE FROM quarantine WHERE position > %s",
         "DELETE FROM block WHERE last_position > %s",
     ):
         cursor.execute(statement.encode(), (kept_position,))
+    roll_back_records(cursor, RECORDS, kept_position)
     cursor.execute(
         "INSERT INTO balance"
         " SELECT t.account_id, t.asset_id, p.balance, p.position"

@@ -1,10 +1,10 @@
-"""From a run of log entries to a page of the books. Pure, but for the facts, which the caller looks up.
+"""From a run of log entries to a page of the books, and to what the registers hold behind it.
 
-Logs are gathered by their event. Transfers are folded as columns; those of an event that moves nothing are read and
-left; every other log goes through ``folds.journal``, one by one and in order.
+Logs are gathered by their event. Transfers are folded as columns; those of an event that has no rule are read and
+left; every other log, and every task event, is put to ``rules.book``, one by one and in order.
 """
 
-from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -15,26 +15,26 @@ from deepnode_ledger.bulk import decode_rows
 from deepnode_ledger.decoding import ChainEvent, Unknown, decode
 from deepnode_ledger.gathering import Rows, gather
 from deepnode_ledger.posting import Entry
-from deepnode_ledger.record import BlockRef, ChainLog, Finality, Kind, LogEntry
+from deepnode_ledger.record import BlockRef, Finality, Kind, LogEntry, TaskEvent
 from deepnode_ledger.roster import Roster
 from deepnode_projections.books import Page, Quarantined
-from deepnode_projections.folds import journal, transfers
+from deepnode_projections.folds import transfers
+from deepnode_projections.registers.state import State
+from deepnode_projections.rules import book
+from deepnode_projections.rules.scene import Scene
 
 SINGLE_ENTRIES: Final = 10_000
-"""Logs on one page that go through the journal one by one: each becomes Python objects of some kilobytes."""
-
-LookUp = Callable[[Sequence[journal.FactKey]], dict[journal.FactKey, bytes]]
-"""Returns the newest values of facts from before the run, as far as they are known."""
+"""Entries on one page that are put to the rules one by one: each becomes Python objects of some kilobytes."""
 
 
-def fold(run: pa.RecordBatch, roster: Roster, look_up: LookUp, *, by_definition: bool) -> tuple[Page, int]:
+def fold(run: pa.RecordBatch, roster: Roster, state: State, *, by_definition: bool) -> tuple[Page, int]:
     """Fold entries from the first of a run on; return the page, and how many entries are on it.
 
     Args:
         run: entries with the columns of ``batch_versions.SCHEMA``, without a gap.
         roster: the contracts that are known before the run; what the page's entries announce is added.
-        look_up: finds facts.
-        by_definition: let every log go through the journal.
+        state: what is known before the run; what the page's entries put is added.
+        by_definition: put every log to the rules.
     """
     uncertain = {child.contract.address for child in roster.learn(run)}
     divide = _all_singly if by_definition else _divide
@@ -45,17 +45,18 @@ def fold(run: pa.RecordBatch, roster: Roster, look_up: LookUp, *, by_definition:
     roster.forget_behind(run.column("position")[run.num_rows - 1].as_py())
     _add_blocks(page, run, roster.manifest.chain_id)
     if len(singles):
-        _fold_singly(page, list(entries(run.take(pa.array(singles)), Finality.PENDING)), roster, look_up)
+        for each in entries(run.take(pa.array(singles)), Finality.PENDING):
+            _put(page, each, roster, state)
     return page, run.num_rows
 
 
 def _all_singly(run: pa.RecordBatch, _roster: Roster, _uncertain: set[bytes]) -> tuple[Page, Rows]:
-    return Page(), np.flatnonzero(run.column("kind").to_numpy() == int(Kind.CHAIN_LOG))
+    return Page(), np.arange(run.num_rows)
 
 
 def _divide(run: pa.RecordBatch, roster: Roster, uncertain: set[bytes]) -> tuple[Page, Rows]:
     """Begin a page with what can be told for many logs at once; return it, and the rows that are left, in order."""
-    page, left = Page(), [np.empty(0, np.int64)]
+    page, left = Page(), [np.flatnonzero(run.column("kind").to_numpy() == int(Kind.TASK_EVENT))]
     gathered = gather(run, roster)
     for stranger in gathered.strangers:
         # Why a log has no meaning depends on nothing but what these have in common.
@@ -65,7 +66,7 @@ def _divide(run: pa.RecordBatch, roster: Roster, uncertain: set[bytes]) -> tuple
         positions = run.column("position").take(pa.array(stranger.rows)).to_pylist()
         page.quarantined += [Quarantined(p, stranger.address, stranger.topic0, unknown.reason) for p in positions]
     for group in gathered.groups:
-        if journal.has_rule(group.contract.kind, group.name) and not transfers.is_transfer(group):
+        if book.has_rule(group.contract.kind, group.name) and not transfers.is_transfer(group):
             left.append(group.rows)
             continue
         decoded = decode_rows(group.event, run, group.rows)
@@ -89,29 +90,24 @@ def _add_blocks(page: Page, run: pa.RecordBatch, home: int) -> None:
         page.blocks[number] = (BlockRef(number, block_hash, time), position)
 
 
-def _fold_singly(page: Page, logged: list[LogEntry], roster: Roster, look_up: LookUp) -> None:
-    decoded = [(each, decode(each, roster)) for each in logged]
-    needed = [key for _, event in decoded if isinstance(event, ChainEvent) for key in journal.facts_needed(event)]
-    facts = look_up(needed)
-    for each, event in decoded:
-        assert isinstance(each.record, ChainLog), each.position
-        if isinstance(event, Unknown):
-            topic0 = each.record.topics[0] if each.record.topics else None
-            page.quarantined.append(Quarantined(each.position, each.record.address, topic0, event.reason))
-        elif isinstance(event, ChainEvent):
-            around = journal.Around(roster.manifest, roster, (each.block.number, each.record.log_index))
-            _book(page, facts, each, event, around)
-
-
-def _book(
-    page: Page, facts: dict[journal.FactKey, bytes], logged: LogEntry, event: ChainEvent, around: journal.Around
-) -> None:
-    effect = journal.apply(event, facts, around)
-    if isinstance(effect, journal.Refusal):
-        page.refusals.append((logged, event.name, event.contract.name, effect))
+def _put(page: Page, logged: LogEntry, roster: Roster, state: State) -> None:
+    """Put an entry to the rules; its postings and its refusal come on the page."""
+    block = logged.block
+    scene = Scene(state, roster.manifest, logged.position, logged.chain_id, block.number, block.time, roster)
+    record = logged.record
+    if isinstance(record, TaskEvent):
+        refused = book.hear(record, scene)
+        if refused is not None:
+            page.refusals.append((logged, record.type, record.producer, refused))
         return
-    for key, value in effect.facts.items():
-        facts[key] = value
-        page.facts.append((key, logged.position, value))
-    if effect.postings:
-        page.entries.append((logged, Entry(logged.position, event.name, event.contract.name, effect.postings)))
+    event = decode(logged, roster)
+    if isinstance(event, Unknown):
+        topic0 = record.topics[0] if record.topics else None
+        page.quarantined.append(Quarantined(logged.position, record.address, topic0, event.reason))
+        return
+    assert isinstance(event, ChainEvent), logged.position
+    moved = book.apply(event, replace(scene, place=(block.number, record.log_index)))
+    if isinstance(moved, book.Refusal):
+        page.refusals.append((logged, event.name, event.contract.name, moved))
+    elif moved:
+        page.entries.append((logged, Entry(logged.position, event.name, event.contract.name, tuple(moved))))

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from deepnode_ledger.account import Account
 from deepnode_ledger.posting import AMOUNT_LIMIT, Entry
 from deepnode_projections.folds import limbs
-from deepnode_projections.folds.journal import ZERO_ADDRESS
 from deepnode_projections.folds.transfers import Holder, Integers, Transfers
+from deepnode_projections.rules.tokens import ZERO_ADDRESS
 
 WALLET: Final = "Wallet:0x"
 

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import psycopg
@@ -34,6 +33,7 @@ from deepnode_projections.books import Page
 from deepnode_projections.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from deepnode_projections.folding import fold
 from deepnode_projections.posting_columns import BeyondLimit
+from deepnode_projections.registers.kept import Kept
 from deepnode_projections.schema import create_books, create_indexes
 
 STEP_ENTRIES: Final = 65_536
@@ -76,7 +76,7 @@ class Projector:
             manifest: the deployment.
             schema: the PostgreSQL schema of the books.
             step_entries: the most log entries in one step.
-            by_definition: take no short cut for transfers, but book every log by ``folds.journal``. The books are the
+            by_definition: take no short cut for transfers, but put every log to the rules. The books are the
                 same, and come some ten times slower.
         """
         self._url = url
@@ -85,6 +85,7 @@ class Projector:
         self._step_entries = step_entries
         self._by_definition = by_definition
         self._roster: Roster | None = None
+        self._state: Kept | None = None
         self._connection: Connection[DictRow] | None = None
         self._is_indexed = False
 
@@ -116,7 +117,8 @@ class Projector:
         """Disconnect; the lock goes with the connection."""
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            # The state reads over it.
+            self._connection = self._state = None
 
     def step(self) -> Step:
         """Take the books one run of entries further (none if they are at the log's end).
@@ -133,9 +135,11 @@ class Projector:
             kept = min([before.position, *(reorg.kept_position for reorg in reorgs)])
             # Out of the way until the step is committed: after one that fails it is read anew.
             roster, self._roster = self._roster or Roster.load(snapshot, self._manifest, kept), None
+            state, self._state = self._state, None
             if kept < before.position:
                 self._roll_back(snapshot, roster, kept)
-            page, position = self._book(snapshot, roster, kept)
+                state = None
+            page, position, state = self._book(snapshot, roster, state or Kept(cursor), kept)
             at_end = position == snapshot.head.last_position
             chain = snapshot.chain(self._manifest.chain_id)
             after = Checkpoint(
@@ -149,7 +153,7 @@ class Projector:
             )
             if after != before:
                 save_checkpoint(cursor, self._manifest, after)
-        self._roster = roster
+        self._roster, self._state = roster, state
         rolled_back_to = kept if kept < before.position else None
         return Step(position, position - kept, rolled_back_to, snapshot.head.last_position - position)
 
@@ -179,18 +183,20 @@ class Projector:
             create_indexes(self._url, self._schema)
             self._is_indexed = True
 
-    def _book(self, snapshot: Snapshot, roster: Roster, kept: int) -> tuple[Page, int]:
-        """Write a run of entries from behind ``kept`` on; return what was written, and the last position."""
+    def _book(self, snapshot: Snapshot, roster: Roster, state: Kept, kept: int) -> tuple[Page, int, Kept]:
+        """Write a run of entries from behind ``kept`` on; return what was written, the last position and the state."""
         run = self._read(snapshot, kept)
         if run is None:
-            return Page(), kept
+            return Page(), kept, state
         cursor = snapshot.connection.cursor(row_factory=dict_row)
         try:
             # A transaction of its own: the tokens of a page that is not written are taken back with it.
             with snapshot.connection.transaction():
-                return self._write(cursor, run, roster, kept, by_definition=self._by_definition)
+                page, count = self._write(cursor, run, roster, state, by_definition=self._by_definition)
         except BeyondLimit:
-            return self._write(cursor, run, roster, kept, by_definition=True)
+            state = Kept(cursor)
+            page, count = self._write(cursor, run, roster, state, by_definition=True)
+        return page, kept + count, state
 
     def _read(self, snapshot: Snapshot, kept: int) -> pa.RecordBatch | None:
         batches: list[pa.RecordBatch] = []
@@ -203,11 +209,12 @@ class Projector:
         return pa.concat_batches(batches) if batches else None
 
     def _write(
-        self, cursor: Cursor[DictRow], run: pa.RecordBatch, roster: Roster, kept: int, *, by_definition: bool
+        self, cursor: Cursor[DictRow], run: pa.RecordBatch, roster: Roster, state: Kept, *, by_definition: bool
     ) -> tuple[Page, int]:
-        page, count = fold(run, roster, partial(books.load_facts, cursor), by_definition=by_definition)
+        page, count = fold(run, roster, state, by_definition=by_definition)
         books.write(cursor, page, books.assets(cursor, _tokens(roster)))
-        return page, kept + count
+        state.write()
+        return page, count
 
     def _roll_back(self, snapshot: Snapshot, roster: Roster, kept: int) -> None:
         cursor = snapshot.connection.cursor(row_factory=dict_row)

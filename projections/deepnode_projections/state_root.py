@@ -6,33 +6,49 @@ live or rebuilt, and an auditor can make it from files alone.
 
 The text that is hashed (SHA-256, UTF-8, each line ended by a line feed, sorted by bytes)::
 
-    deepnode state 1
+    deepnode state 2
     balance <account name> <asset address> <base units>      for every balance other than zero
-    fact <sort> <key> <value>                                 for every fact
+    record <table> <field> <field> …                         for every record, in the order of tables and of keys
+
+A record's fields stand in the order of their declaration, without those that tell a position: bytes as ``0x`` and
+digits, text as a JSON string, numbers in decimal digits, ``true`` and ``false``, and ``null`` for what is unknown.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from psycopg import Connection
+import msgspec
+from psycopg import Connection, sql
 from psycopg.rows import tuple_row
 
 from deepnode_ledger.hexadecimal import to_hex
+from deepnode_projections.registers.record import Record, Value, fields_of
+from deepnode_projections.rules.book import RECORDS
 
-VERSION_LINE: Final = "deepnode state 1\n"
+VERSION_LINE: Final = "deepnode state 2\n"
 
 PAGE_ROWS: Final = 10_000
 
 
-def root_of(balances: Iterable[tuple[str, bytes, int]], facts: Iterable[tuple[str, bytes, bytes]]) -> bytes:
-    """Hash a state given as (account name, asset, amount) and (sort, key, value), each sorted by bytes (32 bytes)."""
+def root_of(
+    balances: Iterable[tuple[str, bytes, int]], records: Iterable[tuple[type[Record], Sequence[Value]]]
+) -> bytes:
+    """Hash a state given as (account name, asset, amount), and as kinds of records with the values of their fields.
+
+    Balances are sorted by bytes, kinds by the names of their tables, and records by their keys (32 bytes).
+    """
     digest = hashlib.sha256(VERSION_LINE.encode())
     for name, asset, amount in balances:
         if amount:
             digest.update(f"balance {name} {to_hex(asset)} {int(amount)}\n".encode())
-    for sort, key, value in facts:
-        digest.update(f"fact {sort} {to_hex(key)} {to_hex(value)}\n".encode())
+    for kind, values in records:
+        told = [
+            _text(value)
+            for place, (field, value) in enumerate(zip(fields_of(kind), values, strict=True))
+            if place < kind.KEY or not field.is_place
+        ]
+        digest.update(f"record {kind.TABLE} {' '.join(told)}\n".encode())
     return digest.digest()
 
 
@@ -41,27 +57,60 @@ def state_root(connection: Connection[Any], position: int) -> bytes:
 
     The connection's ``search_path`` chooses the books. Memory is one page of rows.
     """
-    return root_of(
-        _stream(
-            connection,
-            "SELECT a.name, s.address, p.balance FROM account a CROSS JOIN asset s"
-            " CROSS JOIN LATERAL (SELECT balance FROM posting WHERE account_id = a.account_id"
-            "   AND asset_id = s.asset_id AND position <= %s ORDER BY position DESC, leg DESC LIMIT 1) p"
-            " WHERE a.first_position <= %s AND p.balance <> 0 ORDER BY a.name, s.address",
-            (position, position),
-        ),
-        _stream(
-            connection,
-            "SELECT DISTINCT ON (sort, key) sort, key, value FROM fact WHERE position <= %s"
-            " ORDER BY sort, key, position DESC",
-            (position,),
-        ),
+    return root_of(balances_at(connection, position), _records(connection, position))
+
+
+def balances_at(connection: Connection[Any], position: int) -> Iterable[tuple[str, bytes, int]]:
+    """Yield the balances other than zero as they were at a position: account, asset, base units, sorted by bytes."""
+    return _stream(
+        connection,
+        "SELECT a.name, s.address, p.balance FROM account a CROSS JOIN asset s"
+        " CROSS JOIN LATERAL (SELECT balance FROM posting WHERE account_id = a.account_id"
+        "   AND asset_id = s.asset_id AND position <= %s ORDER BY position DESC, leg DESC LIMIT 1) p"
+        " WHERE a.first_position <= %s AND p.balance <> 0 ORDER BY a.name, s.address",
+        (position, position),
     )
 
 
-def _stream(connection: Connection[Any], statement: str, parameters: tuple[int, ...]) -> Iterable[tuple[Any, ...]]:
+def _records(connection: Connection[Any], position: int) -> Iterable[tuple[type[Record], Sequence[Value]]]:
+    for kind in _kinds_there_are(connection):
+        names = [sql.Identifier(field.name) for field in fields_of(kind)]
+        statement = sql.SQL(
+            "SELECT {} FROM {} WHERE position <= %s AND (until IS NULL OR until > %s) ORDER BY {}"
+        ).format(sql.SQL(", ").join(names), sql.Identifier(kind.TABLE), sql.SQL(", ").join(names[: kind.KEY]))
+        for row in _stream(connection, statement, (position, position)):
+            yield kind, row
+
+
+def _kinds_there_are(connection: Connection[Any]) -> Iterable[type[Record]]:
+    """Name the kinds that have any row, in one look."""
+    looks = [sql.SQL("EXISTS (SELECT FROM {})").format(sql.Identifier(kind.TABLE)) for kind in RECORDS]
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(looks))).fetchone()
+    assert row is not None
+    return [kind for kind, there_is in zip(RECORDS, row, strict=True) if there_is]
+
+
+def _text(value: Value) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case bytes():
+            return to_hex(value)
+        case str():
+            return msgspec.json.encode(value).decode()
+        case _:
+            # NUMERIC without a fraction comes as a Decimal; int() of it is exact at any size.
+            return str(int(value))
+
+
+def _stream(
+    connection: Connection[Any], statement: str | sql.Composed, parameters: tuple[int, ...]
+) -> Iterable[tuple[Any, ...]]:
     # A cursor of the server's, so that the state need not fit in memory; it needs a transaction around it.
     with connection.transaction(), connection.cursor(name="state_root", row_factory=tuple_row) as cursor:
         cursor.itersize = PAGE_ROWS
-        cursor.execute(statement.encode(), parameters)
+        cursor.execute(statement.encode() if isinstance(statement, str) else statement, parameters)
         yield from cursor

@@ -121,18 +121,6 @@ balance = Table(
 )
 """The present: each account's balance after its last posting, which stands at ``position``."""
 
-fact = Table(
-    "fact",
-    metadata,
-    Column("sort", Text(collation="C"), nullable=False),
-    Column("key", LargeBinary, nullable=False),
-    Column("position", BigInteger, nullable=False),
-    Column("value", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("sort", "key", "position"),
-    Index("fact_position", "position"),
-)
-"""What a later event's rule asks for: the node of a case, the domain of a model, the model and asset of a receipt."""
-
 refusal = Table(
     "refusal",
     metadata,

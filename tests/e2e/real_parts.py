@@ -1,6 +1,7 @@
 """A real chain with people on it, and what a ledger of it is made of: no part is a stand-in."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import msgspec
@@ -21,7 +22,7 @@ from deepnode_ledger.log import ACCEPT_MAX, Log
 from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.tail import Accepted
 from deepnode_projections.projector import Projector, connect
-from deepnode_projections.state_root import state_root
+from deepnode_projections.state_root import balances_at, root_of, state_root
 
 BALANCE_OF = "0x70a08231"
 TOTAL_SUPPLY = "0x18160ddd"
@@ -84,14 +85,39 @@ class Ledger:
         assert all(isinstance(outcome, Accepted) for outcome in outcomes), outcomes
         return [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
 
+    def live(self, devnet: "Devnet", blocks: int) -> None:
+        """Let the economy play, block by block, and take each block's task events in as soon as it is in the log."""
+        for _ in range(blocks):
+            envelopes = devnet.play(1)
+            for _change in self.follower.sync():
+                pass
+            self.take_in(envelopes)
+        self.sync()
+
     def root(self) -> str:
         """The state root at the books' end."""
         position = self.projector.catch_up().position
-        connection = connect(self.url, "books")
-        try:
+        with closing(connect(self.url, "books")) as connection:
             return to_hex(state_root(connection, position))
+
+    def rebuilt_root(self, step_entries: int = 73) -> str:
+        """The state root of books that are made of the same log, anew and in steps of another size."""
+        again = Projector(self.url, self.manifest, schema="books_again", step_entries=step_entries)
+        again.open()
+        try:
+            position = again.catch_up().position
         finally:
-            connection.close()
+            again.close()
+        with closing(connect(self.url, "books_again")) as connection:
+            root = to_hex(state_root(connection, position))
+            connection.execute("DROP SCHEMA books_again CASCADE")
+        return root
+
+    def money_root(self) -> str:
+        """A root of the balances alone, which the chain decides, wherever task events stand between its logs."""
+        position = self.projector.catch_up().position
+        with closing(connect(self.url, "books")) as connection:
+            return to_hex(root_of(balances_at(connection, position), []))
 
     def close(self) -> None:
         """Let go of the database."""

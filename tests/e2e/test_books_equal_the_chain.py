@@ -63,8 +63,7 @@ def test_every_balance_equals_balance_of_at_the_head_and_at_twenty_past_blocks(d
 
 def test_a_contracts_pockets_sum_to_its_token_balance(devnet: Devnet, ledger: Ledger) -> None:
     """Collateral, router and suspense pockets sum to the contracts' own balances, and no named pocket is negative."""
-    ledger.take_in(devnet.play(120))
-    ledger.sync()
+    ledger.live(devnet, 120)
     head = devnet.economy.block_number
     with closing(connect(ledger.url, "books")) as connection:
         for contract in devnet.manifest.contracts.values():

@@ -214,3 +214,15 @@ def test_a_manifest_from_before_several_chains_keeps_its_digest(tmp_path: Path) 
     listed = path.read_text().replace('"Token.json"', '[{ from_block = 3, abi = "Token.json" }]')
     path.write_text(listed)
     assert load_manifest(path).digest.hex() == "3910c6657e4a4442571766cbc17b48dd591bf71179e5645da5ec01f1c5c1b260"
+
+
+def test_the_foundations_address_is_part_of_what_decides_the_books(tmp_path: Path) -> None:
+    """Names the foundation, another one, and what is no address."""
+    first = 'foundation = "0x' + "f1" * 20 + '"\n'
+    named = manifest_text(**{"version = 1\n": "version = 1\n" + first})
+    other = named.replace("f1f1", "f2f2", 1)
+    found = [digest(tmp_path, text) for text in (manifest_text(), named, other)]
+    assert len(set(found)) == 3
+    assert load_manifest(write_manifest(tmp_path, named)).foundation == b"\xf1" * 20
+    with pytest.raises(BadInput, match="foundation"):
+        load_manifest(write_manifest(tmp_path, named.replace("f1", "", 1)))

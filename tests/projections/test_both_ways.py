@@ -18,6 +18,8 @@ from deepnode_projections.books import Page
 from deepnode_projections.folding import fold
 from deepnode_projections.folds import running_balance
 from deepnode_projections.folds.transfers import TRANSFER
+from deepnode_projections.registers.state import MemoryState
+from deepnode_projections.rules.book import RECORDS
 from tests.ledger.factories import FACTORY, FAR, FAR_CHAIN, PROXY, created, factories, said
 from tests.ledger.histories import CHAIN_ID, ref, task, word
 from tests.ledger.paper_deployment import event_log, paper_manifest
@@ -33,8 +35,8 @@ def made_by_factories(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     return factories(tmp_path_factory.mktemp("factories"))
 
 
-def told(page: Page, asset_ids: dict[bytes, int]) -> dict[str, Any]:
-    """All that a page would write, in one form for both ways."""
+def told(page: Page, state: MemoryState, asset_ids: dict[bytes, int]) -> dict[str, Any]:
+    """All that a page would write, in one form for both ways, and every record."""
     entries = [
         (
             *(e.position, logged.chain_id, e.kind, e.contract, logged.block.number, logged.block.time),
@@ -67,7 +69,7 @@ def told(page: Page, asset_ids: dict[bytes, int]) -> dict[str, Any]:
         "entries": sorted(entries),
         "posted": posted,
         "refusals": refusals,
-        "facts": page.facts,
+        "records": [list(state.every(kind)) for kind in RECORDS],
         "blocks": page.blocks,
         "quarantined": sorted(page.quarantined, key=lambda each: each.position),
     }
@@ -78,16 +80,16 @@ def both(manifest: Manifest, records: list[Record], run_entries: int) -> list[di
     rows = [row_of(position, *record) for position, record in enumerate(records, 1)]
     ways: list[dict[str, Any] | None] = []
     for by_definition in (True, False):
-        roster, start, page = Roster(manifest), 0, Page()
+        roster, state, start, page = Roster(manifest), MemoryState(), 0, Page()
         while start < len(rows):
             run = from_rows(rows[start : start + run_entries])
-            page, taken = fold(run, roster, lambda _keys: {}, by_definition=by_definition)
+            page, taken = fold(run, roster, state, by_definition=by_definition)
             assert 0 < taken <= run.num_rows
             start += taken
         tokens = manifest.tokens + [child.contract for child in roster.children if child.contract.kind == "Token"]
         asset_ids = {token.address: number for number, token in enumerate(tokens, 1)}
         try:
-            ways.append(told(page, asset_ids))
+            ways.append(told(page, state, asset_ids))
         except posting_columns.BeyondLimit:
             ways.append(None)
     return ways
@@ -192,7 +194,7 @@ def test_a_page_holds_so_many_single_logs_at_most(manifest: Manifest, monkeypatc
     monkeypatch.setattr(folding, "SINGLE_ENTRIES", 2)
     taken = []
     while run.num_rows:
-        page, count = fold(run, Roster(manifest), lambda _keys: {}, by_definition=False)
+        page, count = fold(run, Roster(manifest), MemoryState(), by_definition=False)
         taken.append((count, len(page.transfers[0].position) if page.transfers else 0, len(page.entries)))
         run = run.slice(count)
     assert taken == [(4, 2, 2), (3, 1, 2), (2, 0, 2)]

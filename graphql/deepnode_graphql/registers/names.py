@@ -22,6 +22,8 @@ PLURALS: Final = {
     "checked": "checked_parts",
     "collateral": "collaterals",
     "current_epoch": "current_epochs",
+    "earned": "earned_amounts",
+    "economics": "economics_by_epoch",
     "emission_weights": "emission_weight_sets",
     "epoch": "epochs",
     "feedback": "feedback_given",

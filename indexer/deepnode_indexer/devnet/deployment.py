@@ -94,7 +94,7 @@ def deploy(url: str, out: Path, people: cast.Cast = cast.SMALL) -> Deployment:
         accounts = _accounts(rpc, people)
         created = _create(rpc, accounts)
         _give_roles(rpc, accounts, {name: address for name, (address, _) in created.items()}, people)
-        _write_manifest(rpc, out, created)
+        _write_manifest(rpc, out, created, foundation=accounts[cast.TREASURY])
     finally:
         rpc.close()
     return Deployment(
@@ -238,11 +238,12 @@ def _mined(rpc: JsonRpc, transactions: list[dict[str, str]]) -> list[dict[str, A
     return receipts
 
 
-def _write_manifest(rpc: JsonRpc, out: Path, created: Mapping[str, tuple[str, int]]) -> None:
+def _write_manifest(rpc: JsonRpc, out: Path, created: Mapping[str, tuple[str, int]], *, foundation: str) -> None:
     (out / "abi").mkdir(parents=True, exist_ok=True)
     genesis = rpc.call("eth_getBlockByNumber", "0x0", False)["hash"]
     chain_id = int(rpc.call("eth_chainId"), 16)
-    lines = ["format = 1", 'name = "devnet"', "version = 1", "", "[chain]", f"id = {chain_id}"]
+    lines = ["format = 1", 'name = "devnet"', "version = 1", f'foundation = "{foundation}"']
+    lines += ["", "[chain]", f"id = {chain_id}"]
     lines += [f'genesis_hash = "{genesis}"']
     for name, (address, start_block) in created.items():
         abi = load_artifact(name).abi

@@ -1,7 +1,7 @@
-"""Transfers, column by column: the fast twin of the journal's rule for ``Transfer``.
+"""Transfers, column by column: the fast twin of the rule for ``Transfer`` in ``rules.tokens``.
 
 Nearly everything that a chain says are transfers of tokens. What this cannot tell for many at once (an amount that the
-books refuse, an address that becomes a contract on the way) it leaves to ``journal``, which is the definition. A test
+books refuse, an address that becomes a contract on the way) it leaves to the rules, which are the definition. A test
 holds that both ways leave the same books.
 """
 
@@ -21,7 +21,8 @@ from deepnode_ledger.gathering import Group, Rows
 from deepnode_ledger.posting import AMOUNT_LIMIT
 from deepnode_ledger.vocabulary import KINDS
 from deepnode_projections.folds import limbs
-from deepnode_projections.folds.journal import ZERO_ADDRESS, pocket_of
+from deepnode_projections.rules.pockets import pocket_of
+from deepnode_projections.rules.tokens import ZERO_ADDRESS
 
 TRANSFER: Final = KINDS["Token"][0]
 
@@ -71,7 +72,7 @@ def fold(
         uncertain: addresses that become contracts within the batch: what they are depends on where a log stands.
 
     Returns:
-        The transfers, without those of nothing, which do nothing; and the rows that are left to the journal.
+        The transfers, without those of nothing, which do nothing; and the rows that are left to the rules.
     """
     giver, taker, value = decoded.columns["from"], decoded.columns["to"], decoded.columns["value"]
     assert isinstance(giver, Fixed)

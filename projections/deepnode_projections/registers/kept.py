@@ -8,19 +8,21 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, TypeVar, cast
 
 from psycopg import Cursor, sql
 from psycopg.rows import DictRow, tuple_row
 
-from deepnode_projections.registers.record import Field, Key, Record, Value, fields_of, key_of, values_of
+from deepnode_projections.registers.record import Key, Record, Value, fields_of, key_of, values_of
 
 R = TypeVar("R", bound=Record)
 
 RECORDS_MAX: Final = 200_000
 """Records in memory between two steps, of all kinds together."""
 
-_ARRAY: Final = {bytes: "bytea[]", str: "text[]", bool: "boolean[]", int: "bigint[]"}
+_TYPES: Final = {bytes: "bytea", str: "text", bool: "boolean", int: "bigint"}
+"""Of the fields of a key, as PostgreSQL calls them."""
 
 
 @dataclass(slots=True)
@@ -121,13 +123,12 @@ class Kept:
         return self._known.setdefault(kind, _Known())
 
     def _read_one(self, kind: type[R], key: Key) -> R | None:
-        self._cursor.execute(_select(kind, kind.KEY) + sql.SQL(" ORDER BY position DESC LIMIT 1"), key)
+        self._cursor.execute(_select(kind, kind.KEY, "until IS NULL"), key)
         row = self._cursor.fetchone()
         return None if row is None else _record(kind, row)
 
     def _read_every(self, kind: type[R], prefix: Key) -> list[R]:
-        condition = sql.SQL(" AND until IS NULL" if prefix else " WHERE until IS NULL")
-        self._cursor.execute(_select(kind, len(prefix)) + condition, prefix)
+        self._cursor.execute(_select(kind, len(prefix), "until IS NULL"), prefix)
         return [_record(kind, row) for row in self._cursor.fetchall()]
 
     def _write(self, kind: type[Record], changes: dict[Key, list[tuple[int, Record]]]) -> None:
@@ -135,7 +136,7 @@ class Kept:
         firsts = [changes[key][0][0] for key in keys]
         names = [sql.Identifier(each.name) for each in fields[: kind.KEY]]
         matches = sql.SQL(" AND ").join(sql.SQL("t.{0} = n.{0}").format(name) for name in names)
-        arrays = sql.SQL(", ").join(sql.SQL(f"%s::{_ARRAY[each.type]}") for each in fields[: kind.KEY])
+        arrays = sql.SQL(", ").join(sql.SQL(f"%s::{_TYPES[each.type]}[]") for each in fields[: kind.KEY])
         self._cursor.execute(
             sql.SQL(
                 "UPDATE {table} t SET until = n.since FROM unnest({arrays}, %s::bigint[]) n({names}, since)"
@@ -155,22 +156,22 @@ class Kept:
 
 def roll_back(cursor: Cursor[DictRow], kinds: Sequence[type[Record]], kept_position: int) -> None:
     """Take back every change above a position."""
-    for kind in kinds:
-        table = sql.Identifier(kind.TABLE)
-        cursor.execute(sql.SQL("DELETE FROM {} WHERE position > %s").format(table), (kept_position,))
-        cursor.execute(sql.SQL("UPDATE {} SET until = NULL WHERE until > %s").format(table), (kept_position,))
+    statement = sql.SQL(
+        "DELETE FROM {table} WHERE position > {kept}; UPDATE {table} SET until = NULL WHERE until > {kept}; "
+    )
+    # All in one: there are many kinds, and each trip to the server costs as much as what is done there.
+    every = [statement.format(table=sql.Identifier(kind.TABLE), kept=sql.Literal(kept_position)) for kind in kinds]
+    cursor.execute(sql.Composed(every))
 
 
-def _select(kind: type[Record], key_length: int) -> sql.Composed:
+@cache
+def _select(kind: type[Record], key_length: int, condition: str) -> bytes:
+    """Write a query, once: names are those of the program's own declarations."""
     fields = fields_of(kind)
-    columns = sql.SQL(", ").join(sql.Identifier(each.name) for each in fields)
-    conditions = [sql.SQL("{} = {}").format(sql.Identifier(each.name), _placeholder(each)) for each in fields]
-    where = sql.SQL(" WHERE " if key_length else "") + sql.SQL(" AND ").join(conditions[:key_length])
-    return sql.SQL("SELECT {} FROM {}").format(columns, sql.Identifier(kind.TABLE)) + where
-
-
-def _placeholder(key_field: Field) -> sql.SQL:
-    return sql.SQL("%s::" + {bytes: "bytea", str: "text", bool: "boolean", int: "bigint"}[key_field.type])
+    columns = ", ".join(f'"{each.name}"' for each in fields)
+    conditions = [f'"{each.name}" = %s::{_TYPES[each.type]}' for each in fields[:key_length]]
+    where = " AND ".join([*conditions, condition])
+    return f'SELECT {columns} FROM "{kind.TABLE}" WHERE {where}'.encode()  # noqa: S608 - nothing of it comes from outside
 
 
 def _record(kind: type[R], row: tuple[Any, ...]) -> R:

@@ -4,13 +4,17 @@ A kind of record is a frozen dataclass. ``TABLE`` names its table, and its first
 of. Fields are ``bytes``, ``str``, ``bool``, ``int`` (below 2**63 in either direction) or ``Amount``; one that may be
 unknown is ``… | None`` and is no part of the key. Nothing is ever removed: what is over says so in a field.
 
+``FOUND_BY``, where a kind has it, names fields outside the key that it is often looked for by: they get an index.
+
 A field whose name ends in ``position`` tells where something came about and not what it is: it is no part of the state
 root, unless it is part of the key.
 """
 
 import dataclasses
 import types
+from collections.abc import Callable
 from functools import cache
+from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Final, Protocol, Union, get_args, get_origin, get_type_hints
 
 AMOUNT_TAG: Final = "amount"
@@ -61,12 +65,27 @@ def fields_of(kind: type[Record]) -> tuple[Field, ...]:
 
 def key_of(record: Record) -> Key:
     """Return what tells a record from the others of its kind."""
-    return values_of(record)[: record.KEY]
+    return _reader(type(record), record.KEY)(record)
 
 
 def values_of(record: Record) -> tuple[Value, ...]:
     """Return what a record's fields hold, in their order."""
-    return tuple(getattr(record, field.name) for field in fields_of(type(record)))
+    kind = type(record)
+    return _reader(kind, len(fields_of(kind)))(record)
+
+
+@cache
+def _reader(kind: type[Record], length: int) -> Callable[[Record], tuple[Value, ...]]:
+    names = [field.name for field in fields_of(kind)[:length]]
+    get: Callable[[Record], Any] = attrgetter(*names)
+    if len(names) > 1:
+        return get
+
+    # Of one name, the library's reader gives the value itself.
+    def one(record: Record) -> tuple[Value, ...]:
+        return (get(record),)
+
+    return one
 
 
 def _field(name: str, hint: Any) -> Field:

@@ -30,13 +30,15 @@ def table_of(kind: type[Record], metadata: MetaData) -> Table:
         Column("until", BigInteger),
         *columns[kind.KEY :],
         PrimaryKeyConstraint(*key, "position"),
-        comment=kind.__doc__,
     )
     now = [table.c[name] for name in key]
     # The projector looks for what is open from its first step on.
     Index(f"{kind.TABLE}_now", *now, unique=True, postgresql_where=table.c.until.is_(None), info=AT_ONCE)
     Index(f"{kind.TABLE}_position", table.c.position)
     Index(f"{kind.TABLE}_until", table.c.until, postgresql_where=table.c.until.is_not(None))
+    for name in getattr(kind, "FOUND_BY", ()):
+        # Of all rows, so that it serves the past as well.
+        Index(f"{kind.TABLE}_{name}", table.c[name])
     return table
 
 

@@ -83,6 +83,7 @@ class CollateralCase:
 
     TABLE: ClassVar[str] = "collateral_case"
     KEY: ClassVar[int] = 2
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("node",)
 
     case: bytes
     contract: bytes

@@ -46,6 +46,7 @@ class Round:
 
     TABLE: ClassVar[str] = "round"
     KEY: ClassVar[int] = 2
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("model",)
 
     round: bytes
     contract: bytes
@@ -97,6 +98,7 @@ class BackerShare:
 
     TABLE: ClassVar[str] = "backer_share"
     KEY: ClassVar[int] = 3
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("backer",)
 
     round: bytes
     contract: bytes

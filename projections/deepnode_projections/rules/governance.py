@@ -78,6 +78,7 @@ class Vote:
 
     TABLE: ClassVar[str] = "vote"
     KEY: ClassVar[int] = 3
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("voter",)
 
     proposal: bytes
     contract: bytes

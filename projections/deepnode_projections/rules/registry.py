@@ -65,6 +65,7 @@ class Node:
 
     TABLE: ClassVar[str] = "node"
     KEY: ClassVar[int] = 1
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("operator", "domain")
 
     node: bytes
     domain: bytes
@@ -88,6 +89,7 @@ class Model:
 
     TABLE: ClassVar[str] = "model"
     KEY: ClassVar[int] = 1
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("domain", "creator")
 
     model: bytes
     domain: bytes

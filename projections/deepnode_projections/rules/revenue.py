@@ -44,6 +44,7 @@ class Receipt:
 
     TABLE: ClassVar[str] = "receipt"
     KEY: ClassVar[int] = 2
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("model",)
 
     receipt: bytes
     contract: bytes

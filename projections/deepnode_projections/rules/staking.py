@@ -40,6 +40,7 @@ class Stake:
 
     TABLE: ClassVar[str] = "stake"
     KEY: ClassVar[int] = 3
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("staker",)
 
     target_type: int
     target: bytes
@@ -60,6 +61,7 @@ class StakeAt:
 
     TABLE: ClassVar[str] = "stake_at"
     KEY: ClassVar[int] = 4
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("staker",)
 
     target_type: int
     target: bytes

@@ -72,6 +72,7 @@ class Task:
 
     TABLE: ClassVar[str] = "task"
     KEY: ClassVar[int] = 1
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("model", "domain")
 
     task: bytes
     domain: bytes
@@ -106,6 +107,7 @@ class Slot:
 
     TABLE: ClassVar[str] = "task_slot"
     KEY: ClassVar[int] = 3
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("node",)
 
     task: bytes
     attempt: int

@@ -43,6 +43,7 @@ class Trust:
 
     TABLE: ClassVar[str] = "trust"
     KEY: ClassVar[int] = 3
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("subject",)
 
     subject_type: int
     subject: bytes

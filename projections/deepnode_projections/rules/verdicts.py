@@ -62,6 +62,7 @@ class Validation:
 
     TABLE: ClassVar[str] = "validation"
     KEY: ClassVar[int] = 4
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("validator",)
 
     task: bytes
     attempt: int
@@ -84,6 +85,7 @@ class Report:
 
     TABLE: ClassVar[str] = "bad_behaviour"
     KEY: ClassVar[int] = 4
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("validator",)
 
     task: bytes
     attempt: int

@@ -50,6 +50,7 @@ class Work:
 
     TABLE: ClassVar[str] = "work"
     KEY: ClassVar[int] = 3
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("node",)
 
     epoch: int
     domain: bytes
@@ -69,6 +70,7 @@ class ValidatorWork:
 
     TABLE: ClassVar[str] = "validator_work"
     KEY: ClassVar[int] = 3
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("validator",)
 
     epoch: int
     domain: bytes
@@ -90,6 +92,7 @@ class ModelUse:
 
     TABLE: ClassVar[str] = "model_use"
     KEY: ClassVar[int] = 3
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("model",)
 
     epoch: int
     domain: bytes
@@ -113,6 +116,7 @@ class ModelSales:
 
     TABLE: ClassVar[str] = "model_sales"
     KEY: ClassVar[int] = 4
+    FOUND_BY: ClassVar[tuple[str, ...]] = ("model",)
 
     epoch: int
     domain: bytes
