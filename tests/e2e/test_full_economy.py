@@ -1,0 +1,93 @@
+"""The whole economy, six domains and three hundred people: books, chain and claims agree at every epoch's end."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg import Connection
+
+from deepnode_indexer.devnet.anvil import Anvil
+from deepnode_indexer.devnet.artifacts import Interface, load_artifact
+from deepnode_indexer.devnet.cast_of_accounts import FULL
+from deepnode_indexer.devnet.deployment import deploy
+from deepnode_indexer.devnet.economy import Economy
+from deepnode_indexer.devnet.json_rpc import JsonRpc
+from deepnode_ledger.hexadecimal import to_hex
+from deepnode_ledger.manifest import load_manifest
+from deepnode_projections.projector import connect
+from deepnode_projections.registers.at import StateAt
+from deepnode_projections.rules.claims import claim_tree
+from deepnode_projections.rules.emission import ClaimedTotal
+from tests.e2e.real_parts import Devnet, Ledger, open_ledger
+from tests.e2e.test_reconcile import assert_equal, block_of_wrong_root
+
+BLOCKS = 170
+"""Four epochs of forty blocks."""
+
+
+@pytest.fixture
+def full_devnet(tmp_path: Path) -> Iterator[Devnet]:
+    """A node with the whole economy, from seed 7."""
+    with Anvil.start() as node:
+        deployment = deploy(node.url, tmp_path / "devnet", FULL)
+        yield Devnet(node, deployment, Economy(node.url, deployment, seed=7), load_manifest(deployment.manifest))
+
+
+@pytest.fixture
+def full_ledger(full_devnet: Devnet, database_url: str) -> Iterator[Ledger]:
+    """An empty ledger of it."""
+    opened = open_ledger(database_url, full_devnet.node.url, full_devnet.manifest)
+    yield opened
+    opened.close()
+
+
+def test_books_chain_and_claims_agree_at_every_epochs_end(full_devnet: Devnet, full_ledger: Ledger) -> None:
+    """Reconciles at the last block of each epoch; then lets the contract judge a proof of everybody who can claim."""
+    full_ledger.live(full_devnet, BLOCKS)
+    with closing(connect(full_ledger.url, "books")) as connection:
+        unexplained = connection.execute("SELECT * FROM difference WHERE until IS NULL AND reason = ''").fetchall()
+        assert unexplained == []
+        assert connection.execute("SELECT kind, reason FROM refusal").fetchall() == []
+        ends = [
+            int(row["start_block"]) - 1
+            for row in connection.execute("SELECT start_block FROM epoch WHERE until IS NULL AND epoch > 1")
+        ]
+        wrong = block_of_wrong_root(connection) if _has_wrong_root(connection) else BLOCKS * 10
+        assert len(ends) > 2
+        for block in ends:
+            if block < wrong:
+                assert assert_equal(full_devnet, full_ledger, block)["balances"] > 300
+        accepted = sum(_accepted(full_devnet, connection, token.address) for token in full_devnet.manifest.tokens)
+    assert accepted > 50
+
+
+def _has_wrong_root(connection: Connection[Any]) -> bool:
+    return connection.execute("SELECT FROM difference WHERE subject = 'RootSubmitted'").fetchone() is not None
+
+
+def _accepted(devnet: Devnet, connection: Connection[Any], asset: bytes) -> int:
+    """Call ``claim`` for all whom the newest root gives more than was paid; return how many proofs were good."""
+    rewards, interface = devnet.manifest.by_name("Rewards"), Interface(load_artifact("Rewards").abi)
+    rpc = JsonRpc(devnet.node.url)
+    position = connection.execute("SELECT position FROM checkpoint").fetchone()
+    assert position is not None
+    state = StateAt(connection, position["position"])
+    (epoch,) = (
+        connection.execute("SELECT coalesce(epoch, 0) FROM root_in_force WHERE until IS NULL AND asset = %s", (asset,))
+        .fetchone()
+        .values()
+    )  # type: ignore[union-attr] # the economy has submitted roots of both assets
+    accepted = 0
+    tree = claim_tree(state, asset, epoch)
+    for each in tree.entitlements:
+        paid = state.get(ClaimedTotal, each.earner, asset)
+        if paid is not None and paid.amount >= each.cumulative:
+            continue
+        data = interface.call_data(
+            "claim", epoch, to_hex(each.earner), to_hex(asset), each.cumulative, list(tree.proof(each))
+        )
+        rpc.call("eth_call", {"to": to_hex(rewards.address), "data": data}, "latest")
+        accepted += 1
+    return accepted
