@@ -92,16 +92,6 @@ def page(ledger: Ledger) -> str:
     return _HEAD.format(blocks=BLOCKS, seed=SEED) + "".join(_part(ledger, *part) for part in parts)
 
 
-def play(devnet: Devnet, ledger: Ledger) -> None:
-    """Play the page's blocks, each block's task events behind it."""
-    for _ in range(BLOCKS):
-        envelopes = devnet.play(1)
-        for _change in ledger.follower.sync():
-            pass
-        ledger.take_in(envelopes)
-    ledger.sync()
-
-
 def _reward_command(line: Reward) -> str:
     return f"deepnode explain reward --epoch {line.epoch} --earner 0x{line.earner.hex()} --domain 0x{line.domain.hex()}"
 
@@ -145,7 +135,7 @@ def main() -> None:
             devnet = Devnet(node, deployment, Economy(node.url, deployment, seed=SEED), manifest)
             ledger = open_ledger(make_conninfo(server.get_uri()), node.url, manifest)
             try:
-                play(devnet, ledger)
+                ledger.live(devnet, BLOCKS)
                 PAGE.write_text(page(ledger))
             finally:
                 ledger.close()

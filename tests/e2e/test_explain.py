@@ -17,7 +17,7 @@ from deepnode_projections.rules.pools import Earned, Reward
 from deepnode_projections.rules.revenue import SETTLED, Receipt
 from deepnode_projections.rules.tasks import Slot
 from tests.e2e.commands import deepnode
-from tests.e2e.explain_page import EPOCH, PAGE, page, play
+from tests.e2e.explain_page import BLOCKS, EPOCH, PAGE, page
 from tests.e2e.real_parts import Devnet, Ledger
 
 
@@ -31,7 +31,7 @@ def books(ledger: Ledger) -> Iterator[tuple[StateAt, dict[bytes, Asset]]]:
 
 def test_every_amount_is_explained(devnet: Devnet, ledger: Ledger) -> None:
     """Explains every reward of an epoch and every payment: all add up; the page of the docs comes out again."""
-    play(devnet, ledger)
+    ledger.live(devnet, BLOCKS)
     with books(ledger) as (past, assets):
         roles = Counter[str]()
         for line in past.every(Reward, EPOCH):
