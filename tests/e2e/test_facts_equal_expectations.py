@@ -1,14 +1,17 @@
 """What the chain reports of the whole economy is what the rules give, and the state is the same by every way there."""
 
+import json
 from contextlib import closing
 from typing import Any
 
 from psycopg import Connection
+from typer.testing import CliRunner
 
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_projections.projector import Projector, connect
 from deepnode_projections.rules.epochs import Epoch
 from deepnode_projections.state_root import state_root
+from tests.command_line import app
 from tests.e2e.real_parts import Devnet, Ledger
 
 BLOCKS = 240
@@ -55,6 +58,12 @@ def test_the_state_at_each_epochs_end_is_the_same_by_every_way_there(devnet: Dev
         assert len(moments) > 3
         live = [to_hex(state_root(connection, position)) for position in moments]
         assert len(set(live)) == len(live)
+    settings = ["--database", ledger.url, "--manifest", str(devnet.deployment.manifest), "--json"]
+    for epoch, root in enumerate(live):
+        told = CliRunner().invoke(app, ["root", *settings, "--epoch", str(epoch)])
+        assert json.loads(told.stdout) == {"position": moments[epoch], "stateRoot": root}
+    ahead = CliRunner().invoke(app, ["root", *settings, "--epoch", str(len(live))])
+    assert "is not over by the books" in str(ahead.exception)
     for step_entries in (7, 97, 5_000):
         schema = f"by_{step_entries}"
         again = Projector(ledger.url, ledger.manifest, schema=schema, step_entries=step_entries)
