@@ -11,6 +11,8 @@ from typing import Any, Final
 from psycopg import Connection
 from psycopg.rows import tuple_row
 
+from deepnode_projections.holdings_at import of_balances
+
 ENTRIES: Final = """
     SELECT p.position::text, s.symbol, sum(p.amount), 0 FROM posting p JOIN asset s USING (asset_id)
     WHERE p.position <= %(at)s GROUP BY p.position, asset_id, s.symbol HAVING sum(p.amount) <> 0
@@ -28,12 +30,10 @@ EPOCHS: Final = """
     JOIN asset s USING (asset_id) GROUP BY e.epoch, asset_id, s.symbol HAVING sum(p.amount) <> 0
     ORDER BY e.epoch, s.symbol"""
 
-ASSETS: Final = """
-    SELECT 'all accounts', s.symbol, sum(p.balance), 0 FROM account a CROSS JOIN asset s
-    CROSS JOIN LATERAL (
-        SELECT balance FROM posting WHERE account_id = a.account_id AND asset_id = s.asset_id AND position <= %(at)s
-        ORDER BY position DESC, leg DESC LIMIT 1
-    ) p GROUP BY s.asset_id, s.symbol HAVING sum(p.balance) <> 0 ORDER BY s.symbol"""
+ASSETS: Final = of_balances(
+    "'all accounts', s.symbol, sum(p.balance), 0",
+    "GROUP BY s.asset_id, s.symbol HAVING sum(p.balance) <> 0 ORDER BY s.symbol",
+)
 
 RUNNING: Final = """
     SELECT a.name || ' at ' || p.position, s.symbol, p.balance, p.before + p.amount FROM (
@@ -49,12 +49,10 @@ PRESENT: Final = """
     FULL JOIN balance b USING (account_id, asset_id) JOIN account a USING (account_id) JOIN asset s USING (asset_id)
     WHERE b.balance IS DISTINCT FROM p.balance ORDER BY a.name, s.symbol"""
 
-NEGATIVE: Final = """
-    SELECT a.name, s.symbol, p.balance, 0 FROM account a CROSS JOIN asset s
-    CROSS JOIN LATERAL (
-        SELECT balance FROM posting WHERE account_id = a.account_id AND asset_id = s.asset_id AND position <= %(at)s
-        ORDER BY position DESC, leg DESC LIMIT 1
-    ) p WHERE p.balance < 0 AND a.name <> 'Mint' AND a.pocket <> 'Payable' ORDER BY a.name, s.symbol"""
+NEGATIVE: Final = of_balances(
+    "a.name, s.symbol, p.balance, 0",
+    "AND p.balance < 0 AND a.name <> 'Mint' AND a.pocket <> 'Payable' ORDER BY a.name, s.symbol",
+)
 
 LAWS: Final = {
     "entries sum to zero": (ENTRIES, "SELECT count(*) FROM entry WHERE position <= %(at)s"),

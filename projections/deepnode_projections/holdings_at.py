@@ -13,30 +13,30 @@ from psycopg.rows import tuple_row
 
 from deepnode_ledger.record import BlockRef
 
-_HELD: Final = """
-    SELECT a.holder, sum(p.balance) FROM account a JOIN asset s ON s.address = %(asset)s
-    CROSS JOIN LATERAL (
-        SELECT balance FROM posting WHERE account_id = a.account_id AND asset_id = s.asset_id AND position <= %(at)s
-        ORDER BY position DESC, leg DESC LIMIT 1
-    ) p
-    WHERE a.holder IS NOT NULL AND a.first_position <= %(at)s GROUP BY a.holder ORDER BY a.holder"""
 
-_SUPPLY: Final = """
-    SELECT -coalesce(sum(p.balance), 0) FROM account a JOIN asset s ON s.address = %(asset)s
-    CROSS JOIN LATERAL (
-        SELECT balance FROM posting WHERE account_id = a.account_id AND asset_id = s.asset_id AND position <= %(at)s
-        ORDER BY position DESC, leg DESC LIMIT 1
-    ) p
-    WHERE a.holder IS NULL AND a.first_position <= %(at)s"""
+def of_balances(selected: str, rest: str) -> str:
+    """Write a query of balances at the position ``%(at)s``.
 
-_POCKETS: Final = """
-    SELECT a.name, a.owner, a.pocket, a.key, a.holder, s.address, p.balance
-    FROM account a CROSS JOIN asset s
-    CROSS JOIN LATERAL (
+    It is from accounts ``a`` and assets ``s``, and ``p.balance`` is that of one in the other (base units). An account
+    that had no posting of the asset by then is left out.
+    """
+    return f"""SELECT {selected} FROM account a CROSS JOIN asset s CROSS JOIN LATERAL (
         SELECT balance FROM posting WHERE account_id = a.account_id AND asset_id = s.asset_id AND position <= %(at)s
         ORDER BY position DESC, leg DESC LIMIT 1
-    ) p
-    WHERE a.owner NOT IN ('Wallet', 'Mint', 'Burn') AND a.first_position <= %(at)s ORDER BY a.name, s.address"""
+    ) p WHERE a.first_position <= %(at)s {rest}"""  # noqa: S608 - both parts are the program's own
+
+
+_HELD: Final = of_balances(
+    "a.holder, sum(p.balance)",
+    "AND s.address = %(asset)s AND a.holder IS NOT NULL GROUP BY a.holder ORDER BY a.holder",
+)
+
+_SUPPLY: Final = of_balances("-coalesce(sum(p.balance), 0)", "AND s.address = %(asset)s AND a.holder IS NULL")
+
+_POCKETS: Final = of_balances(
+    "a.name, a.owner, a.pocket, a.key, a.holder, s.address, p.balance",
+    "AND a.owner NOT IN ('Wallet', 'Mint', 'Burn') ORDER BY a.name, s.address",
+)
 
 
 @dataclass(frozen=True, slots=True)

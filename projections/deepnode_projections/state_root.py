@@ -23,6 +23,7 @@ from psycopg import Connection, sql
 from psycopg.rows import tuple_row
 
 from deepnode_ledger.hexadecimal import to_hex
+from deepnode_projections.holdings_at import of_balances
 from deepnode_projections.registers.record import Record, Value, fields_of
 from deepnode_projections.rules.book import RECORDS
 
@@ -64,11 +65,8 @@ def balances_at(connection: Connection[Any], position: int) -> Iterable[tuple[st
     """Yield the balances other than zero as they were at a position: account, asset, base units, sorted by bytes."""
     return _stream(
         connection,
-        "SELECT a.name, s.address, p.balance FROM account a CROSS JOIN asset s"
-        " CROSS JOIN LATERAL (SELECT balance FROM posting WHERE account_id = a.account_id"
-        "   AND asset_id = s.asset_id AND position <= %s ORDER BY position DESC, leg DESC LIMIT 1) p"
-        " WHERE a.first_position <= %s AND p.balance <> 0 ORDER BY a.name, s.address",
-        (position, position),
+        of_balances("a.name, s.address, p.balance", "AND p.balance <> 0 ORDER BY a.name, s.address"),
+        position,
     )
 
 
@@ -76,9 +74,9 @@ def _records(connection: Connection[Any], position: int) -> Iterable[tuple[type[
     for kind in _kinds_there_are(connection):
         names = [sql.Identifier(field.name) for field in fields_of(kind)]
         statement = sql.SQL(
-            "SELECT {} FROM {} WHERE position <= %s AND (until IS NULL OR until > %s) ORDER BY {}"
+            "SELECT {} FROM {} WHERE position <= %(at)s AND (until IS NULL OR until > %(at)s) ORDER BY {}"
         ).format(sql.SQL(", ").join(names), sql.Identifier(kind.TABLE), sql.SQL(", ").join(names[: kind.KEY]))
-        for row in _stream(connection, statement, (position, position)):
+        for row in _stream(connection, statement, position):
             yield kind, row
 
 
@@ -106,11 +104,9 @@ def _text(value: Value) -> str:
             return str(int(value))
 
 
-def _stream(
-    connection: Connection[Any], statement: str | sql.Composed, parameters: tuple[int, ...]
-) -> Iterable[tuple[Any, ...]]:
+def _stream(connection: Connection[Any], statement: str | sql.Composed, position: int) -> Iterable[tuple[Any, ...]]:
     # A cursor of the server's, so that the state need not fit in memory; it needs a transaction around it.
     with connection.transaction(), connection.cursor(name="state_root", row_factory=tuple_row) as cursor:
         cursor.itersize = PAGE_ROWS
-        cursor.execute(statement.encode() if isinstance(statement, str) else statement, parameters)
+        cursor.execute(statement.encode() if isinstance(statement, str) else statement, {"at": position})
         yield from cursor

@@ -1,4 +1,4 @@
-"""The journal log by log, which is the definition, and the fold by columns say the same of every run of entries."""
+"""The rules log by log, which are the definition, and the fold by columns say the same of every run of entries."""
 
 from collections import Counter
 from pathlib import Path

@@ -79,7 +79,7 @@ def test_the_books_hold_what_the_story_says(log: Log, database_url: str, manifes
 def test_every_way_through_the_log_ends_in_the_same_state(
     postgres_url: str, manifest: Manifest, story: list[s.Said], data: st.DataObject
 ) -> None:
-    """Projects one history in steps of 1, 7 and 1000 entries with restarts, and by the journal alone, to the same."""
+    """Projects one history in steps of 1, 7 and 1000 entries with restarts, and by the rules alone, to the same."""
     sizes = data.draw(st.lists(st.integers(0, 6), min_size=1, max_size=8))
     with fresh_database(postgres_url) as url, opened(url) as log:
         start = 0

@@ -96,7 +96,7 @@ def test_a_block_that_another_chain_cut_in_two_stays(database_url: str, two_chai
 def test_books_of_two_chains_that_lived_through_reorgs_equal_books_made_anew(
     postgres_url: str, two_chains: Manifest, data: st.DataObject
 ) -> None:
-    """Extends and reorganises both chains at random beside a projector; compares with the journal alone, made anew."""
+    """Extends and reorganises both chains at random beside a projector; compares with the rules alone, made anew."""
     factory, far_factory = two_chains.contracts[FACTORY], two_chains.contracts[FAR]
     who = st.sampled_from([*TOKENS, s.ANNA, s.BEN, s.NOBODY, FACTORY, FAR])
     payments = st.lists(st.tuples(st.sampled_from(TOKENS), st.tuples(who, who, st.integers(0, 9))), max_size=4)

@@ -55,7 +55,7 @@ class Meta:
 
     @strawberry.field
     def state_root(self, info: Info) -> Hex:
-        """One hash over all balances and facts of this state (32 bytes): equal books have equal roots."""
+        """One hash over all balances and records of this state (32 bytes): equal books have equal roots."""
         return Hex(info.context.root(self.moment))
 
 

@@ -18,15 +18,15 @@ from deepnode_projections.explaining.explanation import (
 from deepnode_projections.explaining.past import Past
 from deepnode_projections.explaining.pool import ruleset_step
 from deepnode_projections.maths.carry import Split, split_by
-from deepnode_projections.maths.rates import Rates, RatesRefused, nine_rates
+from deepnode_projections.maths.rates import Rates, RatesRefused
 from deepnode_projections.rules.comparisons import Difference
 from deepnode_projections.rules.domains import Route
 from deepnode_projections.rules.epochs import current
-from deepnode_projections.rules.parameters import ruleset_at
 from deepnode_projections.rules.registry import Model
 from deepnode_projections.rules.revenue import SETTLED, Receipt, ReleasedTotal
-from deepnode_projections.rules.splits import SUBJECT, Carry, SplitTotal
+from deepnode_projections.rules.splits import SUBJECT, Carry, SplitTotal, rates_of
 from deepnode_projections.rules.tasks import Task
+from deepnode_projections.rules.trust import ruleset_of
 from deepnode_projections.rulesets.ruleset import PPM
 
 NETWORK = ("buyback", "foundation")
@@ -68,7 +68,7 @@ def explain_split(past: Past, asset: Asset, receipt: Receipt) -> Explanation:
         none = Step("The rates", ("No route is known of this asset: the rules give no legs.",), holds=False)
         return Explanation(title, past.position, receipt.amount, asset, (*steps, none))
     try:
-        rates = _rates(then, model, route)
+        rates = rates_of(ruleset_of(then), model, route)
     except RatesRefused as refused:
         none = Step("The rates", (f"These rates make no split: {refused}.",), holds=False)
         return Explanation(title, past.position, receipt.amount, asset, (*steps, none))
@@ -101,11 +101,11 @@ class _Booked:
 
     @property
     def rounding(self) -> str:
-        return ruleset_at(self.then, current(self.then)).revenue.rounding
+        return ruleset_of(self.then).revenue.rounding
 
     @property
     def expected(self) -> Split:
-        rules = ruleset_at(self.then, current(self.then)).revenue
+        rules = ruleset_of(self.then).revenue
         return split_by(rules.rounding, self.gross, self.rates, self.carries)
 
     @property
@@ -145,22 +145,8 @@ def _paid(past: Past, asset: Asset, receipt: Receipt) -> Step:
     )
 
 
-def _rates(then: Past, model: Model, route: Route) -> Rates:
-    return nine_rates(
-        ruleset_at(then, current(then)).revenue,
-        a=model.a,
-        b=model.b,
-        fees=route.fees,
-        buyback=route.buyback,
-        foundation=route.foundation,
-        domain=route.share,
-        variable_burn=route.variable_burn,
-        yield_=route.yield_,
-    )
-
-
 def _rates_step(then: Past, booked: _Booked) -> Step:
-    model, route, rules = booked.model, booked.route, ruleset_at(then, current(then))
+    model, route, rules = booked.model, booked.route, ruleset_of(then)
     said = [
         f"The model has set b = {model.b} ppm for its creator and a = {model.a} ppm for its backers.",
         (
@@ -212,7 +198,7 @@ def _legs_step(asset: Asset, booked: _Booked) -> Step:
         tuple(formulas),
         Table(("leg", "rate ppm", "carry before", "n", "expected", "carry after", "fact", "difference"), tuple(rows)),
         ("001 section 1", "DESIGN section 6, Revenue split"),
-        answers(ruleset_at(booked.then, current(booked.then)), "revenue.rounding"),
+        answers(ruleset_of(booked.then), "revenue.rounding"),
         places(booked.position),
         not differing,
     )

@@ -7,16 +7,14 @@ each row tells which entry of the log made it, which is what an explanation need
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from psycopg import Connection, sql
 from psycopg.rows import tuple_row
 
-from deepnode_projections.registers.record import Field, Record, Value, fields_of
+from deepnode_projections.registers.record import COLUMN_TYPES, Field, Record, Value, fields_of, of_row
 
 R = TypeVar("R", bound=Record)
-
-_CASTS: Final = {bytes: "bytea", str: "text", bool: "boolean", int: "bigint"}
 
 
 class StateAt:
@@ -94,7 +92,7 @@ class StateAt:
         )
         with self.connection.cursor(row_factory=tuple_row, binary=True) as cursor:
             rows = cursor.execute(statement, values).fetchall()
-        return [(int(row[0]), _record(kind, fields, row[1:])) for row in rows]
+        return [(int(row[0]), of_row(kind, row[1:])) for row in rows]
 
 
 def _match(kind: type[Record], length: int) -> list[sql.Composable]:
@@ -102,12 +100,4 @@ def _match(kind: type[Record], length: int) -> list[sql.Composable]:
 
 
 def _equal(field: Field) -> sql.Composable:
-    return sql.SQL("{} = " + f"%s::{_CASTS[field.type]}").format(sql.Identifier(field.name))
-
-
-def _record(kind: type[R], fields: Sequence[Field], row: Sequence[Any]) -> R:
-    # NUMERIC without a fraction comes as a Decimal; int() of it is exact at any size.
-    values = [
-        int(value) if each.type is int and value is not None else value for each, value in zip(fields, row, strict=True)
-    ]
-    return kind(*values)
+    return sql.SQL("{} = " + f"%s::{COLUMN_TYPES[field.type]}").format(sql.Identifier(field.name))

@@ -9,20 +9,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Final, TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from psycopg import Cursor, sql
 from psycopg.rows import DictRow, tuple_row
 
-from deepnode_projections.registers.record import Key, Record, Value, fields_of, key_of, values_of
+from deepnode_projections.registers.record import COLUMN_TYPES, Key, Record, Value, fields_of, key_of, of_row, values_of
 
 R = TypeVar("R", bound=Record)
 
 RECORDS_MAX: Final = 200_000
 """Records in memory between two steps, of all kinds together."""
-
-_TYPES: Final = {bytes: "bytea", str: "text", bool: "boolean", int: "bigint"}
-"""Of the fields of a key, as PostgreSQL calls them."""
 
 
 @dataclass(slots=True)
@@ -125,18 +122,18 @@ class Kept:
     def _read_one(self, kind: type[R], key: Key) -> R | None:
         self._cursor.execute(_select(kind, kind.KEY, "until IS NULL"), key)
         row = self._cursor.fetchone()
-        return None if row is None else _record(kind, row)
+        return None if row is None else of_row(kind, row)
 
     def _read_every(self, kind: type[R], prefix: Key) -> list[R]:
         self._cursor.execute(_select(kind, len(prefix), "until IS NULL"), prefix)
-        return [_record(kind, row) for row in self._cursor.fetchall()]
+        return [of_row(kind, row) for row in self._cursor.fetchall()]
 
     def _write(self, kind: type[Record], changes: dict[Key, list[tuple[int, Record]]]) -> None:
         fields, keys = fields_of(kind), sorted(changes)
         firsts = [changes[key][0][0] for key in keys]
         names = [sql.Identifier(each.name) for each in fields[: kind.KEY]]
         matches = sql.SQL(" AND ").join(sql.SQL("t.{0} = n.{0}").format(name) for name in names)
-        arrays = sql.SQL(", ").join(sql.SQL(f"%s::{_TYPES[each.type]}[]") for each in fields[: kind.KEY])
+        arrays = sql.SQL(", ").join(sql.SQL(f"%s::{COLUMN_TYPES[each.type]}[]") for each in fields[: kind.KEY])
         self._cursor.execute(
             sql.SQL(
                 "UPDATE {table} t SET until = n.since FROM unnest({arrays}, %s::bigint[]) n({names}, since)"
@@ -169,15 +166,6 @@ def _select(kind: type[Record], key_length: int, condition: str) -> bytes:
     """Write a query, once: names are those of the program's own declarations."""
     fields = fields_of(kind)
     columns = ", ".join(f'"{each.name}"' for each in fields)
-    conditions = [f'"{each.name}" = %s::{_TYPES[each.type]}' for each in fields[:key_length]]
+    conditions = [f'"{each.name}" = %s::{COLUMN_TYPES[each.type]}' for each in fields[:key_length]]
     where = " AND ".join([*conditions, condition])
     return f'SELECT {columns} FROM "{kind.TABLE}" WHERE {where}'.encode()  # noqa: S608 - nothing of it comes from outside
-
-
-def _record(kind: type[R], row: tuple[Any, ...]) -> R:
-    # NUMERIC without a fraction comes as a Decimal; int() of it is exact at any size.
-    values = [
-        int(value) if each.type is int and value is not None else value
-        for each, value in zip(fields_of(kind), row, strict=True)
-    ]
-    return kind(*values)

@@ -12,21 +12,27 @@ root, unless it is part of the key.
 
 import dataclasses
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from operator import attrgetter
-from typing import Annotated, Any, ClassVar, Final, Protocol, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Final, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 AMOUNT_TAG: Final = "amount"
 
 Amount = Annotated[int, AMOUNT_TAG]
 """Base units, or any whole number that may be large: below 10**38 in either direction."""
 
+COLUMN_TYPES: Final = {bytes: "bytea", str: "text", bool: "boolean", int: "bigint"}
+"""Fields that are no amounts, as PostgreSQL calls them."""
+
 Value = bytes | str | bool | int | None
 """What a field may hold."""
 
 Key = tuple[Value, ...]
 """The first ``KEY`` fields of a record."""
+
+
+R = TypeVar("R", bound="Record")
 
 
 class Record(Protocol):
@@ -72,6 +78,16 @@ def values_of(record: Record) -> tuple[Value, ...]:
     """Return what a record's fields hold, in their order."""
     kind = type(record)
     return _reader(kind, len(fields_of(kind)))(record)
+
+
+def of_row(kind: type[R], row: Sequence[Any]) -> R:
+    """Make a record of the values of its fields, in their order, as the database gives them."""
+    # NUMERIC without a fraction comes as a Decimal; int() of it is exact at any size.
+    values = [
+        int(value) if each.type is int and value is not None else value
+        for each, value in zip(fields_of(kind), row, strict=True)
+    ]
+    return kind(*values)
 
 
 @cache

@@ -11,15 +11,16 @@ What the router did is a fact that is booked as it is. Each leg that differs fro
 Sources: seeds/001 section 1, seeds/004 step 3, DESIGN section 6.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import ClassVar, Final
 
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.vocabulary import LEGS
 from deepnode_projections import rulesets
 from deepnode_projections.maths.carry import split_by
-from deepnode_projections.maths.rates import RatesRefused, nine_rates
+from deepnode_projections.maths.rates import Rates, RatesRefused, nine_rates
 from deepnode_projections.registers.record import Amount
 from deepnode_projections.rules.comparisons import compare
 from deepnode_projections.rules.domains import Route
@@ -28,8 +29,14 @@ from deepnode_projections.rules.parameters import ruleset_hash_in_force
 from deepnode_projections.rules.pockets import bounded
 from deepnode_projections.rules.registry import Model
 from deepnode_projections.rules.scene import Scene
+from deepnode_projections.rulesets.ruleset import Ruleset
 
 SUBJECT: Final = "RevenueSplit"
+
+_LEGS_OF: Final[Callable[["Carry | SplitTotal"], tuple[int, ...]]] = attrgetter(
+    *("creator", "backers", "fees", "buyback", "foundation", "domain", "variable_burn", "yield_", "emission")
+)
+"""Reads the legs of a record in the order of ``vocabulary.LEGS``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +66,7 @@ class Carry:
     @property
     def legs(self) -> tuple[int, ...]:
         """The carries in the order of ``vocabulary.LEGS``."""
-        return (
-            self.creator,
-            self.backers,
-            self.fees,
-            self.buyback,
-            self.foundation,
-            self.domain,
-            self.variable_burn,
-            self.yield_,
-            self.emission,
-        )
+        return _LEGS_OF(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +96,31 @@ class SplitTotal:
     @property
     def legs(self) -> tuple[int, ...]:
         """The totals in the order of ``vocabulary.LEGS``."""
-        return (
-            self.creator,
-            self.backers,
-            self.fees,
-            self.buyback,
-            self.foundation,
-            self.domain,
-            self.variable_burn,
-            self.yield_,
-            self.emission,
-        )
+        return _LEGS_OF(self)
 
     @property
     def suspense(self) -> int:
         """What no leg has got yet."""
         return self.gross - sum(self.legs)
+
+
+def rates_of(ruleset: Ruleset, model: Model, route: Route) -> Rates:
+    """Return the rates of the nine legs of a model's revenue on a route.
+
+    Raises:
+        RatesRefused: the model's and the route's rates do not go together.
+    """
+    return nine_rates(
+        ruleset.revenue,
+        a=model.a,
+        b=model.b,
+        fees=route.fees,
+        buyback=route.buyback,
+        foundation=route.foundation,
+        domain=route.share,
+        variable_burn=route.variable_burn,
+        yield_=route.yield_,
+    )
 
 
 def add_split(
@@ -169,17 +175,7 @@ def _expected(scene: Scene, model: Model, route: Route, gross: int, said: bytes)
         assert in_force is not None
         return _NOTHING, f"the ruleset in force is not known: {to_hex(in_force)}"
     try:
-        rates = nine_rates(
-            ruleset.revenue,
-            a=model.a,
-            b=model.b,
-            fees=route.fees,
-            buyback=route.buyback,
-            foundation=route.foundation,
-            domain=route.share,
-            variable_burn=route.variable_burn,
-            yield_=route.yield_,
-        )
+        rates = rates_of(ruleset, model, route)
     except RatesRefused as refused:
         return _NOTHING, str(refused)
     key = (model.model, route.version, route.asset)
