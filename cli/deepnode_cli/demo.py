@@ -34,7 +34,7 @@ def demo(
         out = data / "devnet"
         node = f"http://{settings.LOOPBACK}:{node_port}"
         ledger = Ledger(
-            rpc=(node,),
+            rpc=(node.replace("http", "ws", 1),),
             database=settings.EMBEDDED,
             manifest=out / "manifest.toml",
             data=data,

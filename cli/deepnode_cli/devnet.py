@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Final
@@ -49,7 +50,10 @@ def devnet(
     ] = 60,
     task_events: Annotated[
         str | None,
-        typer.Option("--task-events", help="Where signed task events go: an intake's URL or a JSON Lines file."),
+        typer.Option(
+            "--task-events",
+            help="Where signed task events go: an intake's URL, for which every block waits, or a JSON Lines file.",
+        ),
     ] = None,
     faults: Annotated[
         str | None,
@@ -87,7 +91,7 @@ def devnet(
     from deepnode_indexer.devnet.economy import Economy
 
     stopped = threading.Event()
-    sink = open_sink(task_events) if task_events is not None else None
+    sink = open_sink(task_events, stopped, partial(typer.echo, err=True)) if task_events is not None else None
     with on_interrupt(stopped.set), Anvil.start(port, states_kept=STATES_KEPT) as node:
         deployment = deploy(node.url, out, SIZES[size])
         typer.echo(f"node {node.url}, manifest {deployment.manifest}", err=True)
@@ -130,7 +134,7 @@ def _play(
             economy.reorg(rng.randint(1, REORG_DEPTH_MAX))
         envelopes = economy.step()
         if sink is not None:
-            sink.deliver(envelopes)
+            sink.deliver(envelopes, economy.block_hash)
         played += 1
         if played > warm_up:
             stopped.wait(pace)

@@ -24,9 +24,10 @@ from deepnode_indexer.group_commit import GroupCommit
 from deepnode_indexer.producers import Producers
 from deepnode_indexer.status import Status
 from deepnode_ledger.errors import BadInput, Conflict, TryAgain
+from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.log import ACCEPT_MAX, Log
 from deepnode_ledger.manifest import Manifest
-from deepnode_ledger.record import TaskEvent
+from deepnode_ledger.record import BlockRef, TaskEvent
 from deepnode_ledger.tail import Accepted
 
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -64,7 +65,7 @@ def take_in(
 
 
 def make_app(log: Log, manifest: Manifest, status: Status, limits: Limits | None = None) -> Starlette:
-    """Wire the indexer's HTTP door: ``/task-events``, ``/producers``, ``/health``, ``/ready``, ``/metrics``."""
+    """Wire the indexer's HTTP door: ``/task-events``, ``/tip``, ``/producers``, ``/health``, ``/ready``, metrics."""
     door = TaskDoor(log, manifest, status, limits or Limits())
     producers = Producers(log, manifest)
 
@@ -90,6 +91,7 @@ def make_app(log: Log, manifest: Manifest, status: Status, limits: Limits | None
     return Starlette(
         routes=[
             Route("/task-events", door.post, methods=["POST"]),
+            Route("/tip", door.tip),
             Route("/producers", known_producers),
             Route("/health", health),
             Route("/ready", ready),
@@ -102,6 +104,7 @@ class TaskDoor:
     """The door itself: reads a request, checks what it holds, waits until that is durable, and answers."""
 
     def __init__(self, log: Log, manifest: Manifest, status: Status, limits: Limits) -> None:
+        self._log = log
         self._manifest = manifest
         self._status = status
         self._clients = Rates("client", limits.client_rate)
@@ -110,6 +113,7 @@ class TaskDoor:
         self._bytes = InHand("bytes", limits.bytes_in_hand_max)
         self._commits = GroupCommit(log)
         self._checkers: CapacityLimiter | None = None
+        self._readers: CapacityLimiter | None = None
         self._limited = dict.fromkeys(("client", "producer", "events", "bytes"), 0)
 
     async def post(self, request: Request) -> Response:
@@ -134,6 +138,20 @@ class TaskDoor:
             return _refused(400, "the body ended before its length")
         finally:
             self._bytes.give_back(len(body))
+
+    async def tip(self, request: Request) -> Response:
+        """Answer ``GET /tip``: the last block that is in the log, behind which a task event would come to stand now."""
+        try:
+            self._clients.charge(_client(request), 1)
+            self._readers = self._readers or CapacityLimiter(1)
+            chain = await to_thread.run_sync(self._log.chain, limiter=self._readers)
+        except TooMuch as error:
+            self._limited[error.limit] += 1
+            return _refused(429, str(error), error.retry_seconds)
+        except TryAgain as error:
+            return _refused(503, str(error), RETRY_SECONDS)
+        blocks = {"block": _block(chain.tip), "finalized": _block(chain.finalized)}
+        return JSONResponse({"chain_id": chain.chain_id, **blocks})
 
     def metrics(self) -> str:
         """Write what is in hand and what was turned away in Prometheus' text format."""
@@ -222,6 +240,10 @@ class TaskDoor:
             yield
         finally:
             self._events.give_back(count)
+
+
+def _block(block: BlockRef | None) -> dict[str, Any] | None:
+    return None if block is None else {"number": block.number, "hash": to_hex(block.hash), "time": block.time}
 
 
 def _client(request: Request) -> str:

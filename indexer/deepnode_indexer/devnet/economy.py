@@ -77,6 +77,11 @@ class Economy:
         """The number of the chain's newest block."""
         return self._mempool.head()
 
+    @property
+    def block_hash(self) -> str:
+        """The hash of the chain's newest block, as 0x-prefixed text."""
+        return self._mempool.head_hash()
+
     def step(self) -> list[bytes]:
         """Play one block and return the envelopes of the task events that belong to it.
 

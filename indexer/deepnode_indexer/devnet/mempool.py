@@ -105,6 +105,10 @@ class Mempool:
         """The number of the chain's newest block."""
         return int(self.rpc.call("eth_blockNumber"), 16)
 
+    def head_hash(self) -> str:
+        """The hash of the chain's newest block, as 0x-prefixed text."""
+        return str(self.rpc.call("eth_getBlockByNumber", "latest", False)["hash"])
+
     def read(self, contract: str, function: str, *arguments: object) -> Any:
         """The result of a view function at the newest block."""
         interface = self._interfaces[contract]

@@ -60,7 +60,7 @@ class Node:
 
     ``role`` is 1 for a miner, 2 for a validator. ``active`` says that it has not left. ``fee`` is what registration
     cost in base units of DN, ``fee_burned`` the part of it that was burned (d). ``left_reason`` is 1 if its operator
-    took it out, 2 if a review did.
+    took it out, 2 if a review did. ``left_epoch`` is the epoch in which it left; its work counts to the end of that.
     """
 
     TABLE: ClassVar[str] = "node"
@@ -76,6 +76,7 @@ class Node:
     fee_burned: Amount
     registered_position: int
     left_reason: int | None
+    left_epoch: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def _registered(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
         raise NoEffect(f"node {to_hex(node)} burned {burned} of a fee of {fee}")
     domain = event.word("domain")
     _compare_fee(scene, domain, node, fee, burned)
-    scene.state.put(Node(node, domain, event.address("operator"), role, True, fee, burned, scene.position, None))
+    scene.state.put(Node(node, domain, event.address("operator"), role, True, fee, burned, scene.position, None, None))
     return ()
 
 
@@ -165,7 +166,7 @@ def _deregistered(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
         raise NoEffect(f"node {to_hex(node)} has left already, for reason {known.left_reason}")
     if reason not in (BY_OPERATOR, BY_REVIEW):
         raise NoEffect(f"reason {reason}: node {to_hex(node)} can leave by its operator (1) or by a review (2)")
-    scene.state.put(replace(known, active=False, left_reason=reason))
+    scene.state.put(replace(known, active=False, left_reason=reason, left_epoch=current(scene.state)))
     return ()
 
 

@@ -7,7 +7,8 @@ by another one, up to a maximum; else the task ends as ``rejected`` or ``expired
 ``credited``.
 
 Refused: whatever does not follow in this order; a slot or an answer that is taken; a miner that the registry knows to
-be of another role or domain or to have left; a model of another domain; a price in what is no token of the manifest.
+be of another role or domain, or to have left in an epoch before; a model of another domain; a price in what is no
+token of the manifest.
 
 Sources: seeds/000 section 2 steps 1 to 3, seeds/002 section 2 (one model, two nodes), DESIGN sections 2 and 5.
 """
@@ -192,8 +193,11 @@ def slot_with(state: State, task: Task, slot: int, node: bytes) -> Slot:
 def check_node(state: State, node: bytes, role: int, domain: bytes) -> None:
     """Check that a node may work in a domain in this role, as far as the registry knows it.
 
+    A node that leaves may work to the end of its epoch: what it was given to do, and its leaving, are told by two who
+    know nothing of each other, and which of them comes first must not decide who is paid.
+
     Raises:
-        NoEffect: it has another role or domain, or has left.
+        NoEffect: it has another role or domain, or has left in an earlier epoch.
     """
     known = state.get(Node, node)
     if known is None:
@@ -202,8 +206,9 @@ def check_node(state: State, node: bytes, role: int, domain: bytes) -> None:
         raise NoEffect(f"node {to_hex(node)} has role {known.role}, not {role}")
     if known.domain != domain:
         raise NoEffect(f"node {to_hex(node)} is of domain {to_hex(known.domain)}, not of {to_hex(domain)}")
-    if not known.active:
-        raise NoEffect(f"node {to_hex(node)} has left, for reason {known.left_reason}")
+    if known.left_epoch is not None and known.left_epoch < current(state):
+        left = f"in epoch {known.left_epoch}, for reason {known.left_reason}"
+        raise NoEffect(f"node {to_hex(node)} has left {left}")
 
 
 def check_token(scene: Scene, asset: bytes) -> None:

@@ -46,12 +46,12 @@ def status(old: int, new: int, model: str = "m1") -> ChainEvent:
 def test_a_miner_registers_and_leaves() -> None:
     """Anna registers n1 for a fee of 100, of which 5 are burned, and takes it out again: the record stays."""
     tale = story(registered())
-    expected = Node(word("n1"), word("vision"), address("anna"), 1, True, 100, 5, 1, None)
+    expected = Node(word("n1"), word("vision"), address("anna"), 1, True, 100, 5, 1, None, None)
     assert tale.state.get(Node, word("n1")) == expected
     tale.tell(deregistered(reason=registry.BY_OPERATOR))
     left = tale.state.get(Node, word("n1"))
     assert left is not None
-    assert (left.active, left.left_reason, left.registered_position) == (False, 1, 1)
+    assert (left.active, left.left_reason, left.left_epoch, left.registered_position) == (False, 1, 0, 1)
     assert tale.postings == []
 
 

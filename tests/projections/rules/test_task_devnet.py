@@ -71,7 +71,7 @@ def books(lived: Lived, ruleset: bytes) -> MemoryState:
     state.put(RulesetInForce(1, ruleset, 1))
     for node in lived.population.nodes:
         domain = lived.population.domains[node.domain]
-        state.put(Node(node.id, domain, bytes(20), node.role, True, 0, 0, 0, None))
+        state.put(Node(node.id, domain, bytes(20), node.role, True, 0, 0, 0, None, None))
     for position, event in enumerate(lived.said, 1):
         statement = read(event)
         assert not isinstance(statement, Unreadable), statement.reason

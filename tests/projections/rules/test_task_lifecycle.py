@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from deepnode_ledger.hexadecimal import to_hex
 from deepnode_projections.rules import collateral, registry
 from deepnode_projections.rules.collateral import Collateral
 from deepnode_projections.rules.comparisons import Checked, Difference
@@ -201,23 +204,40 @@ def test_who_the_registry_knows_must_fit() -> None:
         n1  miner of d1        gets slot 1
         n2  miner of d2        refused
         n3  validator of d1    refused
-        n4  miner, has left    refused
+        n4  left an epoch ago  refused
         n5  nobody knows it    gets slot 2
     """
     story = Spoken()
     story.tables = (*story.tables, *RULES)
     story.tell(registered("n1"), registered("n2", domain="d2"), registered("n3", role=2), registered("n4"))
     story.tell(told("Nodes", "Deregistered", domain="d1", node="n4", reason=1))
-    story.say("TaskCreated")
+    story.epoch(1).say("TaskCreated")
     assert story.reasons == []
     for node in ("n1", "n2", "n3", "n4", "n5"):
         story.say("TaskAssigned", node=node, slot=1 if node == "n1" else 2)
     assert [reason.partition(" ")[2].partition(" ")[2][:14] for reason in story.reasons] == [
         "is of domain 0",
         "has role 2, no",
-        "has left, for ",
+        "has left in ep",
     ]
     assert [slot(story, 1).node, slot(story, 2).node] == [word("n1"), word("n5")]
+
+
+@given(st.permutations(["leaves", "is given the task"]))
+def test_a_node_works_to_the_end_of_the_epoch_in_which_it_leaves(order: list[str]) -> None:
+    """The producer gives n1 a task, and the chain tells that it has left: whichever is heard first, it has the task."""
+    story = Spoken()
+    story.tables = (*story.tables, *RULES)
+    story.epoch(3).say("TaskCreated").tell(registered("n1"))
+    for what in order:
+        if what == "leaves":
+            story.tell(told("Nodes", "Deregistered", domain="d1", node="n1", reason=2))
+        else:
+            story.say("TaskAssigned")
+    story.say("OutputSubmitted")
+    assert story.reasons == []
+    story.epoch(4).say("TaskCreated", task="t2").say("TaskAssigned", task="t2")
+    assert story.reasons == [f"node {to_hex(word('n1'))} has left in epoch 3, for reason 2"]
 
 
 def test_a_model_is_used_in_its_own_domain() -> None:
@@ -251,6 +271,6 @@ def test_what_the_producer_states_of_a_node_is_held_against_the_books() -> None:
 def test_a_node_that_left_may_still_answer() -> None:
     """A node is assigned, leaves, and submits its output: it was given the slot before."""
     story = Spoken().say("TaskCreated").say("TaskAssigned")
-    story.state.put(Node(word("n1"), word("d1"), bytes(20), 1, False, 0, 0, 0, 1))
+    story.state.put(Node(word("n1"), word("d1"), bytes(20), 1, False, 0, 0, 0, 1, 0))
     story.say("OutputSubmitted")
     assert story.reasons == []

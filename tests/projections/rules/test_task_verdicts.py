@@ -87,14 +87,14 @@ def test_a_validator_judges_an_output_once_and_before_the_consensus() -> None:
 @pytest.mark.parametrize(
     ("node", "part"),
     [
-        (Node(word("v1"), word("d1"), bytes(20), 1, True, 0, 0, 0, None), "has role 1, not 2"),
-        (Node(word("v1"), word("d2"), bytes(20), 2, True, 0, 0, 0, None), "is of domain"),
-        (Node(word("v1"), word("d1"), bytes(20), 2, False, 0, 0, 0, 2), "has left, for reason 2"),
+        (Node(word("v1"), word("d1"), bytes(20), 1, True, 0, 0, 0, None, None), "has role 1, not 2"),
+        (Node(word("v1"), word("d2"), bytes(20), 2, True, 0, 0, 0, None, None), "is of domain"),
+        (Node(word("v1"), word("d1"), bytes(20), 2, False, 0, 0, 0, 2, 1), "has left in epoch 1, for reason 2"),
     ],
 )
 def test_only_an_active_validator_of_the_domain_judges(node: Node, part: str) -> None:
-    """Registers v1 as a miner, elsewhere, or as one that left."""
-    story = Spoken().say("TaskCreated").say("TaskAssigned").say("OutputSubmitted")
+    """Registers v1 as a miner, elsewhere, or as one that left in the epoch before."""
+    story = Spoken().epoch(2).say("TaskCreated").say("TaskAssigned").say("OutputSubmitted")
     story.state.put(node)
     story.say("ValidationSubmitted")
     assert part in story.reasons[0]
