@@ -7,6 +7,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
+from murky_tree import StandardMerkleTree
 
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_projections.maths import EMPTY_ROOT, ClaimTree, Entitlement, verify
@@ -45,6 +46,17 @@ def test_the_library_reads_our_dumps() -> None:
     rng = Random(2)
     trees = [ClaimTree(drawn(rng, count)) for count in (1, 2, 3, 17, 64)]
     assert roots_of([tree.dump() for tree in trees]) == [to_hex(tree.root) for tree in trees]
+
+
+@given(each=entitlements.filter(len))
+def test_trees_are_those_of_another_library(each: list[Entitlement]) -> None:
+    """Draws entitlements and lets murky-tree, a Python library, make the same tree and check our proofs."""
+    values = [[to_hex(one.earner), to_hex(one.asset), one.cumulative] for one in each]
+    types = ["address", "address", "uint256"]
+    theirs, ours = StandardMerkleTree.of(values, types), ClaimTree(each)
+    assert theirs.root == to_hex(ours.root)
+    for one, value in zip(each, values, strict=True):
+        assert StandardMerkleTree.verify(theirs.root, types, value, [to_hex(node) for node in ours.proof(one)])
 
 
 def test_a_leaf_is_hashed_twice() -> None:
