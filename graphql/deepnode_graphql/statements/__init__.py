@@ -1,0 +1,1 @@
+"""Statements: what an accountant gets of an address for a period."""
