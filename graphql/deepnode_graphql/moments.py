@@ -1,20 +1,25 @@
 """Moments: the place in history that a read is about.
 
-Whatever way a client names it (a position, a block, a time), a read is of the rows up to one position. What lies
-above the books' end is refused: its state is not known, and an answer would be a guess.
+Whatever way a client names it (a position, a block, a time, an epoch), a read is of the rows up to one position. What
+lies above the books' end is refused, and an epoch that is not over: its state is not known, and an answer would be a
+guess.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 import strawberry
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, MetaData, Row, select
 
 from deepnode_graphql.scalars import Long
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.record import BlockRef
 from deepnode_projections.checkpoint import Checkpoint
+from deepnode_projections.registers.tables import table_of
+from deepnode_projections.rules.epochs import Epoch
 from deepnode_projections.tables import block as block_table
+
+_epoch_table = table_of(Epoch, MetaData())
 
 
 @strawberry.input(one_of=True)
@@ -25,11 +30,13 @@ class At:
         block: the state at the end of the block with this number.
         position: the state behind the log entry at this position; 0 is before the first.
         time: the state at the end of the last block whose time is this or earlier (seconds since 1970).
+        epoch: the state just before the entry that opened the next epoch; this one must be over. 0 is before the first.
     """
 
     block: Long | None = strawberry.UNSET
     position: Long | None = strawberry.UNSET
     time: Long | None = strawberry.UNSET
+    epoch: Long | None = strawberry.UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,26 @@ def at_time(database: Connection, checkpoint: Checkpoint, time: int) -> Moment:
         .limit(1)
     ).one_or_none()
     return _behind_last_block(database, checkpoint, -1 if row is None else row.number, None, final=final)
+
+
+def at_epoch(database: Connection, checkpoint: Checkpoint, epoch: int) -> Moment:
+    """Return the moment at the end of an epoch: behind the last log entry before the one that opened the next epoch.
+
+    Raises:
+        BadInput: below 0, or the epoch is not over (it and the one that is open are named).
+    """
+    if epoch < 0:
+        raise BadInput(f"at.epoch must be 0 or more, not {epoch}")
+    table = _epoch_table.c
+    row = database.execute(
+        select(table.opened_position).where(table.epoch == epoch + 1, table.position <= checkpoint.position)
+    ).one_or_none()
+    if row is None:
+        opened = select(table.epoch).where(table.position <= checkpoint.position).order_by(table.epoch.desc()).limit(1)
+        current = database.execute(opened).scalar() or 0
+        now = f"epoch {current} is open" if current else "none was opened yet"
+        raise BadInput(f"at.epoch {epoch} is not over: {now}")
+    return at_position(database, checkpoint, row.opened_position - 1)
 
 
 def last_position_at(database: Connection, number: int) -> int:

@@ -35,6 +35,13 @@ from deepnode_projections.tables import checkpoint as checkpoint_table
 
 ROOTS_KEPT: Final = 4_096
 
+_FIND: Final = {
+    "block": moments.at_block,
+    "position": moments.at_position,
+    "time": moments.at_time,
+    "epoch": moments.at_epoch,
+}
+
 
 class StateRoots:
     """State roots that were computed before, by the number of reorgs followed and the position.
@@ -79,18 +86,17 @@ class Reading:
         """
         if at is None or at is strawberry.UNSET:
             return moments.present(self.checkpoint)
-        given = {name: value for name in ("block", "position", "time") if (value := getattr(at, name)) is not None}
+        given = {name: value for name in _FIND if (value := getattr(at, name)) is not None}
         given = {name: value for name, value in given.items() if value is not strawberry.UNSET}
         if len(given) != 1:
-            raise BadInput(f"at takes exactly one of block, position and time, not {', '.join(given) or 'none'}")
+            raise BadInput(f"at takes exactly one of block, position, time and epoch, not {', '.join(given) or 'none'}")
         [(name, value)] = given.items()
         return self._moment(name, value)
 
     def _moment(self, name: str, value: int) -> Moment:
         known = self._moments.get((name, value))
         if known is None:
-            find = {"block": moments.at_block, "position": moments.at_position, "time": moments.at_time}[name]
-            known = self._moments[(name, value)] = find(self.database, self.checkpoint, value)
+            known = self._moments[(name, value)] = _FIND[name](self.database, self.checkpoint, value)
         return known
 
     @cached_property
