@@ -1,11 +1,11 @@
 """A statement: everything that happened to an address's money in a period, as data.
 
-It is of the state behind one log entry (its position), and holds nothing that is not in the books up to there: no
-clock, no file, no order of making. So a statement of final blocks is the same whenever it is made. All amounts are
-base units of a token, signed; all times are seconds since 1970.
+It is of the state behind one log entry (its position), and holds nothing but what is in the books up to there: no clock
+and no order of making. So a statement of final blocks is the same whenever it is made. All amounts are signed and in
+base units of a token; all times are block times, in seconds since 1970.
 
 The accounts are those of the books that are the address's own: its wallet, the collateral of the nodes that it
-operates, and what it has unbonding. A stake and a backer's part in a round are held by the books together with those of
+operates, what it has unbonding, and the deposits of its proposals. A stake and a backer's part in a round are held by the books together with those of
 others; here they are accounts of the address's own, made of what the books record of its part.
 """
 
@@ -35,7 +35,7 @@ class LineType(StrEnum):
     REFUND = "refund"
     """A payment for the use of a model, or a backer's money, that came back."""
     FEE = "fee"
-    """Paid to be registered, or to propose."""
+    """Paid to register a node, or a proposal's deposit that was forfeited; above 0 for whom such fees go to."""
     SLASHING = "slashing"
     """Collateral that a review burned, or gave to the one who was harmed."""
     BURN = "burn"
@@ -54,6 +54,8 @@ class LineType(StrEnum):
     """Between a stake and what is unbonding: asked back."""
     UNSTAKE = "unstake"
     """Between what is unbonding and a wallet: returned."""
+    DEPOSIT = "deposit"
+    """Between a wallet and a proposal's deposit: left when it was made, or returned."""
     BACKING = "backing"
     """Between a wallet and a round: paid for shares in it."""
     SHARES = "shares"
@@ -75,8 +77,8 @@ class Token:
 class Dates:
     """The three dates of a reward, in seconds since 1970; None for what has not happened by the statement's moment.
 
-    ``accrued``: the epoch that it was earned in was over, and its pool allocated. ``claimable``: the root that entitles
-    to it took force. ``received``: it was claimed.
+    ``accrued``: the epoch that it was earned in was over. ``claimable``: the first root that entitles to it was
+    activated. ``received``: it was claimed.
     """
 
     accrued: int | None
@@ -88,8 +90,8 @@ class Dates:
 class FiatValue:
     """What an amount was worth when it came or went: ``micros`` are millionths of a unit of ``fiat``, signed like it.
 
-    The price is the newest of ``source`` that the log knew then, told by the entry at ``price_position``; a price that
-    was corrected later is the corrected one. Micros are rounded half to even.
+    The price is the newest of ``source`` that the log had told by then, in the entry at ``price_position``; where that
+    was corrected, the right one. Micros are rounded half to even.
     """
 
     fiat: str
@@ -102,12 +104,13 @@ class FiatValue:
 class Line:
     """One movement of one of the address's accounts.
 
-    ``position`` and ``leg`` name the posting; a line of a stake or of a part in a round has the position of its event
-    and a leg above those of postings. ``event`` is the event that says what it was for. ``counterparty`` is the other
-    side, as an account's name (``Wallet:0x…``, ``Rewards:Payable`` …), and ``own`` says that this is an account of the
-    statement too: then a line of it, of the same ``transaction_hash``, is the same money with the other sign.
-    ``amount`` came in (above 0) or went out, and ``balance`` is the account's after it. ``dates`` are those of a reward:
-    of the newest epoch that a claim pays. ``note`` says what cannot be said otherwise.
+    ``position`` is the entry that moved it, and ``leg`` counts the statement's lines of one entry from 0: what an entry
+    divides has a line for each part. ``event`` is the event that says what it was for. ``counterparty`` is the other
+    side, as an account's name (``Wallet:0x…``, ``Rewards:Payable`` …; empty if nobody's account changed), and ``own``
+    says that this is an account of the statement too: then there is a line of it in the same transaction, of the same
+    money with the other sign. ``amount`` came in (above 0) or went out, and ``balance`` is the account's after it.
+    ``dates`` are those of a reward: of the newest epoch that the claim pays. Movements between own accounts have no
+    ``value``. ``note`` says what cannot be said otherwise.
     """
 
     position: int
@@ -131,19 +134,39 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class RewardPart:
-    """What was earned of a token in an epoch, or the part of it that one claim paid (or that none has paid yet).
+    """What one claim paid of what was earned of a token in an epoch, or what no claim has paid yet of it.
 
-    An epoch's parts add up to what was earned in it. ``claim_position`` is the claim's entry, None as long as there is
-    none. ``roles`` are those in which it was earned (``miners`` …). ``value`` is at the claim, if it was received.
+    Claims pay what was earned in the order in which it was. ``claim_position`` is the claim's entry, None as long as
+    there is none. ``epoch`` is None for what was claimed beyond all that the books know to be earned. ``roles`` are
+    those in which it was earned (``miner work, staker stake``). ``value`` is at the claim, if it was received.
     """
 
-    epoch: int
+    epoch: int | None
     token: Token
     amount: int
     roles: str
     dates: Dates
     claim_position: int | None
     value: FiatValue | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accrual:
+    """What an epoch's pool gave to the address in one role, allocated within the period.
+
+    ``domain`` and ``subject`` (a node, a model, a domain) are ids of 32 bytes. ``role`` and ``kind`` say what for: a
+    validator's commission is ``validator`` and ``commission``. ``accrued`` is the end of the epoch.
+    """
+
+    position: int
+    epoch: int
+    accrued: int
+    domain: bytes
+    role: str
+    kind: str
+    subject: bytes
+    token: Token
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,32 +180,16 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
-class Total:
-    """The lines of a token that have one type and one counterparty: how many there are, and what they add up to.
-
-    ``fiat_micros`` adds up the lines that have a value, which are ``valued`` of them. Movements between own accounts
-    are there too (``own``), and add up to zero over both sides.
-    """
-
-    type: LineType
-    counterparty: str
-    own: bool
-    token: Token
-    lines: int
-    amount: int
-    valued: int
-    fiat_micros: int
-
-
-@dataclass(frozen=True, slots=True)
 class Statement:
     """What happened to an address's money from ``from_time`` until before ``to_time``.
 
-    ``position`` is the last log entry that counts, ``block_number`` and ``block_hash`` are the newest block of the log
-    up to there (None before the first), ``finality`` is ``final`` or ``pending``, ``state_root`` is that of all books
-    at the position, ``manifest`` the digest of the contracts' description. ``fiat`` and ``price_source`` are what values
-    are in and where prices are from, both empty if no value was asked for. ``rewards`` are of claims within the period,
-    and of what is not received at its end. ``remarks`` say what the reader must know.
+    Its lines are of the entries behind ``opening_position`` up to ``position``. ``block_number`` and ``block_hash`` are
+    of the block under which the last of them stands (None before the first). ``finality`` is ``final``, or ``pending``
+    as long as a reorg could change it. ``state_root`` is that of all books at ``position``, ``manifest`` the digest of
+    the contracts' description. ``fiat`` and ``price_source`` say what values are in and where prices are from, both
+    empty if none were asked for; prices are as corrected up to ``known_position``. ``rewards`` are those of claims
+    within the period, and what is not received at its end. ``accruals`` are what was allocated within it. ``remarks``
+    say what the reader must know.
     """
 
     address: bytes
@@ -191,6 +198,7 @@ class Statement:
     chain_id: int
     opening_position: int
     position: int
+    known_position: int
     block_number: int | None
     block_hash: bytes | None
     finality: str
@@ -201,4 +209,5 @@ class Statement:
     balances: tuple[Balance, ...]
     lines: tuple[Line, ...]
     rewards: tuple[RewardPart, ...]
+    accruals: tuple[Accrual, ...]
     remarks: tuple[str, ...]
