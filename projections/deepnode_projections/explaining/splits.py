@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.vocabulary import LEGS
@@ -27,7 +28,7 @@ from deepnode_projections.rules.revenue import SETTLED, Receipt, ReleasedTotal
 from deepnode_projections.rules.splits import SUBJECT, Carry, SplitTotal, rates_of
 from deepnode_projections.rules.tasks import Task
 from deepnode_projections.rules.trust import ruleset_of
-from deepnode_projections.rulesets.ruleset import PPM
+from deepnode_projections.rulesets.ruleset import PPM, Ruleset
 
 NETWORK = ("buyback", "foundation")
 OF_MODEL = ("creator", "backers", "yield")
@@ -77,7 +78,7 @@ def explain_split(past: Past, asset: Asset, receipt: Receipt) -> Explanation:
     return Explanation(title, past.position, receipt.amount, asset, tuple(steps))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Booked:
     """A split: the books behind it and before it, and what they knew of it."""
 
@@ -93,36 +94,43 @@ class _Booked:
         assert self.receipt.closed_position is not None
         return self.receipt.closed_position
 
-    @property
+    @cached_property
     def carries(self) -> tuple[int, ...]:
         """The carries before the split (millionths of a base unit)."""
         found = self.before.get(Carry, self.model.model, self.route.version, self.receipt.asset)
         return (0,) * len(LEGS) if found is None else found.legs
 
-    @property
-    def rounding(self) -> str:
-        return ruleset_of(self.then).revenue.rounding
+    @cached_property
+    def rules(self) -> Ruleset:
+        return ruleset_of(self.then)
 
-    @property
+    @cached_property
     def expected(self) -> Split:
-        rules = ruleset_of(self.then).revenue
-        return split_by(rules.rounding, self.gross, self.rates, self.carries)
+        return split_by(self.rules.revenue.rounding, self.gross, self.rates, self.carries)
 
-    @property
+    @cached_property
     def gross(self) -> int:
-        return self._total(self.then)[0] - self._total(self.before)[0]
+        return self._after[0] - self._before[0]
 
-    @property
+    @cached_property
     def legs(self) -> tuple[int, ...]:
         """What the router made of it: what the model's totals grew by."""
-        pairs = zip(self._total(self.then)[1], self._total(self.before)[1], strict=True)
+        pairs = zip(self._after[1], self._before[1], strict=True)
         return tuple(after - before for after, before in pairs)
 
-    @property
+    @cached_property
     def suspense(self) -> tuple[int, int]:
         """What no leg had got, before and after."""
-        found = [gross - sum(legs) for gross, legs in (self._total(self.before), self._total(self.then))]
+        found = [gross - sum(legs) for gross, legs in (self._before, self._after)]
         return found[0], found[1]
+
+    @cached_property
+    def _before(self) -> tuple[int, tuple[int, ...]]:
+        return self._total(self.before)
+
+    @cached_property
+    def _after(self) -> tuple[int, tuple[int, ...]]:
+        return self._total(self.then)
 
     def _total(self, past: Past) -> tuple[int, tuple[int, ...]]:
         found = past.get(SplitTotal, self.model.model, self.receipt.asset)
@@ -146,7 +154,7 @@ def _paid(past: Past, asset: Asset, receipt: Receipt) -> Step:
 
 
 def _rates_step(then: Past, booked: _Booked) -> Step:
-    model, route, rules = booked.model, booked.route, ruleset_of(then)
+    model, route, rules = booked.model, booked.route, booked.rules
     said = [
         f"The model has set b = {model.b} ppm for its creator and a = {model.a} ppm for its backers.",
         (
@@ -166,16 +174,17 @@ def _rates_step(then: Past, booked: _Booked) -> Step:
 
 def _legs_step(asset: Asset, booked: _Booked) -> Step:
     made, rows, formulas = booked.expected, list[tuple[Cell, ...]](), list[str]()
+    rounding = booked.rules.revenue.rounding
     for number, leg in enumerate(LEGS):
         carry, rate = booked.carries[number], booked.rates[number]
-        n = carry + booked.gross * rate if booked.rounding == "carry_forward" else None
+        n = carry + booked.gross * rate if rounding == "carry_forward" else None
         fact = booked.legs[number]
         rows.append((leg, rate, carry, n, made.legs[number], made.carries[number], fact, fact - made.legs[number]))
     said = [
         f"{asset.amount(booked.gross)} are split. n = carry before + gross * rate; the leg is n / {PPM}, rounded down, "
         "and what is less than a base unit is carried to the next payment of the same model, asset and route."
-        if booked.rounding == "carry_forward"
-        else f"{asset.amount(booked.gross)} are split for themselves ({booked.rounding}); carries stay as they are.",
+        if rounding == "carry_forward"
+        else f"{asset.amount(booked.gross)} are split for themselves ({rounding}); carries stay as they are.",
     ]
     differing = [leg for leg, row in zip(LEGS, rows, strict=True) if row[7]]
     said.append(
@@ -187,7 +196,7 @@ def _legs_step(asset: Asset, booked: _Booked) -> Step:
         found = booked.then.get(Difference, SUBJECT, leg, booked.receipt.receipt, booked.position)
         if found is not None and found.reason:
             said.append(f"Why the leg {leg} may differ: {found.reason}.")
-    if booked.rounding == "carry_forward":
+    if rounding == "carry_forward":
         carry, rate = booked.carries[0], booked.rates[0]
         n = carry + booked.gross * rate
         formulas.append(f"{carry} + {booked.gross} * {rate} = {n} (the leg {LEGS[0]})")
@@ -198,7 +207,7 @@ def _legs_step(asset: Asset, booked: _Booked) -> Step:
         tuple(formulas),
         Table(("leg", "rate ppm", "carry before", "n", "expected", "carry after", "fact", "difference"), tuple(rows)),
         ("001 section 1", "DESIGN section 6, Revenue split"),
-        answers(ruleset_of(booked.then), "revenue.rounding"),
+        answers(booked.rules, "revenue.rounding"),
         places(booked.position),
         not differing,
     )

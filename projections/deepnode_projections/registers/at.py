@@ -7,12 +7,13 @@ each row tells which entry of the log made it, which is what an explanation need
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any, Self, TypeVar
 
 from psycopg import Connection, sql
 from psycopg.rows import tuple_row
 
-from deepnode_projections.registers.record import COLUMN_TYPES, Field, Record, Value, fields_of, of_row
+from deepnode_projections.registers.record import COLUMN_TYPES, Record, Value, fields_of, key_names, of_row
 
 R = TypeVar("R", bound=Record)
 
@@ -37,17 +38,17 @@ class StateAt:
     def get(self, kind: type[R], *key: Value) -> R | None:
         """Return the newest record of a thing, or None if there was none."""
         assert len(key) == kind.KEY, (kind, key)
-        found = self._standing(kind, _match(kind, len(key)), key)
+        found = self._standing(kind, key_names(kind)[: len(key)], key)
         return found[0][1] if found else None
 
     def every(self, kind: type[R], *prefix: Value) -> Sequence[R]:
         """Return the newest record of each thing whose key begins so, in the order of keys."""
-        return [record for _, record in self._standing(kind, _match(kind, len(prefix)), prefix)]
+        return [record for _, record in self._standing(kind, key_names(kind)[: len(prefix)], prefix)]
 
     def since(self, kind: type[R], *key: Value) -> int | None:
         """Return the position of the entry that made the newest record of a thing, or None if there was none."""
         assert len(key) == kind.KEY, (kind, key)
-        found = self._standing(kind, _match(kind, len(key)), key)
+        found = self._standing(kind, key_names(kind)[: len(key)], key)
         return found[0][0] if found else None
 
     def found(self, kind: type[R], field: str, value: Value) -> Sequence[tuple[int, R]]:
@@ -55,13 +56,12 @@ class StateAt:
 
         They come in the order of keys. ``field`` is one of the kind's ``FOUND_BY``, which have an index.
         """
-        by = next(each for each in fields_of(kind) if each.name == field)
-        return self._standing(kind, [_equal(by)], (value,))
+        return self._standing(kind, (field,), (value,))
 
     def changes(self, kind: type[R], *prefix: Value) -> Sequence[tuple[int, R]]:
         """Return all records that ever were of the things whose key begins so, by the position that made each."""
         assert prefix, "not a whole table"
-        return self._rows(kind, _match(kind, len(prefix)), prefix, [sql.Identifier("position")])
+        return self._rows(kind, _statement(kind, key_names(kind)[: len(prefix)], ever=True), prefix)
 
     def put(self, record: Record) -> None:
         """Refuse: what was is not changed."""
@@ -71,33 +71,32 @@ class StateAt:
         """Refuse: nothing is applied to what was."""
         raise AssertionError(f"the past is read only: position {position}")
 
-    def _standing(self, kind: type[R], where: Sequence[sql.Composable], values: Sequence[Value]) -> list[tuple[int, R]]:
-        still = sql.SQL("(until IS NULL OR until > {})").format(sql.Literal(self.position))
-        key = [sql.Identifier(each.name) for each in fields_of(kind)[: kind.KEY]]
-        return self._rows(kind, [*where, still], values, key)
+    def _standing(self, kind: type[R], named: tuple[str, ...], values: Sequence[Value]) -> list[tuple[int, R]]:
+        return self._rows(kind, _statement(kind, named, ever=False), [*values, self.position])
 
-    def _rows(
-        self,
-        kind: type[R],
-        where: Sequence[sql.Composable],
-        values: Sequence[Value],
-        order: Sequence[sql.Composable],
-    ) -> list[tuple[int, R]]:
-        fields = fields_of(kind)
-        statement = sql.SQL("SELECT position, {} FROM {} WHERE {} ORDER BY {}").format(
-            sql.SQL(", ").join(sql.Identifier(each.name) for each in fields),
-            sql.Identifier(kind.TABLE),
-            sql.SQL(" AND ").join([*where, sql.SQL("position <= {}").format(sql.Literal(self.position))]),
-            sql.SQL(", ").join(order),
-        )
+    def _rows(self, kind: type[R], statement: bytes, values: Sequence[Value]) -> list[tuple[int, R]]:
         with self.connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-            rows = cursor.execute(statement, values).fetchall()
+            rows = cursor.execute(statement, [*values, self.position]).fetchall()
         return [(int(row[0]), of_row(kind, row[1:])) for row in rows]
 
 
-def _match(kind: type[Record], length: int) -> list[sql.Composable]:
-    return [_equal(each) for each in fields_of(kind)[:length]]
+@cache
+def _statement(kind: type[Record], named: tuple[str, ...], *, ever: bool) -> bytes:
+    """Write the query of the records in which the named fields hold values, at a position or as they ever were.
 
-
-def _equal(field: Field) -> sql.Composable:
-    return sql.SQL("{} = " + f"%s::{COLUMN_TYPES[field.type]}").format(sql.Identifier(field.name))
+    Its parameters are the values, for those of a position that position, and the position.
+    """
+    types = {each.name: COLUMN_TYPES[each.type] for each in fields_of(kind)}
+    where: list[sql.Composable] = [
+        sql.SQL("{} = " + f"%s::{types[name]}").format(sql.Identifier(name)) for name in named
+    ]
+    if not ever:
+        where.append(sql.SQL("(until IS NULL OR until > %s::bigint)"))
+    order = ("position",) if ever else key_names(kind)
+    statement = sql.SQL("SELECT position, {} FROM {} WHERE {} ORDER BY {}").format(
+        sql.SQL(", ").join(map(sql.Identifier, types)),
+        sql.Identifier(kind.TABLE),
+        sql.SQL(" AND ").join([*where, sql.SQL("position <= %s::bigint")]),
+        sql.SQL(", ").join(map(sql.Identifier, order)),
+    )
+    return statement.as_bytes(None)

@@ -69,6 +69,12 @@ def fields_of(kind: type[Record]) -> tuple[Field, ...]:
     return found
 
 
+@cache
+def key_names(kind: type[Record]) -> tuple[str, ...]:
+    """Return the names of the fields of a kind's key, in their order."""
+    return tuple(each.name for each in fields_of(kind)[: kind.KEY])
+
+
 def key_of(record: Record) -> Key:
     """Return what tells a record from the others of its kind."""
     return _reader(type(record), record.KEY)(record)
