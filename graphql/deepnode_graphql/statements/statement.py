@@ -5,8 +5,9 @@ and no order of making. So a statement of final blocks is the same whenever it i
 base units of a token; all times are block times, in seconds since 1970.
 
 The accounts are those of the books that are the address's own: its wallet, the collateral of the nodes that it
-operates, what it has unbonding, and the deposits of its proposals. A stake and a backer's part in a round are held by the books together with those of
-others; here they are accounts of the address's own, made of what the books record of its part.
+operates, what it has unbonding, and the deposits of its proposals. A stake and a backer's part in a round are held by
+the books together with those of others; here they are accounts of the address's own, made of what the books record of
+its part.
 """
 
 from dataclasses import dataclass
