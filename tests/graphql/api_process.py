@@ -1,0 +1,60 @@
+"""The API as its users run it: a process of uvicorn's that listens on a port of this machine."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.graphql.small_books import write_manifest
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS_MAX = 30
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def api_process(database_url: str, folder: Path, **settings: str) -> Iterator[str]:
+    """Run the API over small books with these DEEPNODE_ settings; gives its URL once it is ready.
+
+    ``folder`` is an empty one, where the manifest is written to.
+    """
+    write_manifest(folder)
+    port = free_port()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("DEEPNODE_")} | settings
+    environment |= {"DEEPNODE_DATABASE_URL": database_url, "DEEPNODE_MANIFEST": str(folder / "manifest.toml")}
+    command = [sys.executable, "-m", "uvicorn", "deepnode_cli.asgi:app", "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait(process, url)
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+
+
+def _wait(process: subprocess.Popen[str], url: str) -> None:
+    end = time.monotonic() + START_SECONDS_MAX
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/ready", timeout=5):
+                return
+        except (urllib.error.URLError, ConnectionError):
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < end
+            time.sleep(0.1)
