@@ -142,6 +142,16 @@ class Scribe:
         self.projector.catch_up()
         return header.block
 
+    def blocks_at_once(self, *blocks: Sequence[Event]) -> None:
+        """Add several blocks, and bring the books up to the last."""
+        below, added = self.tip, []
+        for events in blocks:
+            header, logs = self._next(events, "a")
+            added.append(Block(header, logs))
+            self.blocks.append(header.block)
+        self.log.extend(below, added)
+        self.projector.catch_up()
+
     def reorg(self, kept: int, *blocks: Sequence[Event]) -> None:
         """Replace everything behind the block ``kept`` by these blocks."""
         self.blocks = self.blocks[:kept]
