@@ -1,0 +1,262 @@
+"""Lines: what moved an address's accounts in a period, read from the books, each with the other side of it.
+
+Every transaction in which one of the accounts moved is read as a whole: only so can be said from whom a transfer to a
+contract's pocket came. What the lines of an account add up to is held against the balances of the books, always.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from deepnode_graphql.reading import Reading, driver_connection
+from deepnode_graphql.statements.flows import Flow, Moved, flows_of
+from deepnode_graphql.statements.line_types import TRANSFER, event_of, type_of
+from deepnode_graphql.statements.own_accounts import OwnAccounts, Part
+from deepnode_graphql.statements.statement import Balance, Line, LineType, Token
+from deepnode_ledger.account import UNATTRIBUTED
+from deepnode_ledger.errors import BadInput
+from deepnode_ledger.hexadecimal import ADDRESS_BYTES, from_hex
+from deepnode_ledger.record import ChainLog
+from deepnode_projections.holdings_at import of_balances
+
+LINES_MAX: Final = 100_000
+"""Movements of a statement. A longer one is a shorter period's."""
+
+_MOVED: Final = (
+    "SELECT DISTINCT position FROM posting WHERE account_id = ANY(%s) AND position > %s AND position <= %s"
+    " ORDER BY position LIMIT %s"
+)
+_TRANSACTIONS: Final = """
+    SELECT e.position, e.chain_id, e.kind, e.block_number, e.block_time, e.transaction_hash, e.log_index,
+        a.name, p.asset_id, p.amount
+    FROM entry e JOIN posting p ON p.position = e.position JOIN account a ON a.account_id = p.account_id
+    WHERE e.transaction_hash IN (SELECT transaction_hash FROM entry WHERE position = ANY(%s)) AND e.position <= %s
+    ORDER BY e.chain_id, e.transaction_hash, e.position, p.leg"""
+_HELD: Final = of_balances("a.account_id, s.asset_id, p.balance", "AND a.account_id = ANY(%(accounts)s)")
+_REGISTERED: Final = (
+    "SELECT position, operator, fee, fee_burned FROM node WHERE position = ANY(%s) AND position = registered_position"
+)
+_NEAR: Final = (-2, -1, 1, 2)
+"""How far from a registration's event the transfers of its fee stand: of what is burned, and of the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an entry stands: its block and time, its transaction, and its place in the block."""
+
+    block_number: int
+    time: int
+    transaction_hash: bytes
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Movement:
+    """One side of a flow that is an own account's, before its balance is known."""
+
+    position: int
+    account: str
+    asset: int
+    amount: int
+    counterparty: str
+    own: bool
+    type: LineType
+    event: str
+    paid_position: int
+
+
+def read_lines(
+    reading: Reading, own: OwnAccounts, opening: int, position: int
+) -> tuple[tuple[Balance, ...], tuple[Line, ...], dict[int, int]]:
+    """Return the balances and lines of the entries behind ``opening`` up to ``position``, in the order of the log.
+
+    The third is, for each line that a claim paid (by its place in the lines), the position of the claim.
+
+    Raises:
+        BadInput: there are more than ``LINES_MAX``.
+    """
+    positions = _positions(reading, own, opening, position)
+    flows, places = _flows(reading, positions, position)
+    fees = _fees(reading, flows)
+    movements = list(_movements(own, flows, fees, opening, position))
+    movements += _unexplained(own.parts, movements, opening, position)
+    if len(movements) > LINES_MAX:
+        raise _too_many()
+    movements.sort(key=lambda each: each.position)
+    places |= _places_in_log(reading, {each.position for each in movements} - places.keys())
+    before, after = _held(reading, own, opening), _held(reading, own, position)
+    tokens = {each.asset_id: Token(each.symbol, bytes(each.address), each.decimals) for each in reading.assets.values()}
+    lines, held = _lines(movements, places, before, tokens)
+    assert {key: each for key, each in held.items() if each} == {key: each for key, each in after.items() if each}, (
+        "the lines do not lead from the opening balances to the closing ones"
+    )
+    balances = tuple(
+        Balance(account, tokens[asset], before.get((account, asset), 0), after.get((account, asset), 0))
+        for account, asset in sorted(before.keys() | after.keys() | held.keys(), key=lambda each: (each[0], each[1]))
+    )
+    claims = {n: each.paid_position for n, each in enumerate(movements) if each.type is LineType.REWARD}
+    return balances, lines, claims
+
+
+def _positions(reading: Reading, own: OwnAccounts, opening: int, position: int) -> list[int]:
+    """Return where the own accounts moved."""
+    rows = (
+        driver_connection(reading.database)
+        .execute(_MOVED, (list(own.names), opening, position, LINES_MAX + 1))
+        .fetchall()
+    )
+    if len(rows) > LINES_MAX:
+        raise _too_many()
+    found = {int(row[0]) for row in rows}
+    return sorted(found | {at for part in own.parts for at, _ in part.changes if opening < at <= position})
+
+
+def _flows(reading: Reading, positions: Sequence[int], last: int) -> tuple[list[Flow], dict[int, Place]]:
+    """Return the flows of all transactions in which these entries are, and where each entry stands."""
+    flows, places = [], {}
+    rows = driver_connection(reading.database).execute(_TRANSACTIONS, (list(positions), last))
+    for _, lines in groupby(rows, key=lambda row: (row[1], bytes(row[5]))):
+        moved = []
+        for position, _chain, kind, number, time, transaction, index, name, asset, amount in lines:
+            moved.append(Moved(position, name, asset, amount, kind))
+            places[position] = Place(number, time, bytes(transaction), index)
+        flows += flows_of(moved, _passes)
+    return flows, places
+
+
+def _passes(account: str) -> bool:
+    return account.endswith(f":{UNATTRIBUTED}")
+
+
+def _fees(reading: Reading, flows: Iterable[Flow]) -> Counter[tuple[int, int, str, int]]:
+    """Return the transfers that are fees of registrations, told by position, asset, payer and amount.
+
+    A registration moves nothing by itself: its contract has the operator burn a part and pay the rest.
+    """
+    bare = [each for each in flows if each.events == (TRANSFER,) and each.source.startswith("Wallet:")]
+    near = sorted({each.source_position + step for each in bare for step in _NEAR})
+    rows = driver_connection(reading.database).execute(_REGISTERED, (near,)).fetchall()
+    paid: Counter[tuple[int, int, str, int]] = Counter()
+    for position, operator, fee, burned in rows:
+        for each in bare:
+            is_near = each.source_position - position in _NEAR
+            if is_near and from_hex(each.source.removeprefix("Wallet:"), ADDRESS_BYTES) == bytes(operator):
+                part = burned if each.target == "Burn" else fee - burned
+                if each.amount == part:
+                    paid[each.source_position, each.asset, each.source, each.amount] += 1
+    return paid
+
+
+def _movements(
+    own: OwnAccounts, flows: Iterable[Flow], fees: Mapping[tuple[int, int, str, int], int], opening: int, position: int
+) -> Iterable[_Movement]:
+    names = set(own.names.values())
+    parts = {
+        (at, change > 0, each.asset): each
+        for each in own.parts
+        for at, change in each.changes
+        if opening < at <= position
+    }
+
+    def named(account: str, at: int, incoming: bool, asset: int) -> str | None:
+        """Return what an account is in the statement; None if it is another's."""
+        if account in names:
+            return account
+        part = parts.get((at, incoming, asset))
+        return part.account if part is not None and account.endswith(part.pocket) else None
+
+    for flow in flows:
+        source = named(flow.source, flow.source_position, False, flow.asset)
+        target = named(flow.target, flow.target_position, True, flow.asset)
+        both = source is not None and target is not None
+        event = event_of(flow.events)
+        if fees.get((flow.source_position, flow.asset, flow.source, flow.amount)):
+            event = "Registered"
+        for account, at, sign, other in (
+            (source, flow.source_position, -1, target or flow.target),
+            (target, flow.target_position, 1, source or flow.source),
+        ):
+            if account is not None and opening < at <= position:
+                kind = type_of(event, flow.source, flow.target, incoming=sign > 0, own=both)
+                amount = sign * flow.amount
+                yield _Movement(at, account, flow.asset, amount, other, both, kind, event, flow.source_position)
+
+
+def _unexplained(
+    parts: Iterable[Part], movements: Iterable[_Movement], opening: int, position: int
+) -> Iterable[_Movement]:
+    """Yield what changed a part in a shared pocket and moved no money: shares of a round that were handed on."""
+    moved: Counter[tuple[str, int]] = Counter()
+    for each in movements:
+        moved[each.account, each.position] += each.amount
+    for part in parts:
+        for at, change in part.changes:
+            rest = change - moved[part.account, at]
+            if rest and opening < at <= position:
+                event = "BackerShareTransferred" if part.account.startswith("Backing:") else "Redelegated"
+                kind = LineType.SHARES if part.account.startswith("Backing:") else LineType.RESTAKE
+                yield _Movement(at, part.account, part.asset, rest, "", False, kind, event, at)
+
+
+def _places_in_log(reading: Reading, positions: Iterable[int]) -> dict[int, Place]:
+    """Look up in the log itself where entries stand that moved no money."""
+    found = {}
+    for position in sorted(positions):
+        [entry] = reading.snapshot.entries(position, position)
+        assert isinstance(entry.record, ChainLog), entry
+        log = entry.record
+        found[position] = Place(entry.block.number, entry.block.time, log.transaction_hash, log.log_index)
+    return found
+
+
+def _held(reading: Reading, own: OwnAccounts, position: int) -> dict[tuple[str, int], int]:
+    """Return what every own account held of each asset at a position."""
+    rows = driver_connection(reading.database).execute(_HELD.encode(), {"at": position, "accounts": list(own.names)})
+    held = {(own.names[account], asset): amount for account, asset, amount in rows}
+    for part in own.parts:
+        if any(at <= position for at, _ in part.changes):
+            held[part.account, part.asset] = part.held(position)
+    return held
+
+
+def _lines(
+    movements: Iterable[_Movement],
+    places: Mapping[int, Place],
+    opening: Mapping[tuple[str, int], int],
+    tokens: Mapping[int, Token],
+) -> tuple[tuple[Line, ...], dict[tuple[str, int], int]]:
+    """Write the movements as lines, each with the balance behind it; return them and the last balances."""
+    held = dict(opening)
+    lines: list[Line] = []
+    for each in movements:
+        place, key = places[each.position], (each.account, each.asset)
+        held[key] = held.get(key, 0) + each.amount
+        leg = lines[-1].leg + 1 if lines and lines[-1].position == each.position else 0
+        lines.append(
+            Line(
+                each.position,
+                leg,
+                place.time,
+                place.block_number,
+                place.transaction_hash,
+                place.log_index,
+                each.type,
+                each.event,
+                each.account,
+                each.counterparty,
+                each.own,
+                tokens[each.asset],
+                each.amount,
+                held[key],
+                None,
+                None,
+                "",
+            )
+        )
+    return tuple(lines), held
+
+
+def _too_many() -> BadInput:
+    return BadInput(f"the period has more than {LINES_MAX} movements of the address: choose a shorter one")

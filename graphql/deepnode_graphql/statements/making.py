@@ -1,0 +1,146 @@
+"""Making a statement of the books: everything together, with values and remarks."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from deepnode_graphql import moments
+from deepnode_graphql.reading import Reading
+from deepnode_graphql.statements.lines import read_lines
+from deepnode_graphql.statements.own_accounts import own_accounts
+from deepnode_graphql.statements.period import Period, read_period
+from deepnode_graphql.statements.prices import Prices, read_prices
+from deepnode_graphql.statements.rewards import Rewards, read_rewards
+from deepnode_graphql.statements.statement import FiatValue, Line, LineType, RewardPart, Statement, Token
+from deepnode_ledger.errors import BadInput
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody wants a statement of.
+
+    ``begins`` and ``ends`` say the period (``period.read_period``). ``fiat`` is a code of ISO 4217, None for no values;
+    ``source`` is whose prices, None if there is only one's. ``known`` says up to where corrections of prices count: a
+    position, ``latest``, or None for the period's end.
+    """
+
+    address: bytes
+    begins: str
+    ends: str | None = None
+    fiat: str | None = None
+    source: str | None = None
+    known: str | None = None
+
+
+def make_statement(reading: Reading, request: Request) -> Statement:
+    """Make a statement of an address for a period.
+
+    Raises:
+        BadInput: the address is a contract of the deployment, the period or a price's source is not in the books, or
+            there are too many lines.
+    """
+    period = read_period(reading, request.begins, request.ends)
+    known = _known(reading, request.known, period)
+    own = own_accounts(reading, request.address, period.position)
+    balances, lines, claims = read_lines(reading, own, period.opening_position, period.position)
+    rewards = read_rewards(reading, request.address, period.opening_position, period.position, period.to_time)
+    prices = None
+    if request.fiat is not None:
+        tokens = sorted({each.token for each in balances} | {each.token for each in rewards.parts})
+        prices = read_prices(reading, tokens, request.fiat, request.source, period.position, known)
+    lines = tuple(_lines(lines, claims, rewards, prices))
+    parts = tuple(_valued(rewards.parts, prices))
+    moment = moments.at_position(reading.database, reading.checkpoint, period.position)
+    return Statement(
+        request.address,
+        period.from_time,
+        period.to_time,
+        reading.manifest.chain_id,
+        period.opening_position,
+        period.position,
+        known,
+        None if moment.block is None else moment.block.number,
+        None if moment.block is None else moment.block.hash,
+        "final" if period.final and known <= reading.checkpoint.sealed_position else "pending",
+        reading.root(moment),
+        reading.manifest.digest,
+        "" if prices is None else prices.fiat,
+        "" if prices is None else prices.source,
+        balances,
+        lines,
+        parts,
+        rewards.accruals,
+        tuple(_remarks(period, lines, parts, prices)),
+    )
+
+
+def _known(reading: Reading, given: str | None, period: Period) -> int:
+    last = reading.checkpoint.position
+    if given is None:
+        return period.position
+    if given == LATEST:
+        return last
+    if not (given.isascii() and given.isdigit() and len(given) <= 16):
+        raise BadInput(f"corrections count up to a log position or {LATEST!r}, not {given!r:.60}")
+    known = int(given)
+    if not period.position <= known <= last:
+        raise BadInput(
+            f"corrections count from the period's end, {period.position}, to the books', {last}: not {known}"
+        )
+    return known
+
+
+def _lines(lines: Iterable[Line], claims: Mapping[int, int], rewards: Rewards, prices: Prices | None) -> Iterable[Line]:
+    """Give lines their values, and those of claims their dates."""
+    for number, line in enumerate(lines):
+        made = line
+        if number in claims:
+            dates = rewards.dates_of_claim(claims[number])
+            made = (
+                replace(made, dates=dates)
+                if dates is not None
+                else replace(made, type=LineType.TRANSFER_IN, note="a reward that is not this address's own")
+            )
+        if prices is not None and not line.own:
+            made = replace(made, value=prices.value(line.token, line.amount, line.position))
+        yield made
+
+
+def _valued(parts: Iterable[RewardPart], prices: Prices | None) -> Iterable[RewardPart]:
+    """Value received parts so that those of a claim add up to what all of it was worth."""
+    paid: dict[tuple[int, Token], int] = {}
+    for part in parts:
+        value = None
+        if prices is not None and part.claim_position is not None:
+            key = (part.claim_position, part.token)
+            before = paid.get(key, 0)
+            paid[key] = before + part.amount
+            value = _difference(prices, part.token, before, paid[key], part.claim_position)
+        yield replace(part, value=value)
+
+
+def _difference(prices: Prices, token: Token, before: int, behind: int, position: int) -> FiatValue | None:
+    whole, first = prices.value(token, behind, position), prices.value(token, before, position)
+    if whole is None or first is None:
+        return None
+    return replace(whole, micros=whole.micros - first.micros)
+
+
+def _remarks(
+    period: Period, lines: Iterable[Line], parts: Iterable[RewardPart], prices: Prices | None
+) -> Iterable[str]:
+    lines, parts = list(lines), list(parts)
+    if not period.over:
+        yield "The period is not over in the books: what comes later is not in this statement."
+    elif not period.final:
+        yield "The chain has not finalized all of the period yet: a reorg could still change it."
+    if prices is not None:
+        missing = sorted({each.token.symbol for each in lines if not each.own and each.value is None})
+        if missing:
+            yield f"No price in {prices.fiat} was known for some lines in {', '.join(missing)}: their value is empty."
+    if any(each.epoch is None for each in parts):
+        yield "More was claimed than the books know to be earned: such parts name no epoch."
+    if any(each.account.startswith("Backing:") for each in lines):
+        yield "A part in a round is shown at what was paid in for it, not at what it is worth."
+    yield "Fees of transactions (gas) are paid in the chain's own coin, which these books do not hold."

@@ -1,0 +1,83 @@
+"""Prices: what a token was worth in fiat money, by the price events that the log holds.
+
+A price holds from its entry on until the next of the same source. One that was corrected counts with the right value,
+one that was withdrawn not at all; which corrections count is said by a position, so that a statement can be made with
+what is known today.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Final
+
+from deepnode_graphql.reading import Reading, driver_connection
+from deepnode_graphql.statements.statement import FiatValue, Token
+from deepnode_ledger.errors import BadInput
+from deepnode_projections.rules.observations import PRICE
+
+_SOURCES: Final = "SELECT DISTINCT source FROM price WHERE fiat = %s AND position <= %s ORDER BY source"
+_PRICES: Final = """
+    SELECT observed_position, CASE WHEN corrected_by IS NULL THEN value ELSE corrected_value END
+    FROM observation
+    WHERE value_name = %s AND fiat = %s AND source = %s AND asset = %s AND observed_position <= %s
+        AND position <= %s AND (until IS NULL OR until > %s)
+    ORDER BY observed_position"""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """The prices of tokens in one fiat money by one source: for each token where each was told, and how high it is."""
+
+    fiat: str
+    source: str
+    told: dict[Token, tuple[list[int], list[int]]]
+
+    def value(self, token: Token, amount: int, position: int) -> FiatValue | None:
+        """Return what an amount (base units, signed) was worth at a position; None if no price was known then."""
+        positions, prices = self.told.get(token, ([], []))
+        at = bisect_right(positions, position) - 1
+        if at < 0:
+            return None
+        return FiatValue(self.fiat, micros_of(amount, prices[at], token.decimals), self.source, positions[at])
+
+
+def read_prices(
+    reading: Reading, tokens: list[Token], fiat: str, source: str | None, position: int, known_position: int
+) -> Prices:
+    """Read the prices told up to a position, as corrected up to another.
+
+    Raises:
+        BadInput: no source is named and there are several, or the fiat money or the source is none of the books'.
+    """
+    connection = driver_connection(reading.database)
+    sources = [row[0] for row in connection.execute(_SOURCES, (fiat, known_position))]
+    if source is None:
+        if len(sources) != 1:
+            raise BadInput(f"prices in {fiat!r:.20} have {len(sources)} sources, name one: {_listed(sources)}")
+        [source] = sources
+    if source not in sources:
+        raise BadInput(f"{source!r:.80} has told no price in {fiat!r:.20}; these have: {_listed(sources)}")
+    told = {}
+    for token in tokens:
+        wanted = (PRICE, fiat, source, token.address, position, known_position, known_position)
+        rows = [row for row in connection.execute(_PRICES, wanted) if row[1] is not None]
+        told[token] = ([int(row[0]) for row in rows], [int(row[1]) for row in rows])
+    return Prices(fiat, source, told)
+
+
+def micros_of(amount: int, price_ppm: int, decimals: int) -> int:
+    """Return an amount's value in millionths of the fiat unit, rounded half to even.
+
+    Args:
+        amount: base units, signed.
+        price_ppm: millionths of the fiat unit for a whole token.
+        decimals: of the token.
+    """
+    whole: int = 10**decimals
+    quotient, rest = divmod(abs(amount) * price_ppm, whole)
+    if 2 * rest > whole or (2 * rest == whole and quotient % 2):
+        quotient += 1
+    return -quotient if amount < 0 else quotient
+
+
+def _listed(sources: list[str]) -> str:
+    return ", ".join(f"{each!a:.80}" for each in sources[:20]) or "none"
