@@ -27,7 +27,14 @@ def free_port() -> int:
 
 @contextmanager
 def api_process(database_url: str, folder: Path, **settings: str) -> Iterator[str]:
-    """Run the API over small books with these DEEPNODE_ settings; gives its URL once it is ready.
+    """Run the API as ``running_api`` does; gives its URL alone."""
+    with running_api(database_url, folder, **settings) as (_, url):
+        yield url
+
+
+@contextmanager
+def running_api(database_url: str, folder: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the API over small books with these DEEPNODE_ settings; gives the process and its URL once it is ready.
 
     ``folder`` is an empty one, where the manifest is written to.
     """
@@ -42,7 +49,7 @@ def api_process(database_url: str, folder: Path, **settings: str) -> Iterator[st
     try:
         url = f"http://127.0.0.1:{port}"
         _wait(process, url)
-        yield url
+        yield process, url
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)
