@@ -5,10 +5,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from deepnode_graphql.export.http import ExportEndpoint
 from deepnode_graphql.graphql_http import GraphQLEndpoint
+from deepnode_graphql.live.live import Live
+from deepnode_graphql.live.sse import SseEndpoint
+from deepnode_graphql.live.websocket import WebSocketEndpoint
 from deepnode_graphql.log_files import LogFilesEndpoint
 from deepnode_graphql.operations import OperationsEndpoint
 from deepnode_graphql.pages import PageEndpoint
@@ -37,6 +40,8 @@ def make_app(
     operations = OperationsEndpoint(service)
     log_files = LogFilesEndpoint(log_directory)
     page = PageEndpoint()
+    live = Live(service, database_url, schema)
+    sockets, events = WebSocketEndpoint(live), SseEndpoint(live)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -51,7 +56,9 @@ def make_app(
             Route("/page.js", page.script),
             Route("/page.css", page.style),
             Route("/schema.graphql", page.schema),
-            Route("/graphql", graphql.answer, methods=["GET", "POST"]),
+            Route("/graphql", events.graphql(graphql.answer), methods=["GET", "POST"]),
+            WebSocketRoute("/graphql", sockets.serve),
+            Route("/live/{name}", events.stream, methods=["GET"]),
             Route("/export/postings.arrow", export.postings_arrow, methods=["GET"]),
             Route("/log/checkpoint", log_files.checkpoint),
             Route("/log/tile/{path:path}", log_files.tile),
@@ -63,4 +70,6 @@ def make_app(
         lifespan=lifespan,
     )
     app.state.service = service
+    app.state.live = live
+    app.state.sockets = sockets
     return app

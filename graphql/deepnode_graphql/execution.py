@@ -86,6 +86,9 @@ class Executor:
             return refused(rule if named is None else f"the document has no operation {named!r:.80}", "BAD_INPUT")
         if queries_only and operation.operation is not OperationType.QUERY:
             return refused("only a query may be asked by GET: use POST", "BAD_INPUT", by_post=True)
+        if operation.operation is OperationType.SUBSCRIPTION:
+            said = "a subscription is followed by WebSocket (graphql-transport-ws) or with Accept: text/event-stream"
+            return refused(said, "BAD_INPUT")
         try:
             limits.check(self.schema.core, document, operation, request.variables)
         except limits.LimitExceeded as error:

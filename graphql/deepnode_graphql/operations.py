@@ -88,7 +88,7 @@ class OperationsEndpoint:
             f'deepnode_api_requests_total{{route="{route}",outcome="{outcome}"}} {count}\n'
             for (route, outcome), count in sorted(self._service.answered.items())
         ]
-        return lines
+        return lines + self._service.live.lines()
 
 
 def _metric(name: str, kind: str, text: str, figure: int) -> list[str]:

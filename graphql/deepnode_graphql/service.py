@@ -12,12 +12,14 @@ from sqlalchemy import Engine
 
 from deepnode_graphql.database import make_engine, reading_transaction
 from deepnode_graphql.execution import Executor
+from deepnode_graphql.live.figures import LiveFigures
 from deepnode_graphql.reading import Reading, StateRoots, begin_reading
 from deepnode_graphql.rosters import Rosters
 from deepnode_ledger.manifest import Manifest
 
 REQUESTS_AT_ONCE: Final = 8
 EXPORTS_AT_ONCE: Final = 4
+LIVE_READS_AT_ONCE: Final = 2
 
 T = TypeVar("T")
 
@@ -35,6 +37,7 @@ class Service:
     answered: Counter[tuple[str, str]] = field(default_factory=Counter)
     requests: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(REQUESTS_AT_ONCE))
     exports_running: int = 0
+    live: LiveFigures = field(default_factory=LiveFigures)
     executor: Executor = field(init=False)
     rosters: Rosters = field(init=False)
 
@@ -63,4 +66,5 @@ def make_service(database_url: str, manifest: Manifest, schema: str) -> Service:
     Raises:
         BadInput: ``database_url`` is not a connection string.
     """
-    return Service(make_engine(database_url, schema, connections=REQUESTS_AT_ONCE + EXPORTS_AT_ONCE), manifest)
+    connections = REQUESTS_AT_ONCE + EXPORTS_AT_ONCE + LIVE_READS_AT_ONCE
+    return Service(make_engine(database_url, schema, connections=connections), manifest)
