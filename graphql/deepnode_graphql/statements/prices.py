@@ -37,7 +37,8 @@ class Prices:
         at = bisect_right(positions, position) - 1
         if at < 0:
             return None
-        return FiatValue(self.fiat, micros_of(amount, prices[at], token.decimals), self.source, positions[at])
+        micros = micros_of(amount, prices[at], token.decimals)
+        return FiatValue(self.fiat, micros, self.source, positions[at], prices[at])
 
 
 def read_prices(

@@ -92,13 +92,15 @@ class FiatValue:
     """What an amount was worth when it came or went: ``micros`` are millionths of a unit of ``fiat``, signed like it.
 
     The price is the newest of ``source`` that the log had told by then, in the entry at ``price_position``; where that
-    was corrected, the right one. Micros are rounded half to even.
+    was corrected, the right one. ``price_ppm`` is what a whole token was worth, in millionths of a unit of ``fiat``.
+    Micros are rounded half to even.
     """
 
     fiat: str
     micros: int
     source: str
     price_position: int
+    price_ppm: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,21 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that an earlier statement of the same period said otherwise.
+
+    ``change`` is ``added``, ``removed`` or ``changed``, ``what`` the part of the statement (``lines``, ``rewards`` …),
+    ``key`` names the thing in it. ``before`` and ``after`` are what was said and what is said now, empty if nothing.
+    """
+
+    change: str
+    what: str
+    key: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """What happened to an address's money from ``from_time`` until before ``to_time``.
 
@@ -190,7 +207,8 @@ class Statement:
     the contracts' description. ``fiat`` and ``price_source`` say what values are in and where prices are from, both
     empty if none were asked for; prices are as corrected up to ``known_position``. ``rewards`` are those of claims
     within the period, and what is not received at its end. ``accruals`` are what was allocated within it. ``remarks``
-    say what the reader must know.
+    say what the reader must know. ``amends`` is the digest of the earlier statement that this one was compared with,
+    and ``differences`` are what that one said otherwise.
     """
 
     address: bytes
@@ -212,3 +230,5 @@ class Statement:
     rewards: tuple[RewardPart, ...]
     accruals: tuple[Accrual, ...]
     remarks: tuple[str, ...]
+    amends: str = ""
+    differences: tuple[Difference, ...] = ()
