@@ -1,9 +1,10 @@
 """CoinLedger's universal manual import.
 
 Source: CoinLedger's help centre, "Universal Manual Import Template Guide" (article 6028758) and the template that it
-links, whose header is compared as a whole: ``(Optional)`` belongs to it. Times are ``MM/DD/YYYY HH:MM:SS`` in UTC;
-types are those of "What transaction types does CoinLedger support?" (article 8546372). A deposit or a withdrawal is a
-transfer without tax there, until the user says otherwise. There is no column for a value: the description holds it.
+links, whose header is compared as a whole (``(Optional)`` belongs to it) and is quoted by several public programs, one
+of which tells of an import in July 2026. Times are ``MM/DD/YYYY HH:MM:SS`` in UTC. Types are those of "What transaction
+types does CoinLedger support?" (article 8546372), spelled as those programs do. A deposit or a withdrawal is a transfer
+without tax there, until the user says otherwise. There is no column for a value: the description holds it.
 """
 
 from typing import Final

@@ -1,10 +1,10 @@
 """CoinTracking's file: a type, what was bought and what was sold, and a place for each row.
 
-Source: CoinTracking's import page "CSV Import" (eleven columns, and four that may follow behind the date) and its
-support page "Transaction Types" (article 29000042783). The two columns of values are in the currency of the user's
-account, which a statement does not know: they stay empty, CoinTracking computes them, and the comment holds ours. The
-time zone is chosen when the file is uploaded: choose UTC. Places are kept apart, so a movement between own accounts
-is a withdrawal from one and a deposit into the other.
+Source: CoinTracking's import page "CSV Import" (eleven columns, and four that may follow behind the date; quoted in a
+public issue of February 2025) and its support page "Transaction Types" (article 29000042783). The two columns of values
+are in the currency of the user's account, which a statement does not know: they stay empty, CoinTracking computes
+them, and the comment holds ours. The time zone is chosen when the file is uploaded: choose UTC. Places are kept apart,
+so a movement between own accounts is a withdrawal from one and a deposit into the other.
 """
 
 from typing import Final

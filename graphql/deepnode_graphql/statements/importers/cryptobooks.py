@@ -1,8 +1,9 @@
 """CryptoBooks' file: a type and a category, and one currency unless it is a trade.
 
 Source: CryptoBooks' help centre, "Guide to compiling the CryptoBooks CSV" (article 8200724): the columns in their
-order, types, categories, and times ``yyyy-MM-dd HH:mm:ss``. A deposit or a withdrawal has its currency and amount in
-the FROM columns, never in the TO columns. There is no column for a value: the notes hold it.
+order, types, categories, and times ``yyyy-MM-dd HH:mm:ss``; the names of the columns behind the fourth are as the
+public program staketaxcsv writes them. A deposit or a withdrawal has its currency and amount in the FROM columns, never
+in the TO columns. There is no column for a value: the notes hold it.
 """
 
 from typing import Final

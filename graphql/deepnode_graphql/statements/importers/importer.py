@@ -32,7 +32,7 @@ class Kind(StrEnum):
     REWARD = "reward"
     """Came in, earned by work, stake or backing."""
     INCOME = "income"
-    """Came in, earned in another way: a share of what consumers paid, a round's money, a compensation."""
+    """Came in, earned in another way: of what consumers paid, a round's money, a compensation, others' fees."""
     REFUND = "refund"
     """Came back after it was paid."""
     RECEIVED = "received"
@@ -40,7 +40,7 @@ class Kind(StrEnum):
     SPENT = "spent"
     """Paid for the use of a model."""
     FEE = "fee"
-    """Paid to be registered, or to propose."""
+    """Paid to register a node, or forfeited with a proposal."""
     LOST = "lost"
     """Taken by a review, or burned: nothing was received for it."""
     SENT = "sent"
@@ -52,6 +52,8 @@ _INCOMING: Final[Mapping[LineType, Kind]] = {
     LineType.REVENUE: Kind.INCOME,
     LineType.FUNDING: Kind.INCOME,
     LineType.COMPENSATION: Kind.INCOME,
+    LineType.PAYMENT: Kind.INCOME,
+    LineType.FEE: Kind.INCOME,
     LineType.REFUND: Kind.REFUND,
 }
 _OUTGOING: Final[Mapping[LineType, Kind]] = {

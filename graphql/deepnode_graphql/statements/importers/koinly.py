@@ -1,10 +1,10 @@
 """Koinly's universal file: what was sent and what was received in columns of their own.
 
-Source: Koinly's help centre, "How to create a custom CSV file with your data" (article 9489976, read in revisions of
-2024 and 2025): amounts with a dot and decimals (``#.00``), times ``YYYY-MM-DD HH:mm:ss`` in UTC, labels as in "What
-are tags?" (article 9490023). Some revisions of the page call the column ``Label`` ``Tag``. A deposit or withdrawal
-without a label is a purchase or a sale at the market's price there; a fee column belongs to a transfer, and ours is
-always empty.
+Source: Koinly's help centre, "How to create a custom CSV file with your data" (article 9489976, revisions of 2024 and
+2025): the columns, amounts with a dot and decimals (``#.00``), times ``YYYY-MM-DD HH:mm:ss`` in UTC; labels as in "What
+are tags?" (article 9490023). Their order is that of the template, as public programs that fill it have it. Some
+revisions of the page call the column ``Label`` ``Tag``. A deposit or withdrawal without a label is a purchase or a sale
+at the market's price there; a fee column belongs to a transfer, and ours is always empty.
 """
 
 from typing import Final

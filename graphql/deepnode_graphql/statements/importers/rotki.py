@@ -1,7 +1,7 @@
 """rotki's generic events.
 
-Source: rotki's documentation, "Generic CSV Import", and the example ``docs/files/rotki_generic_events.csv`` of its
-repository (read as of August 2026): a location that rotki knows, or ``external``; a currency as a symbol or as an
+Source: rotki's usage guide, "Rotki Generic Events Import", and the example ``docs/files/rotki_generic_events.csv`` of
+its repository (read as of August 2026): a location that rotki knows, or ``external``; a currency as a symbol or as an
 identifier of the token's chain and contract; times in milliseconds since 1970. A token must be added to rotki before
 (Manage assets), or its rows are refused by name; the identifier here is the one that rotki gives a token of that
 contract. ``Spend`` is newer than ``Loss``, and means the same to rotki.
@@ -44,7 +44,7 @@ def _row(statement: Statement, line: Line, label: str) -> tuple[str, ...]:
 ROTKI: Final = Importer(
     name="rotki",
     said="rotki's generic events CSV, tokens by chain and contract",
-    source='rotki documentation, "Generic CSV Import", and its example rotki_generic_events.csv',
+    source='rotki usage guide, "Rotki Generic Events Import", and its example rotki_generic_events.csv',
     header=("Type", "Location", "Currency", "Amount", "Fee", "Fee Currency", "Description", "Timestamp"),
     labels=LABELS,
     row=_row,

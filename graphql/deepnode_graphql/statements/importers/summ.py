@@ -1,18 +1,19 @@
 """The custom file of Summ, which was Crypto Tax Calculator.
 
-Source: Summ's help centre, "Custom CSV Import" (article 5777675, formerly "Advanced Custom CSV Import"): the columns
-of its template, times ``YYYY-MM-DD HH:mm:ss`` in UTC, and the types. ``receive`` and ``send`` are transfers without
-tax until the user says otherwise. The value at receipt goes in as a price of one unit (Reference Price), rounded half
-to even to 18 places; without one, Summ takes its own. A chain that Summ does not know is left empty.
+Source: Summ's help centre, "Advanced Custom CSV Import" (article 5777675, later "Custom CSV Import"): the columns,
+times ``YYYY-MM-DD HH:mm:ss`` in UTC, and the types; the header word for word is the template's, as several public
+programs that fill it quote it. ``receive`` and ``send`` are transfers without tax until the user says otherwise. Values
+go in as the price of a whole token (Reference Price); without one, Summ takes its own. The chain is left empty if Summ
+may not know it.
 """
 
 from typing import Final
 
 from deepnode_graphql.statements.importers.importer import Importer, Kind
 from deepnode_graphql.statements.importers.wording import (
-    MICRO_DECIMALS,
     description,
     identity,
+    money,
     quantity,
     time_text,
 )
@@ -29,21 +30,10 @@ LABELS: Final = {
     Kind.SENT: "send",
 }
 CHAINS: Final = {1: "Ethereum", 8453: "Base"}
-PRICE_DECIMALS: Final = 18
-
-
-def price_of(line: Line) -> tuple[str, str]:
-    """Return the price of a whole token and its currency, two empty texts if the value is unknown or below a micro."""
-    if line.value is None or line.value.micros == 0:
-        return "", ""
-    dividend = abs(line.value.micros) * 10 ** (PRICE_DECIMALS - MICRO_DECIMALS + line.token.decimals)
-    whole, rest = divmod(dividend, abs(line.amount))
-    twice = 2 * rest
-    rounded = whole + (twice > abs(line.amount) or (twice == abs(line.amount) and whole % 2 == 1))
-    return (quantity(rounded, PRICE_DECIMALS), line.value.fiat) if rounded else ("", "")
 
 
 def _row(statement: Statement, line: Line, label: str) -> tuple[str, ...]:
+    price = (money(line.value.price_ppm), line.value.fiat) if line.value else ("", "")
     return (
         time_text(line.time),
         label,
@@ -58,14 +48,14 @@ def _row(statement: Statement, line: Line, label: str) -> tuple[str, ...]:
         CHAINS.get(statement.chain_id, ""),
         identity(line),
         description(statement, line),
-        *price_of(line),
+        *price,
     )
 
 
 SUMM: Final = Importer(
     name="summ",
     said="Summ's (Crypto Tax Calculator's) custom CSV, with a price of each reward",
-    source='Summ help centre, "Custom CSV Import"',
+    source='Summ help centre, "Advanced Custom CSV Import"',
     header=(
         "Timestamp (UTC)",
         "Type",

@@ -1,8 +1,9 @@
 """TokenTax's manual report.
 
-Source: TokenTax's help centre, "Create a manual CSV report of your transactions" (article 1707630): the columns, and
-the types, of which rewards of staking are ``Income``. Times are ``MM/DD/YYYY HH:MM:SS``, in UTC. There is no column
-for an id or a value: the comment holds both.
+Source: TokenTax's help centre, "Create a manual CSV report of your transactions" (article 1707630): the types, of which
+rewards of staking are ``Income``, and the columns up to ``Exchange``; the three behind it are as the public program
+staketaxcsv writes them. Times are ``MM/DD/YYYY HH:MM:SS``, in UTC. There is no column for an id or a value: the comment
+holds both.
 """
 
 from typing import Final

@@ -60,8 +60,8 @@ def description(statement: Statement, line: Line) -> str:
 
     The contract is there because a tool may not know the token, or another of the same symbol.
     """
-    direction = "from" if line.amount > 0 else "to"
-    parts = [f"{line.type.value} ({line.event}): {line.account} {direction} {line.counterparty}"]
+    other = f" {'from' if line.amount > 0 else 'to'} {line.counterparty}" if line.counterparty else ""
+    parts = [f"{line.type.value} ({line.event}): {line.account}{other}"]
     if line.value is not None:
         value = line.value
         parts.append(f"{money(value.micros)} {value.fiat} by {value.source}, entry {value.price_position}")
