@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from graphql import GraphQLError
 
@@ -18,6 +18,9 @@ from deepnode_graphql.limits import LimitExceeded
 from deepnode_ledger.errors import BadInput, TryAgain
 
 logger = logging.getLogger(__name__)
+
+MESSAGE_CHARACTERS_MAX: Final = 1_000
+"""A message may repeat what was sent, and what was sent may be long."""
 
 
 class Outcome(Enum):
@@ -35,11 +38,19 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The body of a response, and what kind of answer it is. ``by_post`` if HTTP's answer is: ask by POST."""
+    """The body of a response, and what kind of answer it is.
+
+    Args:
+        outcome: what the request came to.
+        body: what GraphQL calls the response.
+        by_post: HTTP's answer is to ask by POST.
+        cost: how many values were asked for, as the limits count them.
+    """
 
     outcome: Outcome
     body: dict[str, Any]
     by_post: bool = False
+    cost: int = 0
 
 
 def refused(message: str, code: str, *, by_post: bool = False) -> Answer:
@@ -100,6 +111,8 @@ def _cause(error: GraphQLError) -> BaseException | None:
 
 
 def _shown(error: GraphQLError, message: str, code: str) -> dict[str, Any]:
+    if len(message) > MESSAGE_CHARACTERS_MAX:
+        message = f"{message[:MESSAGE_CHARACTERS_MAX]} …"
     shown: dict[str, Any] = {"message": message, "extensions": {"code": code}}
     if error.locations:
         shown["locations"] = [{"line": each.line, "column": each.column} for each in error.locations]

@@ -5,16 +5,18 @@ All of it waits or computes, so it belongs in a worker thread.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
 from graphql import (
     DocumentNode,
     GraphQLError,
+    OperationDefinitionNode,
     OperationType,
     get_operation_ast,
     parse,
+    print_ast,
     validate,
 )
 from strawberry.extensions import SchemaExtension
@@ -31,6 +33,8 @@ from deepnode_projections.registers.record import Record
 DOCUMENTS_KEPT: Final = 256
 KEPT_CHARACTERS_MAX: Final = 16_384
 """Longer queries are parsed each time, so that the kept ones stay small."""
+INTROSPECTIONS_KEPT: Final = 16
+"""An answer that describes the schema is a megabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class Executor:
         self.schema: LedgerSchema = make_schema(_ParsedAlready, kinds=kinds)
         self._parsed = lru_cache(DOCUMENTS_KEPT)(_parse)
         self._validated = lru_cache(DOCUMENTS_KEPT)(self._validate)
+        self._weighed = lru_cache(DOCUMENTS_KEPT)(self._weigh)
+        self._introspected = lru_cache(INTROSPECTIONS_KEPT)(self._introspect)
 
     def run(self, request: GraphQLRequest, *, queries_only: bool = False) -> Answer:
         """Parse, check and execute a request in one reading of the books.
@@ -90,13 +96,16 @@ class Executor:
             said = "a subscription is followed by WebSocket (graphql-transport-ws) or with Accept: text/event-stream"
             return refused(said, "BAD_INPUT")
         try:
-            limits.check(self.schema.core, document, operation, request.variables)
+            weight = (self._weighed if short else self._weigh)(document, operation)
+            cost = weight.check(request.variables)
         except limits.LimitExceeded as error:
             return refused(str(error), "LIMIT_EXCEEDED")
         mistakes = self._validated(document) if short else self._validate(document)
         if mistakes:
             return refused_with(mistakes, "GRAPHQL_VALIDATION_FAILED")
-        return self._execute(request, document)
+        if weight.usual_introspection and not request.variables:
+            return replace(self._introspected(print_ast(document), request.operation_name), cost=cost)
+        return replace(self._execute(request, document), cost=cost)
 
     def _execute(self, request: GraphQLRequest, document: DocumentNode) -> Answer:
         try:
@@ -116,8 +125,18 @@ class Executor:
         except BadInput as error:
             return refused(str(error), "BAD_INPUT")
 
+    def _introspect(self, query: str, operation_name: str | None) -> Answer:
+        # Of the schema alone, which stays as it is while the program runs.
+        result = self.schema.execute_sync(
+            query, operation_name=operation_name, operation_extensions={"document": parse(query)}
+        )
+        return executed(result.data, result.errors)
+
+    def _weigh(self, document: DocumentNode, operation: OperationDefinitionNode) -> limits.Weight:
+        return limits.weigh(self.schema.core, document, operation)
+
     def _validate(self, document: DocumentNode) -> list[GraphQLError]:
-        return validate(self.schema.core, document)
+        return validate(self.schema.core, document, max_errors=limits.MISTAKES_MAX, hide_suggestions=True)
 
 
 def _parse(query: str) -> DocumentNode:

@@ -215,6 +215,14 @@ class LedgerSchema(strawberry.Schema):
         return self._schema
 
     @override
+    def _get_custom_context_kwargs(
+        self, operation_extensions: dict[str, Any] | None = None, *, sync: bool = False
+    ) -> dict[str, Any]:
+        # What does not fit a type is refused without a guess at what was meant: guessing compares each name with all
+        # others, and tells strangers what there is.
+        return {**super()._get_custom_context_kwargs(operation_extensions, sync=sync), "hide_suggestions": True}
+
+    @override
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         # Whoever executes looks at the errors: the library would print the clients' mistakes to our log.
         return

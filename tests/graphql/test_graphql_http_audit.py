@@ -5,7 +5,6 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,12 @@ AUDITS = 61
 
 
 @pytest.fixture
-def audits(small_books: Scribe, tmp_path: Path) -> Iterator[list[dict[str, Any]]]:
+def audits(small_books: Scribe, tmp_path: Path) -> Any:
     """What each audit says of the API under uvicorn: ``id``, ``name``, ``status`` (ok, notice, warn, error)."""
     with api_process(small_books.url, tmp_path) as url:
         command = [*node_command(), str(FOLDER / "audit.cjs"), str(installed_judge()), f"{url}/graphql"]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    yield json.loads(done.stdout)
+    return json.loads(done.stdout)
 
 
 def test_every_audit_of_graphql_over_http_is_passed(audits: list[dict[str, Any]]) -> None:
