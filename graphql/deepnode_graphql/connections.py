@@ -1,14 +1,15 @@
 """Pages of a list, as Relay's connections have them: edges with cursors, and whether there is more."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
 import strawberry
 from sqlalchemy import Connection as DatabaseConnection
-from sqlalchemy import Row, Select
+from sqlalchemy import Row, Select, func, select
 
 from deepnode_graphql.cursors import Order
+from deepnode_graphql.scalars import Long
 from deepnode_ledger.errors import BadInput
 
 FIRST_DEFAULT: Final = 50
@@ -58,6 +59,16 @@ class Connection(Generic[T]):
 
     edges: list[Edge[T]]
     page_info: PageInfo
+    counted: strawberry.Private[Callable[[], int | None] | None] = None
+
+    @strawberry.field
+    def total_count(self) -> Long | None:
+        """How many rows the whole list has, with the same conditions and moment. It is counted only if it is asked for.
+
+        Null where a count would have to read much of the log: see what its list says.
+        """
+        counted = None if self.counted is None else self.counted()
+        return None if counted is None else Long(counted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +79,11 @@ class Slice:
     cursors: Sequence[str]
     more: bool
     continued: bool
+    counted: Callable[[], int | None] | None = None
 
     def connect(self, nodes: Sequence[T]) -> Connection[T]:
         """Make the page of nodes that were made of the rows, one each."""
-        return connection_of(nodes, self.cursors, more=self.more, continued=self.continued)
+        return connection_of(nodes, self.cursors, more=self.more, continued=self.continued, counted=self.counted)
 
 
 def check_first(first: int) -> int:
@@ -94,11 +106,15 @@ def read_slice(
         BadInput: ``first`` is out of bounds, or ``after`` is no cursor of this order.
     """
     check_first(first)
-    if after is not None:
-        statement = statement.where(order.beyond(order.decode(after)))
+    page = statement if after is None else statement.where(order.beyond(order.decode(after)))
     # One row more than asked tells whether there is a next page.
-    rows = database.execute(statement.order_by(*order.clauses()).limit(first + 1)).all()
-    return slice_of(rows, order, first, after)
+    rows = database.execute(page.order_by(*order.clauses()).limit(first + 1)).all()
+    return replace(slice_of(rows, order, first, after), counted=lambda: count_of(database, statement))
+
+
+def count_of(database: DatabaseConnection, statement: Select[Any]) -> int:
+    """Return how many rows a statement has, by a statement of its own."""
+    return int(database.execute(select(func.count()).select_from(statement.subquery("counted"))).scalar_one())
 
 
 def slice_of(rows: Sequence[Row[Any]], order: Order, first: int, after: str | None) -> Slice:
@@ -110,8 +126,15 @@ def slice_of(rows: Sequence[Row[Any]], order: Order, first: int, after: str | No
     return Slice(page, cursors, len(rows) > first, after is not None)
 
 
-def connection_of(nodes: Sequence[T], cursors: Sequence[str], *, more: bool, continued: bool) -> Connection[T]:
-    """Put nodes and cursors together."""
+def connection_of(
+    nodes: Sequence[T],
+    cursors: Sequence[str],
+    *,
+    more: bool,
+    continued: bool,
+    counted: Callable[[], int | None] | None = None,
+) -> Connection[T]:
+    """Put nodes and cursors together, and what counts the whole list, if it is asked."""
     make_edge: Callable[..., Edge[T]] = Edge
     return Connection(
         edges=[make_edge(node=node, cursor=cursor) for node, cursor in zip(nodes, cursors, strict=True)],
@@ -121,4 +144,5 @@ def connection_of(nodes: Sequence[T], cursors: Sequence[str], *, more: bool, con
             start_cursor=cursors[0] if cursors else None,
             end_cursor=cursors[-1] if cursors else None,
         ),
+        counted=counted,
     )

@@ -137,6 +137,14 @@ class Reading:
             raise BadInput(f"asset {named!r:.80} is not in the books; these are: {known}")
         return found[0].asset_id
 
+    def asset_at(self, address: bytes) -> Asset | None:
+        """Return the asset of a token's address, or None if the books keep no such token."""
+        return self._assets_by_address.get(address)
+
+    @cached_property
+    def _assets_by_address(self) -> dict[bytes, Asset]:
+        return {bytes(asset.address): asset for asset in self.assets.values()}
+
     def supply(self, asset_id: int, moment: Moment) -> int:
         """Return a token's total supply in base units: minus what Mint and Burn hold together."""
         known = self._supplies.get(moment.position)

@@ -12,10 +12,12 @@ import strawberry
 from graphql import GraphQLError, GraphQLSchema
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, get_object_definition
 from typing_extensions import override
 
 from deepnode_graphql.connections import FIRST_DEFAULT, Connection
+from deepnode_graphql.live.place import PLACE_SCALAR, LivePlace
+from deepnode_graphql.live.subscription import subscription_type
 from deepnode_graphql.moments import At, Moment
 from deepnode_graphql.naming import Names, describe
 from deepnode_graphql.nodes import Account, Amount, Asset, Balance, Entry, Info, Posting
@@ -40,7 +42,8 @@ from deepnode_graphql.reads.without_effect import (
     list_refusals,
     list_reorgs,
 )
-from deepnode_graphql.registers.types import root_fields
+from deepnode_graphql.registers.related import Page
+from deepnode_graphql.registers.types import made_of, python_name, resolve
 from deepnode_graphql.scalars import SCALARS, Address, Long
 from deepnode_projections.registers.record import Record
 from deepnode_projections.rules.book import RECORDS
@@ -62,6 +65,7 @@ class Holder:
     """
 
     moment: strawberry.Private[Moment]
+    page: strawberry.Private[Page]
     address: Address
 
     @strawberry.field
@@ -113,7 +117,7 @@ class Query:
     @strawberry.field
     def holder(self, info: Info, address: Address, at: AtArgument = strawberry.UNSET) -> Holder:
         """What an address holds, over all accounts that its token balance includes."""
-        return Holder(moment=info.context.moment(at), address=address)
+        return _holder(Holder, info, address, at)
 
     @strawberry.field
     def balances(
@@ -206,6 +210,11 @@ class Query:
         return list_reorgs(info.context, first, after or None)
 
 
+def _holder(made: type[Holder], info: Info, address: Address, at: At | None) -> Holder:
+    moment = info.context.moment(at)
+    return made(moment=moment, page=Page(info.context, moment), address=address)
+
+
 class LedgerSchema(strawberry.Schema):
     """The schema with what the API needs of it beside execution."""
 
@@ -247,16 +256,29 @@ def taken_names() -> tuple[frozenset[str], frozenset[str]]:
 
 @cache
 def _made(extensions: tuple[type[SchemaExtension], ...], kinds: tuple[type[Record], ...]) -> LedgerSchema:
-    # A class of this name and docstring, so that the type is called and described as without records.
-    members: dict[str, Any] = {"__doc__": Query.__doc__, **root_fields(kinds, *taken_names())}
+    taken, definition = taken_names(), get_object_definition(Holder, strict=True)
+    records = made_of(kinds, *taken, [field.name for field in definition.fields])
+    # Classes of these names and docstrings, so that the types are called and described as without records.
+    links = {python_name(link): link.made for link in records.links_of_holder}
+    holder: Any = strawberry.type(type(Holder.__name__, (Holder,), {"__doc__": Holder.__doc__, **links}))
+    resolve(holder, records.links_of_holder, records.nodes)
+    members: dict[str, Any] = {"__doc__": Query.__doc__, "holder": _finds_holder(holder), **records.root_fields}
     query = strawberry.type(type(Query.__name__, (Query,), members))
-    made = LedgerSchema(query, config=_config(), extensions=extensions)
+    subscription = subscription_type(kinds, *taken, records.root_fields)
+    made = LedgerSchema(query, subscription=subscription, config=_config(), extensions=extensions)
     describe(made.core)
     return made
 
 
+def _finds_holder(holder: Any) -> Any:
+    def find(info: Info, address: Address, at: AtArgument = strawberry.UNSET) -> Holder:
+        return _holder(holder, info, address, at)
+
+    return strawberry.field(resolver=find, graphql_type=holder, description=Query.holder.__doc__)
+
+
 def _config() -> StrawberryConfig:
-    return StrawberryConfig(name_converter=Names(), scalar_map=SCALARS)
+    return StrawberryConfig(name_converter=Names(), scalar_map={**SCALARS, LivePlace: PLACE_SCALAR})
 
 
 def schema_text() -> str:

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
+W = TypeVar("W")
 
 
 class Together(Generic[K, V]):
@@ -20,7 +21,7 @@ class Together(Generic[K, V]):
         self._fetch = fetch
         self._found: Mapping[K, V] | None = None
 
-    def get(self, key: K, otherwise: V) -> V:
+    def get(self, key: K, otherwise: W) -> V | W:
         """Return the value of a key of the page, or ``otherwise`` if there is none."""
         if self._found is None:
             self._found = self._fetch(self._keys)

@@ -1,11 +1,13 @@
 """Reading the log itself: the bytes as they came in, and what the manifest makes of them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
+from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import strawberry
 from sqlalchemy import ColumnElement
 from strawberry.scalars import JSON
@@ -14,9 +16,11 @@ from deepnode_graphql.connections import Connection, check_first, connection_of
 from deepnode_graphql.cursors import Order
 from deepnode_graphql.filters import given, text
 from deepnode_graphql.moments import Moment
-from deepnode_graphql.nodes import Block, Finality
+from deepnode_graphql.nodes import Block, Entry, Finality
 from deepnode_graphql.reading import Reading
+from deepnode_graphql.reads.entries import entries_at
 from deepnode_graphql.scalars import Address, Hex, Long
+from deepnode_graphql.together import Together
 from deepnode_ledger import batch as batches
 from deepnode_ledger import record
 from deepnode_ledger.contract import Contracts
@@ -39,6 +43,9 @@ from deepnode_projections.tables import posting as posting_table
 
 LOOKS_MAX: Final = 32
 """Looks that a page may take for its conditions, each at a batch or less; the cursor goes on behind the last."""
+
+NEAR: Final = 256
+"""Entries between two that are wanted, up to which reading them too costs less than to begin again."""
 
 
 @strawberry.enum
@@ -145,14 +152,41 @@ class LogEntry:
     event: str | None = None
     args: JSON | None = None
     undecoded: str | None = None
+    entries_together: strawberry.Private[Together[int, Entry] | None] = None
+
+    @strawberry.field
+    def entry(self) -> Entry | None:
+        """What it did to the accounts; null if it moved nothing."""
+        return None if self.entries_together is None else self.entries_together.get(self.position, None)
 
 
 def find_log_entry(reading: Reading, position: int, moment: Moment) -> LogEntry | None:
     """Return the log entry at a position, or None if it came later than the moment or never."""
     if not 1 <= position <= min(moment.position, reading.snapshot.head.last_position):
         return None
-    [entry] = reading.snapshot.entries(position, position)
-    return _log_entry(entry, reading.contracts)
+    return _log_entries_of(reading, list(reading.snapshot.entries(position, position)), moment)[0]
+
+
+def log_entries_at(reading: Reading, positions: Sequence[int], moment: Moment) -> dict[int, LogEntry]:
+    """Return the entries of the log at some positions; those that stand near one another are read at once."""
+    found: list[record.LogEntry] = []
+    for run in _runs(sorted({each for each in positions if 1 <= each <= reading.snapshot.head.last_position})):
+        wanted = pa.array(run, pa.int64())
+        for batch in reading.snapshot.read(run[0], run[-1]):
+            meant = batch.filter(pc.is_in(batch.column("position"), wanted))
+            found += batches.entries(meant, reading.snapshot.finality(batch))
+    return {node.position: node for node in _log_entries_of(reading, found, moment)}
+
+
+def _runs(positions: Sequence[int]) -> Iterator[list[int]]:
+    run: list[int] = []
+    for position in positions:
+        if run and position - run[-1] > NEAR:
+            yield run
+            run = []
+        run.append(position)
+    if run:
+        yield run
 
 
 def list_log_entries(
@@ -190,11 +224,32 @@ def list_log_entries(
         if more:
             break
     cursors = [by_position.encode([entry.position]) for entry in page]
-    nodes = [_log_entry(entry, reading.contracts) for entry in page]
-    made = connection_of(nodes, cursors, more=more, continued=after is not None)
+    nodes = _log_entries_of(reading, page, moment)
+    counted = partial(_count, reading, selection, where, moment)
+    made = connection_of(nodes, cursors, more=more, continued=after is not None, counted=counted)
     if through is not None:
         made.page_info.end_cursor = by_position.encode([through])
     return made
+
+
+def _count(reading: Reading, selection: Selection | None, where: LogEntryWhere, moment: Moment) -> int | None:
+    start, stop = _bounds(where, min(moment.position, reading.snapshot.head.last_position))
+    if selection is None or start > stop:
+        return max(0, stop - start + 1)
+    count = 0
+    for looks, found in enumerate(reading.snapshot.find(selection, start, stop), 1):
+        count += found.entries.num_rows
+        if looks == LOOKS_MAX and found.through < stop:
+            return None
+    return count
+
+
+def _log_entries_of(reading: Reading, entries: Sequence[record.LogEntry], moment: Moment) -> list[LogEntry]:
+    together = Together((each.position for each in entries), lambda positions: entries_at(reading, positions, moment))
+    nodes = [_log_entry(each, reading.contracts) for each in entries]
+    for node in nodes:
+        node.entries_together = together
+    return nodes
 
 
 def _selection(where: LogEntryWhere, manifest: Manifest) -> Selection | None:

@@ -1,14 +1,16 @@
 """Reading postings: the books line by line, of one account or of all."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from enum import Enum
+from functools import partial
 from typing import Any, Final
 
 import strawberry
 from sqlalchemy import ColumnElement, FromClause, Select, select, true
 
 from deepnode_graphql import moments
-from deepnode_graphql.connections import Connection, check_first, slice_of
+from deepnode_graphql.connections import Connection, check_first, count_of, slice_of
 from deepnode_graphql.cursors import Order
 from deepnode_graphql.filters import at_most, given, text, word
 from deepnode_graphql.moments import Moment
@@ -101,6 +103,7 @@ def list_postings(
         .join_from(posting_table, entry_table, entry_table.c.position == posting_table.c.position)
         .where(*_conditions(reading, where, moment))
     )
+    counted = _counted(reading, lines, where)
     if after is not None:
         lines = lines.where(by.beyond(by.decode(after)))
     lines = lines.order_by(*by.clauses()).limit(first + 1)
@@ -114,7 +117,15 @@ def list_postings(
     )
     outer = Order(by.name, (found.c.position, found.c.leg), by.descending)
     page = slice_of(reading.database.execute(statement.order_by(*outer.clauses())).all(), outer, first, after)
-    return page.connect(postings_of(reading, page.rows, moment))
+    return replace(page, counted=counted).connect(postings_of(reading, page.rows, moment))
+
+
+def _counted(reading: Reading, lines: Select[Any], where: PostingWhere) -> Callable[[], int]:
+    whole = lines
+    if _names_accounts(where):
+        whose = select(account_table.c.account_id).where(*_whose(where, account_table))
+        whole = lines.where(posting_table.c.account_id.in_(whose))
+    return partial(count_of, reading.database, whole)
 
 
 def postings_at(reading: Reading, positions: Sequence[int], moment: Moment) -> dict[int, list[Posting]]:

@@ -1,5 +1,6 @@
 """Reading what moved nothing, and why: refusals of the rules, logs in quarantine, and what reorgs took back."""
 
+from functools import partial
 from typing import Any
 
 import strawberry
@@ -159,7 +160,10 @@ def list_reorgs(reading: Reading, first: int, after: str | None) -> Connection[R
     page = followed[:first]
     cursors = [order.encode([each.number]) for each in page]
     more = len(followed) > first
-    return connection_of([_reorg(each) for each in page], cursors, more=more, continued=after is not None)
+    # They are numbered from 1 without a gap.
+    counted = partial(int, reading.checkpoint.reorg_number)
+    nodes = [_reorg(each) for each in page]
+    return connection_of(nodes, cursors, more=more, continued=after is not None, counted=counted)
 
 
 _NUMBER: ColumnElement[Any] = refusal_table.c.position

@@ -53,6 +53,7 @@ _OPERATORS: Final = (
 _LINKS: Final = {"_and": "All of these hold.", "_or": "At least one of these holds.", "_not": "This does not hold."}
 
 
+@cache
 def where_type(register: Register) -> type:
     """Make the input type ``…Where`` of a kind."""
     name, fields = f"{register.names.type}Where", (*register.fields, POSITION)

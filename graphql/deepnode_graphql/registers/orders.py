@@ -5,6 +5,7 @@ key they count whole. What is null comes last, and in the other direction first.
 """
 
 from enum import Enum
+from functools import cache
 from typing import Any, Final
 
 import strawberry
@@ -22,6 +23,7 @@ _DESCENDING: Final = "_DESC"
 _IS_NULL, _VALUE = "ordered_by_null", "ordered_by"
 
 
+@cache
 def order_type(register: Register) -> type[Enum]:
     """Make the enum ``…Order`` of a kind."""
     name = f"{register.names.type}Order"

@@ -4,17 +4,19 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, BigInteger, Row, and_, bindparam, column, func, select, true
+from sqlalchemy import BigInteger, ColumnElement, Row, and_, func, select, true
 
-from deepnode_graphql.connections import Connection
+from deepnode_graphql.connections import Connection, count_of
 from deepnode_graphql.cursors import Order
 from deepnode_graphql.filters import text
 from deepnode_graphql.moments import Moment
 from deepnode_graphql.nodes import finality
 from deepnode_graphql.reading import Reading
+from deepnode_graphql.registers.asked import NUMBER, asked_for, by_number
 from deepnode_graphql.registers.filters import Conditions
 from deepnode_graphql.registers.orders import is_by_key, sorted_rows
 from deepnode_graphql.registers.register import Register
+from deepnode_graphql.registers.related import Page
 from deepnode_graphql.registers.states import state_at
 from deepnode_graphql.registers.windows import Window, cursor_of
 from deepnode_graphql.scalars import Long
@@ -23,22 +25,23 @@ from deepnode_graphql.together import Together
 Version = tuple[Any, ...]
 """A key, and the position from which the record was so."""
 
-_NUMBER: Final = "asked_number"
 _BEFORE: Final = "asked_before"
 
 
-class Records:
-    """Makes the nodes of the rows of one statement; what they were before is fetched together, if it is asked for.
+class Records(Page):
+    """Makes the nodes of the rows of one statement; what hangs on them is fetched together, if it is asked for.
 
     Args:
         reading: of the request.
         register: which records.
         node: the type of the nodes.
         rows: with the record's fields and ``position``, and with ``until`` if they are of the past.
+        moment: of which what hangs on them is read.
     """
 
-    def __init__(self, reading: Reading, register: Register, node: type, rows: Sequence[Any]) -> None:
-        self._reading, self._register, self._node = reading, register, node
+    def __init__(self, reading: Reading, register: Register, node: type, rows: Sequence[Any], moment: Moment) -> None:
+        super().__init__(reading, moment)
+        self._register, self._node = register, node
         self._histories: dict[Window, Together[Version, Connection[Any]]] = {}
         self.nodes = [self._node_of(row) for row in rows]
 
@@ -57,7 +60,7 @@ class Records:
             records_=self,
             position=Long(row.position),
             until=values.get("until"),
-            finality=finality(sealed=self._reading.sealed(row.position)),
+            finality=finality(sealed=self.reading.sealed(row.position)),
             **{each.name: values[each.name] for each in self._register.fields},
         )
 
@@ -65,17 +68,27 @@ class Records:
         return (*(getattr(node, each.name) for each in self._register.key), node.position)
 
     def _fetch(self, versions: Sequence[Version], window: Window) -> Mapping[Version, Connection[Any]]:
-        found = earlier_rows(self._reading, self._register, versions, window)
+        found = earlier_rows(self.reading, self._register, versions, window)
         pages = [window.cut(rows) for rows in found]
         # All pages together are rows of one statement again: what these were before is fetched together, too.
-        nodes = iter(Records(self._reading, self._register, self._node, [row for page in pages for row in page]).nodes)
+        rows = [row for page in pages for row in page]
+        nodes = iter(Records(self.reading, self._register, self._node, rows, self.moment).nodes)
         order = _newest_first(self._register)
         return {
             version: window.connect(
-                [next(nodes) for _ in page], [cursor_of(order, row) for row in page], more=len(rows) > window.size
+                [next(nodes) for _ in page],
+                [cursor_of(order, row) for row in page],
+                more=len(rows) > window.size,
+                counted=partial(self._count, version),
             )
             for version, rows, page in zip(versions, found, pages, strict=True)
         }
+
+    def _count(self, version: Version) -> int:
+        def fetch(versions: Sequence[Version]) -> Mapping[Version, int]:
+            return dict(zip(versions, earlier_counts(self.reading, self._register, versions), strict=True))
+
+        return self.together("history count", lambda: map(self._version, self.nodes), fetch).get(version, 0)
 
 
 def list_records(
@@ -92,11 +105,16 @@ def list_records(
     by_key = is_by_key(register, order) and named.named <= {each.name for each in register.key}
     state = state_at(register, moment, by_key=by_key)
     rows, by = sorted_rows(register, state, order)
-    statement = window.select(select(rows).where(Conditions(register, rows).of(where)), by)
-    found = reading.database.execute(statement).all()
+    whole = select(rows).where(Conditions(register, rows).of(where))
+    found = reading.database.execute(window.select(whole, by)).all()
     page = window.cut(found)
-    nodes = Records(reading, register, node, page).nodes
-    return window.connect(nodes, [cursor_of(by, row) for row in page], more=len(found) > window.size)
+    nodes = Records(reading, register, node, page, moment).nodes
+    return window.connect(
+        nodes,
+        [cursor_of(by, row) for row in page],
+        more=len(found) > window.size,
+        counted=lambda: count_of(reading.database, whole),
+    )
 
 
 def find_record(reading: Reading, register: Register, node: type, key: Mapping[str, Any], moment: Moment) -> Any:
@@ -118,7 +136,7 @@ def find_record(reading: Reading, register: Register, node: type, key: Mapping[s
         .limit(1)
     )
     rows = reading.database.execute(statement).all()
-    return Records(reading, register, node, rows).nodes[0] if rows else None
+    return Records(reading, register, node, rows, moment).nodes[0] if rows else None
 
 
 def earlier_rows(
@@ -129,30 +147,36 @@ def earlier_rows(
     Raises:
         BadCursor: the window's cursor is none of a history.
     """
-    table = register.table
-    names = [*(each.name for each in register.key), _BEFORE]
-    types = [*(table.c[each.name].type for each in register.key), BigInteger()]
-    lists = zip(*versions, strict=True)
-    asked = (
-        func.unnest(
-            *(bindparam(None, list(each), ARRAY(of), unique=True) for each, of in zip(lists, types, strict=True))
-        )
-        .table_valued(*(column(name, of) for name, of in zip(names, types, strict=True)), with_ordinality=_NUMBER)
-        .render_derived(name="asked")
+    table, asked = register.table, _asked(register, versions)
+    earlier = window.select(select(table).where(_is_earlier(register, asked)), _newest_first(register)).lateral(
+        "earlier"
     )
-    of_same_key = and_(*(table.c[each.name] == asked.c[each.name] for each in register.key))
-    earlier = window.select(
-        select(table).where(of_same_key, table.c.position < asked.c[_BEFORE]), _newest_first(register)
-    ).lateral("earlier")
     rows = reading.database.execute(
-        select(earlier, asked.c[_NUMBER])
+        select(earlier, asked.c[NUMBER])
         .select_from(asked.join(earlier, true()))
-        .order_by(asked.c[_NUMBER], earlier.c.position.desc())
+        .order_by(asked.c[NUMBER], earlier.c.position.desc())
     )
-    found: list[list[Row[Any]]] = [[] for _ in versions]
-    for row in rows:
-        found[getattr(row, _NUMBER) - 1].append(row)
-    return found
+    return by_number(rows, len(versions))
+
+
+def earlier_counts(reading: Reading, register: Register, versions: Sequence[Version]) -> list[int]:
+    """Return how many versions came before each, by one statement."""
+    asked = _asked(register, versions)
+    counted = select(func.count().label("count")).select_from(register.table).where(_is_earlier(register, asked))
+    each = counted.lateral("counted")
+    rows = reading.database.execute(select(each.c.count, asked.c[NUMBER]).select_from(asked.join(each, true())))
+    return [row._mapping["count"] for [row] in by_number(rows, len(versions))]
+
+
+def _asked(register: Register, versions: Sequence[Version]) -> Any:
+    types = {each.name: register.table.c[each.name].type for each in register.key}
+    return asked_for({**types, _BEFORE: BigInteger()}, versions)
+
+
+def _is_earlier(register: Register, asked: Any) -> ColumnElement[bool]:
+    table = register.table
+    of_same_key = (table.c[each.name] == asked.c[each.name] for each in register.key)
+    return and_(*of_same_key, table.c.position < asked.c[_BEFORE])
 
 
 def _newest_first(register: Register) -> Order:

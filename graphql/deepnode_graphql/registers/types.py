@@ -4,8 +4,8 @@ Everything is made of the declaration: types by ``strawberry.type`` of classes t
 whose arguments are those of the kind.
 """
 
-from collections.abc import Iterable
-from inspect import Parameter, Signature
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import strawberry
@@ -13,9 +13,12 @@ import strawberry
 from deepnode_graphql.connections import Connection
 from deepnode_graphql.moments import At
 from deepnode_graphql.nodes import Finality
+from deepnode_graphql.registers.arguments import AFTER, FIRST, argument, field, page_arguments
 from deepnode_graphql.registers.filters import where_type
-from deepnode_graphql.registers.names import description, field_description, field_name, summary
+from deepnode_graphql.registers.links import Catalogue, Link
+from deepnode_graphql.registers.names import OWN_FIELDS, description, field_description, field_name, summary
 from deepnode_graphql.registers.orders import default_order, order_type
+from deepnode_graphql.registers.places import places_of
 from deepnode_graphql.registers.reads import Records, find_record, list_records
 from deepnode_graphql.registers.register import Register, registers_of, scalar_of
 from deepnode_graphql.registers.windows import window
@@ -26,32 +29,67 @@ _POSITION: Final = "The log entry from which on it is so."
 _UNTIL: Final = "The log entry that changed it, in a history; null in a state, of which it is a part."
 _FINALITY: Final = "Whether a reorg can still take back that it is so."
 
-_FIRST: Final = "How many rows, 1 to 1000; 50 if neither `first` nor `last` is given."
-_AFTER: Final = "The cursor behind which to go on."
-_LAST: Final = "How many rows from the end, 1 to 1000, instead of `first`."
-_BEFORE: Final = "The cursor before which to end."
 _AT: Final = "The moment to read; the books' end if left out."
 
 
-def root_fields(
-    kinds: Iterable[type[Record]], taken_types: Iterable[str], taken_fields: Iterable[str]
-) -> dict[str, Any]:
-    """Make the root fields of kinds of records: for each one that finds a record and one that lists them.
+@dataclass(frozen=True)
+class Made:
+    """What the schema has of records: root fields by name, and what a holder has beside its own fields."""
+
+    root_fields: Mapping[str, Any]
+    links_of_holder: Sequence[Link]
+    nodes: Mapping[type[Record], Any]
+
+
+def made_of(
+    kinds: Iterable[type[Record]],
+    taken_types: Iterable[str],
+    taken_fields: Iterable[str],
+    taken_by_holder: Iterable[str],
+) -> Made:
+    """Make the types of kinds of records and their root fields: for each, one finds a record and one lists them.
 
     Args:
         kinds: the records' classes.
         taken_types: the names of the schema's other types.
         taken_fields: the names of the other root fields.
+        taken_by_holder: the names of the fields that a holder has without records.
     """
+    catalogue = Catalogue(registers_of(kinds, taken_types, taken_fields))
+    links: dict[type[Record], Sequence[Link]] = {}
+    for kind, register in catalogue.registers.items():
+        links[kind] = _links(catalogue, register)
+        catalogue.nodes[kind] = _node_type(register, links[kind])
     fields: dict[str, Any] = {}
-    for register in registers_of(kinds, taken_types, taken_fields):
-        node = _node_type(register)
+    for kind, register in catalogue.registers.items():
+        node = catalogue.nodes[kind]
+        # The types name one another, so this waits until all are there.
+        resolve(node, links[kind], catalogue.nodes)
         fields[register.names.one] = _finds_one(register, node)
         fields[register.names.many] = _lists_many(register, node)
-    return fields
+    return Made(fields, catalogue.links_of_holder(taken_by_holder), catalogue.nodes)
 
 
-def _node_type(register: Register) -> type:
+def resolve(made: Any, links: Iterable[Link], nodes: Mapping[type[Record], Any]) -> None:
+    """Give the fields of links their types, once these are made."""
+    for link in links:
+        found = made.__strawberry_definition__.get_field(python_name(link))
+        assert found is not None, link.name
+        found.type = link.type(nodes)
+
+
+def python_name(link: Link) -> str:
+    """Return what a link is called in the class: no field of a record can be called so."""
+    return f"{link.name}__"
+
+
+def _links(catalogue: Catalogue, register: Register) -> Sequence[Link]:
+    own = [*(field_name(each) for each in register.fields), *OWN_FIELDS]
+    places = places_of(own)
+    return [*places, *catalogue.links(register, [*own, *(each.name for each in places)])]
+
+
+def _node_type(register: Register, links: Sequence[Link]) -> type:
     kind = register.kind
     members: dict[str, Any] = {
         each.name: strawberry.field(name=field_name(each), description=field_description(kind, each))
@@ -68,6 +106,7 @@ def _node_type(register: Register) -> type:
     annotations["records_"] = strawberry.Private[Records]
     said = f"What it was before, newest first: the earlier versions of this record of `{register.names.many}`."
     members["history"] = strawberry.field(resolver=_history, graphql_type=str, name="history", description=said)
+    members |= {python_name(link): link.made for link in links}
     bases = {"__annotations__": annotations, "__module__": __name__, **members}
     made: Any = strawberry.type(
         type(register.names.type, (), bases), name=register.names.type, description=description(kind)
@@ -79,10 +118,10 @@ def _node_type(register: Register) -> type:
 
 def _history(
     root: Any,
-    first: Annotated[int | None, strawberry.argument(description=_FIRST.partition(";")[0] + "; 50 if left out.")] = (
+    first: Annotated[int | None, strawberry.argument(description=FIRST.partition(";")[0] + "; 50 if left out.")] = (
         strawberry.UNSET
     ),
-    after: Annotated[str | None, strawberry.argument(description=_AFTER)] = strawberry.UNSET,
+    after: Annotated[str | None, strawberry.argument(description=AFTER)] = strawberry.UNSET,
 ) -> Any:
     return root.records_.history(root, window(first, after))
 
@@ -92,12 +131,12 @@ def _finds_one(register: Register, node: type) -> Any:
         return find_record(info.context, register, node, key, info.context.moment(at))
 
     arguments = [
-        _argument(each.name, scalar_of(each), field_name(each), field_description(register.kind, each))
+        argument(each.name, scalar_of(each), field_name(each), field_description(register.kind, each))
         for each in register.key
     ]
-    arguments.append(_argument("at", At | None, "at", _AT, strawberry.UNSET))
+    arguments.append(argument("at", At | None, "at", _AT, strawberry.UNSET))
     said = f"{summary(register.kind)} Null if there was none."
-    return _field(find, arguments, node | None, register.names.one, said)
+    return field(find, arguments, node | None, register.names.one, said, of_root=True)
 
 
 def _lists_many(register: Register, node: type) -> Any:
@@ -108,26 +147,8 @@ def _lists_many(register: Register, node: type) -> Any:
         moment = info.context.moment(at)
         return list_records(info.context, register, node, where, order_by.name, moment, window(**given))
 
-    arguments = [
-        _argument("first", int | None, "first", _FIRST, unset),
-        _argument("after", str | None, "after", _AFTER, unset),
-        _argument("last", int | None, "last", _LAST, unset),
-        _argument("before", str | None, "before", _BEFORE, unset),
-        _argument("where", where_type(register) | None, "where", "Which of them.", unset),
-        _argument("order_by", orders, "orderBy", "How they are sorted; by their key if left out.", by_key),
-        _argument("at", At | None, "at", _AT, unset),
-    ]
+    arguments = page_arguments(where_type(register), orders, by_key)
+    arguments.append(argument("at", At | None, "at", _AT, unset))
     generic: Any = Connection
     said = f"The records of `{register.names.one}` at a moment. {summary(register.kind)}"
-    return _field(find_all, arguments, generic[node], register.names.many, said)
-
-
-def _argument(name: str, of: Any, shown: str, said: str, default: Any = Parameter.empty) -> Parameter:
-    annotation = Annotated[of, strawberry.argument(name=shown, description=said)]
-    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
-
-
-def _field(resolver: Any, arguments: list[Parameter], answers: Any, name: str, said: str) -> Any:
-    info = Parameter("info", Parameter.POSITIONAL_OR_KEYWORD, annotation=strawberry.Info)
-    resolver.__signature__ = Signature([info, *arguments])
-    return strawberry.field(resolver=resolver, graphql_type=answers, name=name, description=said)
+    return field(find_all, arguments, generic[node], register.names.many, said, of_root=True)

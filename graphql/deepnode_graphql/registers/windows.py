@@ -1,6 +1,6 @@
 """Windows on a list: the first rows behind a cursor, or the last rows before one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -49,12 +49,19 @@ class Window:
         page = list(rows[: self.size])
         return page[::-1] if self.from_end else page
 
-    def connect(self, nodes: Sequence[T], cursors: Sequence[str], *, more: bool) -> Connection[T]:
-        """Make the page; ``more`` if there was one row more than the window takes."""
+    def connect(
+        self,
+        nodes: Sequence[T],
+        cursors: Sequence[str],
+        *,
+        more: bool,
+        counted: Callable[[], int | None] | None = None,
+    ) -> Connection[T]:
+        """Make the page; ``more`` if there was one row more than the window takes. ``counted`` counts the list."""
         # Behind a window that ends at a cursor stands at least the row of the cursor.
         behind = self.before is not None or (more and not self.from_end)
         ahead = self.after is not None or (more and self.from_end)
-        return connection_of(nodes, cursors, more=behind, continued=ahead)
+        return connection_of(nodes, cursors, more=behind, continued=ahead, counted=counted)
 
 
 def window(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphql import GraphQLObjectType, GraphQLSchema, parse, validate
+from graphql import GraphQLObjectType, GraphQLSchema, OperationDefinitionNode, parse, validate
 
 from deepnode_graphql import limits
 from deepnode_graphql.registers.filters import CONDITIONS_MAX
@@ -100,6 +100,7 @@ def test_a_fields_scalar_is_that_of_its_type(schema: GraphQLSchema) -> None:
         "group": "Hex!", "name": "String!", "number": "Long!", "amount": "BigInt!", "limit": "BigInt",
         "note": "String", "mark": "Hex", "yield": "Long!", "level": "Long", "isOver": "Boolean!", "isKnown": "Boolean",
         "position": "Long!", "until": "Long", "finality": "Finality!", "history": "OddThingConnection!",
+        "logEntry": "LogEntry", "entry": "Entry",
     }  # fmt: skip
 
 
@@ -167,11 +168,17 @@ def test_rows_that_are_asked_for_from_the_end_and_in_histories_count(asked: Api)
 
 
 def test_the_page_has_the_table_of_records_and_its_query_is_valid() -> None:
-    """Makes the table again (`python -m deepnode_graphql.registers.page docs/api.md`), and validates the example."""
+    """Makes the table again (`python -m deepnode_graphql.registers.page docs/api.md`), and validates the examples."""
     text = PAGE.read_text("utf-8")
     assert renewed(text, table(SERVED, *taken_names())) == text
-    [query] = re.findall(r"```gql\n(.*?)```", text, re.DOTALL)
-    assert validate(make_schema().core, parse(query)) == []
+    queries = re.findall(r"```gql\n(.*?)```", text, re.DOTALL)
+    assert queries
+    for query in queries:
+        document = parse(query)
+        assert validate(make_schema().core, document) == []
+        for operation in document.definitions:
+            assert isinstance(operation, OperationDefinitionNode)
+            limits.check(make_schema().core, document, operation, {})
     assert f"| conditions in one `where` on records | {CONDITIONS_MAX} |" in text
 
 

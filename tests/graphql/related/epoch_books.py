@@ -62,7 +62,7 @@ def _write(made: ThingBooks) -> None:
             for n, miner in enumerate(MINERS[:3])
         ),
         Reward(1, FIRST, DN_TOKEN, "owner", "owner", FIRST, BOB, 7, "p"),
-        Reward(1, FIRST, DN_TOKEN, "model", "royalty", MODELS[0], CAROL, 9, "p"),
+        Reward(1, FIRST, DN_TOKEN, "creator", "royalty", MODELS[0], CAROL, 9, "p"),
         Earned(DN_TOKEN, ALICE, 1, 303),
         Earned(DN_TOKEN, BOB, 1, 7),
     )
