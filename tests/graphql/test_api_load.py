@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,12 +42,10 @@ def test_load_meets_no_error_and_memory_stays(own_books: Scribe, tmp_path: Path,
         command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(SCRIPT), url]
         load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         sizes = [resident_kib(process.pid)]
-        while True:
-            try:
-                said, _ = load.communicate(timeout=seconds / 20)
-                break
-            except subprocess.TimeoutExpired:
-                sizes.append(resident_kib(process.pid))
+        while load.poll() is None:
+            time.sleep(seconds / 20)
+            sizes.append(resident_kib(process.pid))
+        said, _ = load.communicate()
         assert process.poll() is None
     [line] = [each for each in said.splitlines() if each.startswith("{")]
     told = json.loads(line)
