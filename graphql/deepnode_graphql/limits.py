@@ -209,75 +209,86 @@ class _Weigher:
             raise LimitExceeded(
                 f"{len(selections.selections)} selections stand side by side, {SELECTIONS_MAX} are allowed"
             )
-        depth, cost = 0, 0
+        depth, fixed, parts = 0, 0, []
         for selection in selections.selections:
-            weight = _NOTHING
+            amount = _NOTHING
             if isinstance(selection, FieldNode):
-                weight = self._field(selection, parent, nesting)
+                amount = self._field(selection, parent, nesting)
             elif isinstance(selection, InlineFragmentNode):
                 condition = selection.type_condition
                 inner = parent if condition is None else self._schema.get_type(condition.name.value)
-                weight = self.selections(selection.selection_set, inner, nesting + 1)
+                amount = self.selections(selection.selection_set, inner, nesting + 1)
             elif isinstance(selection, FragmentSpreadNode):
-                weight = self._fragment(selection.name.value, nesting)
-            depth, cost = max(depth, weight.depth), cost + weight.cost
-        return _Weight(depth, cost)
+                amount = self._fragment(selection.name.value, nesting)
+            depth, fixed = max(depth, amount.depth), fixed + amount.fixed
+            if amount.parts:
+                # As one part, which a fragment shares among all its spreads.
+                parts.append((_ONE_ROW, _Amount(0, 0, amount.parts)) if len(amount.parts) > 1 else amount.parts[0])
+        return _Amount(fixed, depth, tuple(parts))
 
-    def _fragment(self, name: str, nesting: int) -> _Weight:
+    def _fragment(self, name: str, nesting: int) -> _Amount:
         known = self._known.get(name)
         fragment = self._fragments.get(name)
         if known is None and fragment is not None:
             # A fragment that spreads itself finds nothing here; validation reports it.
             self._known[name] = _NOTHING
             inner = self._schema.get_type(fragment.type_condition.name.value)
-            known = self._known[name] = self.selections(fragment.selection_set, inner, nesting + 1)
+            made = self.selections(fragment.selection_set, inner, nesting + 1)
+            # Its parts are one, so that who spreads it many times shares what is computed for it.
+            shared = ((_ONE_ROW, _Amount(0, 0, made.parts)),) if made.parts else ()
+            known = self._known[name] = _Amount(made.fixed, made.depth, shared)
         return known or _NOTHING
 
-    def _field(self, node: FieldNode, parent: Any, nesting: int) -> _Weight:
+    def _field(self, node: FieldNode, parent: Any, nesting: int) -> _Amount:
         self.aliases += node.alias is not None
         name = node.name.value
         known = isinstance(parent, GraphQLObjectType | GraphQLInterfaceType)
-        field: GraphQLField | None = parent.fields.get(name) if known else None
+        found: GraphQLField | None = parent.fields.get(name) if known else None
         parent_name = parent.name if known else ""
         cost = WEIGHTS.get((parent_name, name)) or WEIGHTS.get(("*", name), 1)
         if parent is self._schema.query_type and not name.startswith("__"):
             cost += ROOT_FIELD_WEIGHT
         if node.selection_set is None:
-            return _Weight(1, cost)
-        inner = get_named_type(field.type) if field is not None else self._introspection(name)
+            return _Amount(cost, 1)
+        inner = get_named_type(found.type) if found is not None else self._introspection.root(name)
         below = self.selections(node.selection_set, inner, nesting + 1)
-        return _Weight(1 + below.depth, cost + self._rows(node, field, parent_name) * below.cost)
+        amount = below.times(self._rows(node, found, parent_name), cost)
+        if found is None and inner is not None:
+            # Asked for again under the same name it is answered once, so each place in the document counts once.
+            self.introspection += amount.fixed
+        return amount
 
-    def _introspection(self, name: str) -> Any:
-        # Its fields are weighed by name alone; how deep it may go is a rule of the validation.
-        return self._schema.get_type(name)
-
-    def _rows(self, node: FieldNode, field: GraphQLField | None, parent_name: str) -> int:
-        if field is not None and "first" in field.args:
-            return self._first(node)
-        # A connection's edges are counted at the connection, and a list of the schema's own description is short.
-        if field is None or parent_name.endswith("Connection") or parent_name.startswith("__"):
-            return 1
-        kind = field.type.of_type if isinstance(field.type, GraphQLNonNull) else field.type
-        return ROWS_OF_A_PLAIN_LIST if isinstance(kind, GraphQLList) else 1
-
-    def _first(self, node: FieldNode) -> int:
-        sizes = []
-        for argument in node.arguments or ():
-            if argument.name.value in ("first", "last"):
-                value: Any = None
-                if isinstance(argument.value, IntValueNode):
-                    value = int(argument.value.value[:9])
-                elif isinstance(argument.value, VariableNode):
-                    name = argument.value.name.value
-                    value = self._variables.get(name, self._defaults.get(name))
-                # What is no number is refused by validation; what is negative, by the list itself.
-                if type(value) is int:
-                    sizes.append(max(value, 0))
-        return max(sizes, default=FIRST_DEFAULT)
+    def _rows(self, node: FieldNode, found: GraphQLField | None, parent_name: str) -> tuple[int | str, ...]:
+        if found is not None and "first" in found.args:
+            return _sizes(node)
+        name = node.name.value
+        if name.startswith("__") or parent_name.startswith("__"):
+            return (self._introspection.rows(parent_name, name),)
+        # A connection's edges are counted at the connection.
+        if found is None or parent_name.endswith("Connection"):
+            return _ONE_ROW
+        kind = found.type.of_type if isinstance(found.type, GraphQLNonNull) else found.type
+        return (ROWS_OF_A_PLAIN_LIST,) if isinstance(kind, GraphQLList) else _ONE_ROW
 
 
-def _defaults(operation: OperationDefinitionNode) -> dict[str, Any]:
+def _sizes(node: FieldNode) -> tuple[int | str, ...]:
+    sizes: list[int | str] = []
+    for argument in node.arguments or ():
+        if argument.name.value in ("first", "last"):
+            if isinstance(argument.value, IntValueNode):
+                sizes.append(int(argument.value.value[:9]))
+            elif isinstance(argument.value, VariableNode):
+                sizes.append(argument.value.name.value)
+    return tuple(sizes) or (FIRST_DEFAULT,)
+
+
+def _largest(rows: tuple[int | str, ...], values: Mapping[str, Any]) -> int:
+    given = [values.get(each) if isinstance(each, str) else each for each in rows]
+    # What is no number is refused by validation; what is negative, by the list itself.
+    return max((max(each, 0) for each in given if type(each) is int), default=FIRST_DEFAULT)
+
+
+def _defaults(operation: OperationDefinitionNode) -> dict[str, int]:
     return {
         each.variable.name.value: int(each.default_value.value[:9])
         for each in operation.variable_definitions or ()
