@@ -16,6 +16,7 @@ from deepnode_graphql.log_files import LogFilesEndpoint
 from deepnode_graphql.operations import OperationsEndpoint
 from deepnode_graphql.pages import PageEndpoint
 from deepnode_graphql.service import make_service
+from deepnode_graphql.statements.http import StatementEndpoint
 from deepnode_ledger.manifest import Manifest
 from deepnode_projections.tables import SCHEMA
 
@@ -37,6 +38,7 @@ def make_app(
     service = make_service(database_url, manifest, schema)
     graphql = GraphQLEndpoint(service)
     export = ExportEndpoint(service)
+    statements = StatementEndpoint(service)
     operations = OperationsEndpoint(service)
     log_files = LogFilesEndpoint(log_directory)
     page = PageEndpoint()
@@ -49,6 +51,7 @@ def make_app(
             yield
         finally:
             service.engine.dispose()
+            export.close()
 
     app = Starlette(
         routes=[
@@ -59,7 +62,9 @@ def make_app(
             Route("/graphql", events.graphql(graphql.answer), methods=["GET", "POST"]),
             WebSocketRoute("/graphql", sockets.serve),
             Route("/live/{name}", events.stream, methods=["GET"]),
-            Route("/export/postings.arrow", export.postings_arrow, methods=["GET"]),
+            Route("/export", export.catalogue, methods=["GET"]),
+            Route("/export/{source}.{suffix}", export.export, methods=["GET"]),
+            Route("/statement/{address}.{suffix}", statements.file, methods=["GET"]),
             Route("/log/checkpoint", log_files.checkpoint),
             Route("/log/tile/{path:path}", log_files.tile),
             Route("/log/proof/{position:int}", log_files.proof),

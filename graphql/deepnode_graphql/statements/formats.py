@@ -5,7 +5,11 @@ from types import MappingProxyType
 from typing import Final
 
 from deepnode_graphql.statements import beancount, csv_files, data_file, hledger, pdf, workbook
+from deepnode_graphql.statements.figures import day
+from deepnode_graphql.statements.importers import IMPORTERS
+from deepnode_graphql.statements.statement import Statement
 from deepnode_graphql.statements.writer import Format, Writer
+from deepnode_ledger.hexadecimal import to_hex
 
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -19,8 +23,8 @@ _OWN: Final[tuple[Writer, ...]] = (
     Format("hledger", "journal", "text/plain; charset=utf-8", "an hledger journal", hledger.write),
 )
 
-FORMATS: Final[Mapping[str, Writer]] = MappingProxyType({each.name: each for each in _OWN})
-"""Every format by its name."""
+FORMATS: Final[Mapping[str, Writer]] = MappingProxyType({each.name: each for each in (*_OWN, *IMPORTERS.values())})
+"""Every format by its name: our own first, then those that tools read."""
 
 
 def file_suffix(writer: Writer) -> str:
@@ -30,3 +34,9 @@ def file_suffix(writer: Writer) -> str:
 
 BY_SUFFIX: Final[Mapping[str, Writer]] = MappingProxyType({file_suffix(each): each for each in FORMATS.values()})
 """Every format by how its files end."""
+
+
+def file_name(statement: Statement, writer: Writer) -> str:
+    """Return the name of a statement's file: whose it is, and from which day to which."""
+    days = f"{day(statement.from_time)}-{day(statement.to_time - 1)}"
+    return f"deepnode-{to_hex(statement.address)}-{days}.{file_suffix(writer)}"

@@ -68,22 +68,22 @@ class _Movement:
 
 
 def read_lines(
-    reading: Reading, own: OwnAccounts, opening: int, position: int
+    reading: Reading, own: OwnAccounts, opening: int, position: int, lines_max: int = LINES_MAX
 ) -> tuple[tuple[Balance, ...], tuple[Line, ...], dict[int, int]]:
     """Return the balances and lines of the entries behind ``opening`` up to ``position``, in the order of the log.
 
     The third is, for each line that a claim paid (by its place in the lines), the position of the claim.
 
     Raises:
-        BadInput: there are more than ``LINES_MAX``.
+        BadInput: there are more than ``lines_max``.
     """
-    positions = _positions(reading, own, opening, position)
+    positions = _positions(reading, own, opening, position, lines_max)
     flows, places = _flows(reading, positions, position)
     fees = _fees(reading, flows)
     movements = list(_movements(own, flows, fees, opening, position))
     movements += _unexplained(own.parts, movements, opening, position)
-    if len(movements) > LINES_MAX:
-        raise _too_many()
+    if len(movements) > lines_max:
+        raise _too_many(lines_max)
     movements.sort(key=lambda each: each.position)
     places |= _places_in_log(reading, {each.position for each in movements} - places.keys())
     before, after = _held(reading, own, opening), _held(reading, own, position)
@@ -100,15 +100,15 @@ def read_lines(
     return balances, lines, claims
 
 
-def _positions(reading: Reading, own: OwnAccounts, opening: int, position: int) -> list[int]:
+def _positions(reading: Reading, own: OwnAccounts, opening: int, position: int, lines_max: int) -> list[int]:
     """Return where the own accounts moved."""
     rows = (
         driver_connection(reading.database)
-        .execute(_MOVED, (list(own.names), opening, position, LINES_MAX + 1))
+        .execute(_MOVED, (list(own.names), opening, position, lines_max + 1))
         .fetchall()
     )
-    if len(rows) > LINES_MAX:
-        raise _too_many()
+    if len(rows) > lines_max:
+        raise _too_many(lines_max)
     found = {int(row[0]) for row in rows}
     return sorted(found | {at for part in own.parts for at, _ in part.changes if opening < at <= position})
 
@@ -258,5 +258,5 @@ def _lines(
     return tuple(lines), held
 
 
-def _too_many() -> BadInput:
-    return BadInput(f"the period has more than {LINES_MAX} movements of the address: choose a shorter one")
+def _too_many(lines_max: int) -> BadInput:
+    return BadInput(f"the period has more than {lines_max} movements of the address: choose a shorter one")

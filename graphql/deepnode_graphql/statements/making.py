@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from deepnode_graphql import moments
 from deepnode_graphql.reading import Reading
-from deepnode_graphql.statements.lines import read_lines
+from deepnode_graphql.statements.lines import LINES_MAX, read_lines
 from deepnode_graphql.statements.own_accounts import own_accounts
 from deepnode_graphql.statements.period import Period, read_period
 from deepnode_graphql.statements.prices import Prices, read_prices
@@ -33,8 +33,13 @@ class Request:
     known: str | None = None
 
 
-def make_statement(reading: Reading, request: Request) -> Statement:
+def make_statement(reading: Reading, request: Request, *, lines_max: int = LINES_MAX) -> Statement:
     """Make a statement of an address for a period.
+
+    Args:
+        reading: the books.
+        request: what is wanted.
+        lines_max: how many lines there may be.
 
     Raises:
         BadInput: the address is a contract of the deployment, the period or a price's source is not in the books, or
@@ -43,7 +48,7 @@ def make_statement(reading: Reading, request: Request) -> Statement:
     period = read_period(reading, request.begins, request.ends)
     known = _known(reading, request.known, period)
     own = own_accounts(reading, request.address, period.position)
-    balances, lines, claims = read_lines(reading, own, period.opening_position, period.position)
+    balances, lines, claims = read_lines(reading, own, period.opening_position, period.position, lines_max)
     rewards = read_rewards(reading, request.address, period.opening_position, period.position, period.to_time)
     prices = None
     if request.fiat is not None:
@@ -75,6 +80,11 @@ def make_statement(reading: Reading, request: Request) -> Statement:
     )
 
 
+def is_valued(line: Line) -> bool:
+    """Say whether a line has a value: what went to oneself, and shares that were handed on at cost, have none."""
+    return not line.own and line.type is not LineType.SHARES
+
+
 def _known(reading: Reading, given: str | None, period: Period) -> int:
     last = reading.checkpoint.position
     if given is None:
@@ -102,7 +112,7 @@ def _lines(lines: Iterable[Line], claims: Mapping[int, int], rewards: Rewards, p
                 if dates is not None
                 else replace(made, type=LineType.TRANSFER_IN, note="a reward that is not this address's own")
             )
-        if prices is not None and not line.own:
+        if prices is not None and is_valued(line):
             made = replace(made, value=prices.value(line.token, line.amount, line.position))
         yield made
 
@@ -136,7 +146,7 @@ def _remarks(
     elif not period.final:
         yield "The chain has not finalized all of the period yet: a reorg could still change it."
     if prices is not None:
-        missing = sorted({each.token.symbol for each in lines if not each.own and each.value is None})
+        missing = sorted({each.token.symbol for each in lines if is_valued(each) and each.value is None})
         if missing:
             yield f"No price in {prices.fiat} was known for some lines in {', '.join(missing)}: their value is empty."
     if any(each.epoch is None for each in parts):

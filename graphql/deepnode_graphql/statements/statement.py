@@ -112,8 +112,8 @@ class Line:
     side, as an account's name (``Wallet:0x…``, ``Rewards:Payable`` …; empty if nobody's account changed), and ``own``
     says that this is an account of the statement too: then there is a line of it in the same transaction, of the same
     money with the other sign. ``amount`` came in (above 0) or went out, and ``balance`` is the account's after it.
-    ``dates`` are those of a reward: of the newest epoch that the claim pays. Movements between own accounts have no
-    ``value``. ``note`` says what cannot be said otherwise.
+    ``dates`` are those of a reward: of the newest epoch that the claim pays. Movements between own accounts, and
+    shares that were handed on, have no ``value``. ``note`` says what cannot be said otherwise.
     """
 
     position: int
