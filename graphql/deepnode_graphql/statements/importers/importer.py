@@ -22,8 +22,8 @@ MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
 
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
-# What a spreadsheet may take for the start of a formula; the last four are the full-width forms of the first four.
-_FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+# What a spreadsheet may take for the start of a formula or run; the last four are full-width forms of the first four.
+_FORMULA: Final = tuple("=+-@|%\uff1d\uff0b\uff0d\uff20")
 
 
 class Kind(StrEnum):
