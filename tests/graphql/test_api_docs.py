@@ -10,7 +10,7 @@ from graphql import GraphQLObjectType
 from deepnode_graphql import filters, limits
 from deepnode_graphql.connections import FIRST_DEFAULT, FIRST_MAX
 from deepnode_graphql.database import STATEMENT_SECONDS_MAX
-from deepnode_graphql.export.http import PARAMETERS
+from deepnode_graphql.export.request import PARAMETERS
 from deepnode_graphql.schema import make_schema
 from tests.graphql.conftest import Api
 

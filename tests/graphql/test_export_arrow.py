@@ -11,7 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from deepnode_graphql.app import make_app
-from deepnode_graphql.export import posting_rows
+from deepnode_graphql.export.source import AMOUNT
+from deepnode_graphql.export.sources import postings
 from deepnode_graphql.service import EXPORTS_AT_ONCE
 from deepnode_ledger.hexadecimal import to_hex
 from tests.graphql.conftest import Api
@@ -75,7 +76,7 @@ def test_the_last_balance_of_each_account_is_its_balance(api: Api) -> None:
 def test_every_column_has_the_promised_type_and_value(api: Api) -> None:
     """Reads the first row and the largest amount."""
     read = table(fetch(api))
-    assert read.schema.remove_metadata() == posting_rows.SCHEMA
+    assert read.schema.remove_metadata() == postings.SCHEMA
     first = read.slice(1, 1).to_pylist()[0]
     assert first["account"] == "Wallet:" + to_hex(ALICE)
     assert (first["kind"], first["contract"], first["asset"], first["finality"]) == (
@@ -128,11 +129,11 @@ def test_filters_choose_the_same_rows_as_graphql(api: Api) -> None:
     [
         ("colour=red", "unknown parameter 'colour': there are at_block"),
         ("asset=DN&asset=USDC", "asset is given twice"),
-        ("at_block=1&at_position=1", "give one of at_block, at_position, at_time, not 2"),
+        ("at_block=1&at_position=1", "give one of at_block, at_position, at_time, at_epoch, not 2"),
         ("at_block=99", "at.block 99 is above the last block that the books cover, 9"),
         ("at_block=-1", "at_block must be a whole number"),
         ("from_position=x", "from_position must be a whole number"),
-        ("holder=0x12", "an Address must have 20 bytes, not 1"),
+        ("holder=0x12", "holder must have 20 bytes, not 1"),
         ("asset=XYZ", "asset 'XYZ' is not in the books"),
         ("account=a%00b", "account must not hold the character 0"),
     ],
@@ -148,7 +149,7 @@ def test_many_batches_with_new_names_in_each_are_read_by_all(
     own_books: Scribe, own_api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Makes batches of three rows, so that dictionaries change from batch to batch, and reads them in three readers."""
-    monkeypatch.setattr(posting_rows, "BATCH_ROWS", 3)
+    monkeypatch.setattr(postings, "BATCH_ROWS", 3)
     for number in range(1, 21):
         own_books.block(transfer(bytes(20), bytes([number]) * 20, number))
     content = fetch(own_api)
@@ -168,10 +169,10 @@ def test_many_batches_with_new_names_in_each_are_read_by_all(
 def test_text_becomes_decimal128_exactly() -> None:
     """Casts the largest and smallest amounts, and refuses what has a digit more."""
     texts = [str(AMOUNT_MAX), str(-AMOUNT_MAX), "0", "-1", str(10**37)]
-    cast = pc.cast(pa.array(texts), posting_rows.AMOUNT)
+    cast = pc.cast(pa.array(texts), AMOUNT)
     assert [str(int(value.as_py())) for value in cast] == texts
     with pytest.raises(pa.ArrowInvalid):
-        pc.cast(pa.array([str(10**38)]), posting_rows.AMOUNT)
+        pc.cast(pa.array([str(10**38)]), AMOUNT)
 
 
 def test_too_many_exports_at_once_are_told_to_try_again(small_books: Scribe) -> None:
