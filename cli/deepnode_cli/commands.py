@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "health": "health:health",
         "doctor": "doctor:doctor",
         "explain": "explain:app",
+        "export": "export:export",
         "statement": "statement:statement",
         "reconcile": "reconcile:reconcile",
         "log": "log_commands:app",
