@@ -23,7 +23,7 @@ def given(value: T | None) -> T | None:
     return None if value is strawberry.UNSET else value
 
 
-def at_most(values: Sequence[str], name: str) -> Sequence[str]:
+def at_most(values: Sequence[T], name: str) -> Sequence[T]:
     """Check the length of an ``_in`` filter.
 
     Raises:

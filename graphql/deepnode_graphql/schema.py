@@ -30,7 +30,8 @@ from deepnode_graphql.reads.accounts import (
 )
 from deepnode_graphql.reads.balances import BalanceOrder, BalanceWhere, list_balances
 from deepnode_graphql.reads.entries import EntryOrder, EntryWhere, find_entry, list_entries
-from deepnode_graphql.reads.log_entries import LogEntry, LogEntryOrder, LogEntryWhere, find_log_entry, list_log_entries
+from deepnode_graphql.reads.log_conditions import LogEntryWhere
+from deepnode_graphql.reads.log_entries import LogEntry, LogEntryOrder, find_log_entry, list_log_entries
 from deepnode_graphql.reads.meta import Meta, read_meta
 from deepnode_graphql.reads.postings import PostingOrder, PostingWhere, list_postings
 from deepnode_graphql.reads.without_effect import (

@@ -12,6 +12,7 @@ from deepnode_graphql.filters import at_most, given, text
 from deepnode_graphql.moments import Moment
 from deepnode_graphql.nodes import Account, Amount, Balance, finality
 from deepnode_graphql.reading import Reading
+from deepnode_graphql.reads.combined import check_size, combined, known, link, one_of
 from deepnode_graphql.reads.holdings import held_at
 from deepnode_graphql.scalars import Address, BigInt, Hex, Long
 from deepnode_graphql.together import Together
@@ -40,16 +41,29 @@ class AccountWhere:
         name_in: one of these names.
         name_starts_with: names that begin so, such as `Collateral:Free:`.
         owner: `Wallet`, `Mint`, `Burn`, or the name of a contract.
+        owner_in: one of these.
         pocket: the contract's pocket.
+        pocket_in: one of these pockets.
         holder: the address whose token balance includes the account.
+        holder_in: one of these addresses.
+        first_position_gte: its first posting stands here or behind.
+        first_position_lte: its first posting stands here or before.
     """
 
     name: str | None = strawberry.UNSET
     name_in: list[str] | None = strawberry.UNSET
     name_starts_with: str | None = strawberry.UNSET
     owner: str | None = strawberry.UNSET
+    owner_in: list[str] | None = strawberry.UNSET
     pocket: str | None = strawberry.UNSET
+    pocket_in: list[str] | None = strawberry.UNSET
     holder: Address | None = strawberry.UNSET
+    holder_in: list[Address] | None = strawberry.UNSET
+    first_position_gte: Long | None = strawberry.UNSET
+    first_position_lte: Long | None = strawberry.UNSET
+    all_of: "list[AccountWhere] | None" = link("_and")
+    any_of: "list[AccountWhere] | None" = link("_or")
+    none_of: "AccountWhere | None" = link("_not")
 
 
 def find_account(reading: Reading, name: str, moment: Moment) -> Account | None:
@@ -114,20 +128,25 @@ def _conditions(where: AccountWhere | None) -> list[ColumnElement[bool]]:
     where = given(where)
     if where is None:
         return []
+    check_size(where)
+    return [combined(where, _own)]
+
+
+def _own(where: AccountWhere) -> list[ColumnElement[bool]]:
     table = account_table.c
-    conditions: list[ColumnElement[bool]] = [
-        table[name] == text(exact, name)
-        for name in ("name", "owner", "pocket")
-        if (exact := given(getattr(where, name))) is not None
-    ]
+    conditions = [part for name in ("name", "owner", "pocket") for part in one_of(where, name, table[name])]
     if (holder := given(where.holder)) is not None:
-        conditions.append(table.holder == holder)
-    if (names := given(where.name_in)) is not None:
-        conditions.append(table.name.in_([text(name, "name_in") for name in at_most(names, "name_in")]))
+        conditions.append(known(table.holder, table.holder == holder))
+    if (holders := given(where.holder_in)) is not None:
+        conditions.append(known(table.holder, table.holder.in_(at_most(holders, "holder_in"))))
     if (prefix := given(where.name_starts_with)) is not None:
         # Names sort by bytes, so all that begin so lie between the prefix and the prefix with the last character.
         text(prefix, "name_starts_with")
         conditions += [table.name >= prefix, table.name < prefix + chr(0x10FFFF)]
+    if (gte := given(where.first_position_gte)) is not None:
+        conditions.append(table.first_position >= gte)
+    if (lte := given(where.first_position_lte)) is not None:
+        conditions.append(table.first_position <= lte)
     return conditions
 
 

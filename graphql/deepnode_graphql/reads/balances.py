@@ -13,6 +13,7 @@ from deepnode_graphql.moments import Moment
 from deepnode_graphql.nodes import Balance, finality
 from deepnode_graphql.reading import Reading
 from deepnode_graphql.reads.accounts import ACCOUNT_COLUMNS, accounts_of
+from deepnode_graphql.reads.combined import check_size, combined, compared, known, link
 from deepnode_graphql.reads.holdings import held_at
 from deepnode_graphql.scalars import Address, BigInt, Long
 from deepnode_projections.tables import account as account_table
@@ -43,15 +44,32 @@ class BalanceWhere:
         account: the name of the account.
         account_in: one of these names.
         asset: a symbol, or the address of a token.
+        asset_in: one of these.
         holder: the address whose token balance includes the account.
+        holder_in: one of these addresses.
+        amount_gt: more than this, in base units.
+        amount_gte: this or more.
+        amount_lt: less than this.
+        amount_lte: this or less.
+        position_gt: last changed behind this position.
         non_zero: true leaves out balances of nothing.
     """
 
     account: str | None = strawberry.UNSET
     account_in: list[str] | None = strawberry.UNSET
     asset: str | None = strawberry.UNSET
+    asset_in: list[str] | None = strawberry.UNSET
     holder: Address | None = strawberry.UNSET
+    holder_in: list[Address] | None = strawberry.UNSET
+    amount_gt: BigInt | None = strawberry.UNSET
+    amount_gte: BigInt | None = strawberry.UNSET
+    amount_lt: BigInt | None = strawberry.UNSET
+    amount_lte: BigInt | None = strawberry.UNSET
+    position_gt: Long | None = strawberry.UNSET
     non_zero: bool | None = strawberry.UNSET
+    all_of: "list[BalanceWhere] | None" = link("_and")
+    any_of: "list[BalanceWhere] | None" = link("_or")
+    none_of: "BalanceWhere | None" = link("_not")
 
 
 def list_balances(
@@ -101,9 +119,15 @@ def _order(order: BalanceOrder, held: FromClause) -> Order:
 
 def _conditions(reading: Reading, where: BalanceWhere | None, held: FromClause) -> list[ColumnElement[bool]]:
     where = given(where)
-    conditions: list[ColumnElement[bool]] = []
     if where is None:
-        return conditions
+        return []
+    check_size(where)
+    return [combined(where, lambda each: _own(reading, each, held))]
+
+
+def _own(reading: Reading, where: BalanceWhere, held: FromClause) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    holder_of = account_table.c.holder
     if (account := given(where.account)) is not None:
         conditions.append(account_table.c.name == text(account, "account"))
     if (accounts := given(where.account_in)) is not None:
@@ -111,8 +135,15 @@ def _conditions(reading: Reading, where: BalanceWhere | None, held: FromClause) 
         conditions.append(account_table.c.name.in_(names))
     if (asset := given(where.asset)) is not None:
         conditions.append(held.c.asset_id == reading.asset_id(asset))
+    if (assets := given(where.asset_in)) is not None:
+        conditions.append(held.c.asset_id.in_([reading.asset_id(each) for each in at_most(assets, "asset_in")]))
     if (holder := given(where.holder)) is not None:
-        conditions.append(account_table.c.holder == holder)
+        conditions.append(known(holder_of, holder_of == holder))
+    if (holders := given(where.holder_in)) is not None:
+        conditions.append(known(holder_of, holder_of.in_(at_most(holders, "holder_in"))))
+    conditions += compared(where, "amount", held.c.balance)
+    if (behind := given(where.position_gt)) is not None:
+        conditions.append(held.c.position > behind)
     if given(where.non_zero):
         conditions.append(held.c.balance != 0)
     return conditions

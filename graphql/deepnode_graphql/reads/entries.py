@@ -9,10 +9,11 @@ from sqlalchemy import ColumnElement, Row, Select, select
 
 from deepnode_graphql.connections import Connection, read_slice
 from deepnode_graphql.cursors import Order
-from deepnode_graphql.filters import given, text, word
+from deepnode_graphql.filters import given, word
 from deepnode_graphql.moments import Moment
 from deepnode_graphql.nodes import Block, Entry, Posting, finality
 from deepnode_graphql.reading import Reading
+from deepnode_graphql.reads.combined import check_size, combined, link, one_of
 from deepnode_graphql.reads.postings import position_range, postings_at
 from deepnode_graphql.scalars import Hex, Long
 from deepnode_graphql.together import Together
@@ -39,7 +40,9 @@ class EntryWhere:
 
     Attributes:
         kind: the name of the event.
+        kind_in: one of these.
         contract: the name of the contract.
+        contract_in: one of these.
         transaction_hash: the transaction of the event (32 bytes).
         position_gt: behind this position.
         position_gte: at or behind this position.
@@ -50,7 +53,9 @@ class EntryWhere:
     """
 
     kind: str | None = strawberry.UNSET
+    kind_in: list[str] | None = strawberry.UNSET
     contract: str | None = strawberry.UNSET
+    contract_in: list[str] | None = strawberry.UNSET
     transaction_hash: Hex | None = strawberry.UNSET
     position_gt: Long | None = strawberry.UNSET
     position_gte: Long | None = strawberry.UNSET
@@ -58,6 +63,9 @@ class EntryWhere:
     position_lte: Long | None = strawberry.UNSET
     block_gte: Long | None = strawberry.UNSET
     block_lte: Long | None = strawberry.UNSET
+    all_of: "list[EntryWhere] | None" = link("_and")
+    any_of: "list[EntryWhere] | None" = link("_or")
+    none_of: "EntryWhere | None" = link("_not")
 
 
 def find_entry(reading: Reading, position: int, moment: Moment) -> Entry | None:
@@ -95,11 +103,14 @@ def _entries() -> Select[Any]:
 
 
 def _conditions(reading: Reading, where: EntryWhere, moment: Moment) -> list[ColumnElement[bool]]:
+    check_size(where)
+    return [combined(where, lambda each: _own(reading, each, moment))]
+
+
+def _own(reading: Reading, where: EntryWhere, moment: Moment) -> list[ColumnElement[bool]]:
     conditions = list(position_range(reading, where, entry_table.c.position, moment))
-    if (kind := given(where.kind)) is not None:
-        conditions.append(entry_table.c.kind == text(kind, "kind"))
-    if (contract := given(where.contract)) is not None:
-        conditions.append(entry_table.c.contract == text(contract, "contract"))
+    conditions += one_of(where, "kind", entry_table.c.kind)
+    conditions += one_of(where, "contract", entry_table.c.contract)
     if (transaction := given(where.transaction_hash)) is not None:
         conditions.append(entry_table.c.transaction_hash == word(transaction, "transactionHash"))
     return conditions

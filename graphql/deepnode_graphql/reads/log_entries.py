@@ -14,30 +14,21 @@ from strawberry.scalars import JSON
 
 from deepnode_graphql.connections import Connection, check_first, connection_of
 from deepnode_graphql.cursors import Order
-from deepnode_graphql.filters import given, text
+from deepnode_graphql.filters import given
 from deepnode_graphql.moments import Moment
 from deepnode_graphql.nodes import Block, Entry, Finality
 from deepnode_graphql.reading import Reading
 from deepnode_graphql.reads.entries import entries_at
+from deepnode_graphql.reads.log_conditions import LogEntryKind, LogEntryWhere, bounds_of, selection_of
 from deepnode_graphql.scalars import Address, Hex, Long
 from deepnode_graphql.together import Together
 from deepnode_ledger import batch as batches
 from deepnode_ledger import record
 from deepnode_ledger.contract import Contracts
 from deepnode_ledger.decoding import ChainEvent, Unknown, decode
-from deepnode_ledger.finding import (
-    OfAll,
-    OfContract,
-    OfKind,
-    OfProducer,
-    OfTask,
-    OfTransaction,
-    OfType,
-    Selection,
-)
+from deepnode_ledger.finding import Selection
 from deepnode_ledger.hexadecimal import to_hex
-from deepnode_ledger.manifest import Manifest
-from deepnode_ledger.record import ChainLog, Kind, TaskEvent
+from deepnode_ledger.record import ChainLog, TaskEvent
 from deepnode_ledger.snapshot import Found
 from deepnode_projections.tables import posting as posting_table
 
@@ -46,19 +37,6 @@ LOOKS_MAX: Final = 32
 
 NEAR: Final = 256
 """Entries between two that are wanted, up to which reading them too costs less than to begin again."""
-
-
-@strawberry.enum
-class LogEntryKind(Enum):
-    """Which door a log entry came in by.
-
-    Attributes:
-        CHAIN_LOG: a log of a contract.
-        TASK_EVENT: a signed task event.
-    """
-
-    CHAIN_LOG = "CHAIN_LOG"
-    TASK_EVENT = "TASK_EVENT"
 
 
 @strawberry.enum
@@ -72,37 +50,6 @@ class LogEntryOrder(Enum):
 
     POSITION_ASC = "POSITION_ASC"
     POSITION_DESC = "POSITION_DESC"
-
-
-@strawberry.input
-class LogEntryWhere:
-    """Which log entries; all conditions that are given must hold.
-
-    Attributes:
-        kind: only contract logs, or only task events.
-        transaction_hash: only the logs of this transaction (32 bytes).
-        address: only the logs of this contract.
-        event: only events of this name or signature, such as Transfer, or task events of this type.
-        topic0: only contract logs with this first topic (32 bytes).
-        producer: only task events of this producer (its id in the manifest).
-        task: only task events that name this task in their data.
-        position_gt: behind this position.
-        position_gte: at or behind this position.
-        position_lt: before this position.
-        position_lte: at or before this position.
-    """
-
-    kind: LogEntryKind | None = strawberry.UNSET
-    transaction_hash: Hex | None = strawberry.UNSET
-    address: Address | None = strawberry.UNSET
-    event: str | None = strawberry.UNSET
-    topic0: Hex | None = strawberry.UNSET
-    producer: str | None = strawberry.UNSET
-    task: str | None = strawberry.UNSET
-    position_gt: Long | None = strawberry.UNSET
-    position_gte: Long | None = strawberry.UNSET
-    position_lt: Long | None = strawberry.UNSET
-    position_lte: Long | None = strawberry.UNSET
 
 
 @strawberry.type
@@ -201,7 +148,7 @@ def list_log_entries(
     """
     check_first(first)
     where = given(where) or LogEntryWhere()
-    start, stop = _bounds(where, min(moment.position, reading.snapshot.head.last_position))
+    start, stop = bounds_of(where, min(moment.position, reading.snapshot.head.last_position))
     newest_first = order is LogEntryOrder.POSITION_DESC
     by_position = _ORDERS[order]
     if after is not None:
@@ -210,7 +157,7 @@ def list_log_entries(
     page: list[record.LogEntry] = []
     through = None
     more = False
-    selection = _selection(where, reading.manifest)
+    selection = selection_of(where, reading.manifest)
     for looks, found in enumerate(_look(reading, selection, start, stop, first, newest_first), 1):
         room = first - len(page)
         if room < found.entries.num_rows:
@@ -233,7 +180,7 @@ def list_log_entries(
 
 
 def _count(reading: Reading, selection: Selection | None, where: LogEntryWhere, moment: Moment) -> int | None:
-    start, stop = _bounds(where, min(moment.position, reading.snapshot.head.last_position))
+    start, stop = bounds_of(where, min(moment.position, reading.snapshot.head.last_position))
     if selection is None or start > stop:
         return max(0, stop - start + 1)
     count = 0
@@ -250,26 +197,6 @@ def _log_entries_of(reading: Reading, entries: Sequence[record.LogEntry], moment
     for node in nodes:
         node.entries_together = together
     return nodes
-
-
-def _selection(where: LogEntryWhere, manifest: Manifest) -> Selection | None:
-    """Return what the conditions other than positions mean; None if there are none."""
-    parts: list[Selection] = []
-    if (transaction := given(where.transaction_hash)) is not None:
-        parts.append(OfTransaction(transaction))
-    if (task := given(where.task)) is not None:
-        parts.append(OfTask(text(task, "task")))
-    if (producer := given(where.producer)) is not None:
-        parts.append(OfProducer(text(producer, "producer")))
-    if (event := given(where.event)) is not None:
-        parts.append(OfType.named([text(event, "event"), *manifest.topics_of(event)]))
-    if (topic0 := given(where.topic0)) is not None:
-        parts.append(OfType.named([bytes(topic0)]))
-    if (address := given(where.address)) is not None:
-        parts.append(OfContract(address))
-    if (kind := given(where.kind)) is not None:
-        parts.append(OfKind(Kind[kind.value]))
-    return OfAll(tuple(parts)) if parts else None
 
 
 def _look(
@@ -294,19 +221,6 @@ _ORDERS: Final = {
     LogEntryOrder.POSITION_ASC: Order("logEntries", (_POSITION,)),
     LogEntryOrder.POSITION_DESC: Order("logEntries desc", (_POSITION,)),
 }
-
-
-def _bounds(where: LogEntryWhere, last: int) -> tuple[int, int]:
-    start, stop = 1, last
-    if (gt := given(where.position_gt)) is not None:
-        start = max(start, gt + 1)
-    if (gte := given(where.position_gte)) is not None:
-        start = max(start, gte)
-    if (lt := given(where.position_lt)) is not None:
-        stop = min(stop, lt - 1)
-    if (lte := given(where.position_lte)) is not None:
-        stop = min(stop, lte)
-    return start, stop
 
 
 def _log_entry(entry: record.LogEntry, known: Contracts) -> LogEntry:

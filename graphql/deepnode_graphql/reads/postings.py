@@ -1,22 +1,23 @@
 """Reading postings: the books line by line, of one account or of all."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from enum import Enum
 from functools import partial
 from typing import Any, Final
 
 import strawberry
-from sqlalchemy import ColumnElement, FromClause, Select, select, true
+from sqlalchemy import ColumnElement, FromClause, Select, and_, or_, select, true
 
 from deepnode_graphql import moments
 from deepnode_graphql.connections import Connection, check_first, count_of, slice_of
 from deepnode_graphql.cursors import Order
-from deepnode_graphql.filters import at_most, given, text, word
+from deepnode_graphql.filters import at_most, given, word
 from deepnode_graphql.moments import Moment
 from deepnode_graphql.nodes import Block, Posting, finality
 from deepnode_graphql.reading import Reading
 from deepnode_graphql.reads.accounts import ACCOUNT_COLUMNS, accounts_of
+from deepnode_graphql.reads.combined import check_size, combined, compared, known, link, one_of, parts
 from deepnode_graphql.scalars import Address, BigInt, Hex, Long
 from deepnode_projections.tables import account as account_table
 from deepnode_projections.tables import asset as asset_table
@@ -61,8 +62,17 @@ class PostingWhere:
         account: the name of the account.
         account_in: one of these names.
         holder: the address whose token balance includes the account.
+        holder_in: one of these addresses.
         asset: a symbol, or the address of a token.
+        asset_in: one of these.
         kind: the name of the event.
+        kind_in: one of these.
+        contract: the name of the contract.
+        contract_in: one of these.
+        amount_gt: more came in than this, in base units; what left is below 0.
+        amount_gte: this or more.
+        amount_lt: less than this.
+        amount_lte: this or less.
         transaction_hash: the transaction of the event (32 bytes).
         position_gt: behind this position.
         position_gte: at or behind this position.
@@ -75,8 +85,17 @@ class PostingWhere:
     account: str | None = strawberry.UNSET
     account_in: list[str] | None = strawberry.UNSET
     holder: Address | None = strawberry.UNSET
+    holder_in: list[Address] | None = strawberry.UNSET
     asset: str | None = strawberry.UNSET
+    asset_in: list[str] | None = strawberry.UNSET
     kind: str | None = strawberry.UNSET
+    kind_in: list[str] | None = strawberry.UNSET
+    contract: str | None = strawberry.UNSET
+    contract_in: list[str] | None = strawberry.UNSET
+    amount_gt: BigInt | None = strawberry.UNSET
+    amount_gte: BigInt | None = strawberry.UNSET
+    amount_lt: BigInt | None = strawberry.UNSET
+    amount_lte: BigInt | None = strawberry.UNSET
     transaction_hash: Hex | None = strawberry.UNSET
     position_gt: Long | None = strawberry.UNSET
     position_gte: Long | None = strawberry.UNSET
@@ -84,6 +103,9 @@ class PostingWhere:
     position_lte: Long | None = strawberry.UNSET
     block_gte: Long | None = strawberry.UNSET
     block_lte: Long | None = strawberry.UNSET
+    all_of: "list[PostingWhere] | None" = link("_and")
+    any_of: "list[PostingWhere] | None" = link("_or")
+    none_of: "PostingWhere | None" = link("_not")
 
 
 def list_postings(
@@ -96,18 +118,20 @@ def list_postings(
     """
     check_first(first)
     where = given(where) or PostingWhere()
+    check_size(where)
     key = (posting_table.c.position, posting_table.c.leg)
     by = Order(f"postings {order.value}", key, descending=order is PostingOrder.POSITION_DESC)
-    lines = (
-        select(*POSTING_COLUMNS)
-        .join_from(posting_table, entry_table, entry_table.c.position == posting_table.c.position)
-        .where(*_conditions(reading, where, moment))
+    lines = select(*POSTING_COLUMNS).join_from(
+        posting_table, entry_table, entry_table.c.position == posting_table.c.position
     )
-    counted = _counted(reading, lines, where)
+    whole = lines.where(_exactly(reading, where, moment))
+    named = _necessary(where, account_table) is not None
+    # Where just the accounts of the conditions are gone through, no line need be held against them again.
+    lines = whole if not named or not _is_single(where) else lines.where(*_of_lines(reading, where, moment))
     if after is not None:
         lines = lines.where(by.beyond(by.decode(after)))
     lines = lines.order_by(*by.clauses()).limit(first + 1)
-    if _names_accounts(where):
+    if named:
         lines = _of_accounts(lines, where, by, first)
     found = lines.subquery("line")
     statement = (
@@ -117,15 +141,9 @@ def list_postings(
     )
     outer = Order(by.name, (found.c.position, found.c.leg), by.descending)
     page = slice_of(reading.database.execute(statement.order_by(*outer.clauses())).all(), outer, first, after)
-    return replace(page, counted=counted).connect(postings_of(reading, page.rows, moment))
-
-
-def _counted(reading: Reading, lines: Select[Any], where: PostingWhere) -> Callable[[], int]:
-    whole = lines
-    if _names_accounts(where):
-        whose = select(account_table.c.account_id).where(*_whose(where, account_table))
-        whole = lines.where(posting_table.c.account_id.in_(whose))
-    return partial(count_of, reading.database, whole)
+    return replace(page, counted=partial(count_of, reading.database, whole)).connect(
+        postings_of(reading, page.rows, moment)
+    )
 
 
 def postings_at(reading: Reading, positions: Sequence[int], moment: Moment) -> dict[int, list[Posting]]:
@@ -186,31 +204,56 @@ def position_range(
         yield column <= moments.last_position_at(reading.database, block_lte)
 
 
-def _conditions(reading: Reading, where: PostingWhere, moment: Moment) -> list[ColumnElement[bool]]:
+def _exactly(reading: Reading, where: PostingWhere, moment: Moment) -> ColumnElement[bool]:
+    def own(each: PostingWhere) -> list[ColumnElement[bool]]:
+        conditions = _of_lines(reading, each, moment)
+        if whose := _whose(each, account_table):
+            ids = select(account_table.c.account_id).where(*whose)
+            conditions.append(posting_table.c.account_id.in_(ids))
+        return conditions
+
+    return combined(where, own)
+
+
+def _of_lines(reading: Reading, where: PostingWhere, moment: Moment) -> list[ColumnElement[bool]]:
     conditions = list(position_range(reading, where, posting_table.c.position, moment))
     if (asset := given(where.asset)) is not None:
         conditions.append(posting_table.c.asset_id == reading.asset_id(asset))
-    if (kind := given(where.kind)) is not None:
-        conditions.append(entry_table.c.kind == text(kind, "kind"))
+    if (assets := given(where.asset_in)) is not None:
+        ids = [reading.asset_id(each) for each in at_most(assets, "asset_in")]
+        conditions.append(posting_table.c.asset_id.in_(ids))
+    conditions += one_of(where, "kind", entry_table.c.kind)
+    conditions += one_of(where, "contract", entry_table.c.contract)
+    conditions += compared(where, "amount", posting_table.c.amount)
     if (transaction := given(where.transaction_hash)) is not None:
         conditions.append(entry_table.c.transaction_hash == word(transaction, "transactionHash"))
     return conditions
 
 
-def _names_accounts(where: PostingWhere) -> bool:
-    return any(given(each) is not None for each in (where.account, where.account_in, where.holder))
-
-
 def _whose(where: PostingWhere, whose: FromClause) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if (account := given(where.account)) is not None:
-        conditions.append(whose.c.name == text(account, "account"))
-    if (accounts := given(where.account_in)) is not None:
-        names = [text(name, "account_in") for name in at_most(accounts, "account_in")]
-        conditions.append(whose.c.name.in_(names))
+    conditions = list(one_of(where, "account", whose.c.name))
     if (holder := given(where.holder)) is not None:
-        conditions.append(whose.c.holder == holder)
+        conditions.append(known(whose.c.holder, whose.c.holder == holder))
+    if (holders := given(where.holder_in)) is not None:
+        conditions.append(known(whose.c.holder, whose.c.holder.in_(at_most(holders, "holder_in"))))
     return conditions
+
+
+def _is_single(where: PostingWhere) -> bool:
+    of = parts(where)
+    return not of.all_of and of.any_of is None and of.none_of is None
+
+
+def _necessary(where: PostingWhere, whose: FromClause) -> ColumnElement[bool] | None:
+    # What must be true of the account of every line that is meant, whatever else the conditions say; None if nothing.
+    of = parts(where)
+    found = _whose(where, whose)
+    found += [each for part in of.all_of if (each := _necessary(part, whose)) is not None]
+    if of.any_of:
+        branches = [each for part in of.any_of if (each := _necessary(part, whose)) is not None]
+        if len(branches) == len(of.any_of):
+            found.append(or_(*branches))
+    return and_(*found) if found else None
 
 
 def _of_accounts(lines: Select[Any], where: PostingWhere, by: Order, first: int) -> Select[Any]:
@@ -224,10 +267,12 @@ def _of_accounts(lines: Select[Any], where: PostingWhere, by: Order, first: int)
         .lateral("history")
     )
     key = (history.c.position, history.c.leg)
+    necessary = _necessary(where, account)
+    assert necessary is not None, where
     return (
         select(history)
         .select_from(account.join(asset, true()).join(history, true()))
-        .where(*_whose(where, account))
+        .where(necessary)
         .order_by(*Order(by.name, key, by.descending).clauses())
         .limit(first + 1)
     )
