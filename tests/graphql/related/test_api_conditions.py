@@ -15,7 +15,7 @@ Node = dict[str, Any]
 Atom = tuple[dict[str, Any], Callable[[Node], bool]]
 
 PLACE = "account { name owner pocket holder firstPosition } asset { symbol }"
-LISTS = {
+LISTS: dict[str, tuple[str, str, list[Any]]] = {
     "postings": (
         f"position leg {PLACE} amount kind contract block {{ number }} transactionHash",
         "PostingWhere",
@@ -36,7 +36,7 @@ ACCOUNTS = ["Mint", "Burn", *(f"Wallet:{each}" for each in HOLDERS), f"Collatera
 
 def atom(name: str, chance: random.Random) -> Atom:
     """One condition of a list, and what it means."""
-    account = (lambda node: node) if name == "accounts" else (lambda node: node.get("account"))
+    account: Callable[[Node], Any] = (lambda node: node) if name == "accounts" else (lambda node: node.get("account"))
     place = chance.randrange(17)
     positions: list[Atom] = [
         ({"position_gt": place}, lambda node: node["position"] > place),
@@ -166,7 +166,8 @@ def test_a_page_of_a_choice_of_accounts_goes_on_at_its_cursor(api: Api) -> None:
     where = {"_or": [{"account": ACCOUNTS[2]}, {"_and": [{"holder": HOLDERS[1]}, {"asset": "DN"}]}]}
     query = (
         "query ($w: PostingWhere, $n: Int!, $a: String) {"
-        " postings(first: $n, after: $a, where: $w, orderBy: POSITION_DESC) { pageInfo { hasNextPage endCursor } edges { node { position leg } } } }"
+        " postings(first: $n, after: $a, where: $w, orderBy: POSITION_DESC)"
+        " { pageInfo { hasNextPage endCursor } edges { node { position leg } } } }"
     )
     whole = api.ask(query, w=where, n=100)["postings"]["edges"]
     assert len(whole) > 5
@@ -180,6 +181,7 @@ def test_a_page_of_a_choice_of_accounts_goes_on_at_its_cursor(api: Api) -> None:
 
 def test_what_no_index_of_the_log_serves_is_refused(api: Api) -> None:
     """Asks the log for what is not something, and for one position or anything of an event."""
+    where: dict[str, Any]
     for where in ({"_not": {"event": "Transfer"}}, {"_or": [{"event": "Transfer"}, {"position_gt": 3}]}):
         query = "query ($w: LogEntryWhere) { logEntries(where: $w) { edges { cursor } } }"
         code, said = api.refusal(query, w=where)
@@ -190,6 +192,6 @@ def test_what_no_index_of_the_log_serves_is_refused(api: Api) -> None:
 def test_the_number_of_objects_of_conditions_is_limited(api: Api) -> None:
     """Gives one more than a hundred."""
     for name in ("postings", "balances", "accounts", "entries", "logEntries"):
-        where = {"_or": [{} for _ in range(CONDITIONS_MAX)]}
+        where: Any = {"_or": [{} for _ in range(CONDITIONS_MAX)]}
         query = f"query ($w: {LISTS[name][1]}) {{ {name}(where: $w) {{ edges {{ cursor }} }} }}"
         assert "at most 100 objects" in api.refusal(query, w=where)[1]
