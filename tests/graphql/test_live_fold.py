@@ -73,14 +73,15 @@ def check(service: Service, readers: dict[str, Reader]) -> None:
     balances = {(str(row["account"]), str(row["asset"])): row for row in listed(service, "balances", fields)}
     assert newest(readers["balances"], "balances", "account", "asset") == balances
     of_bob = f', where: {{ holder: "{to_hex(BOB)}", asset: "USDC" }}'
-    balances = {(str(row["account"]),): row for row in listed(service, "balances", fields, of_bob)}
-    assert newest(readers["bob"], "balances", "account") == balances
+    of_account = {(str(row["account"]),): row for row in listed(service, "balances", fields, of_bob)}
+    assert newest(readers["bob"], "balances", "account") == of_account
     for name, field, key, selection in (
         ("allocations", "allocations", ("epoch", "domain"), "epoch domain asset miners undistributed position"),
         ("rewardRoots", "rewardRoots", ("epoch",), "epoch asset root total disabledReason position"),
         ("claimedTotals", "claimedTotals", ("earner",), "earner asset amount position"),
     ):
         records = {tuple(str(row[each]) for each in key): row for row in listed(service, field, selection)}
+        assert records
         assert newest(readers["distributions"], name, *key) == records
 
 
@@ -92,8 +93,8 @@ def test_the_fold_of_the_messages_is_the_querys_answer(
     off at random; pages hold three rows, so that all seams are met. Compares whenever all have come to the end."""
     for module, name, figure in ((feed, "ROWS_MAX", 3), (pages, "SCAN_POSITIONS", 5)):
         monkeypatch.setattr(module, name, figure)
-    for module in ("entries", "balances", "distributions"):
-        monkeypatch.setattr(f"deepnode_graphql.live.{module}.ROWS_MAX", 3)
+    for name in ("entries", "balances", "distributions"):
+        monkeypatch.setattr(f"deepnode_graphql.live.{name}.ROWS_MAX", 3)
     story = Story(books, seed)
     readers = {
         "entries": Reader(service, "entries", "", ENTRIES),

@@ -46,6 +46,9 @@ SHARED_BYTES_MAX: Final = 256 * 1024
 T = TypeVar("T")
 
 
+_Key = tuple[bytes, Place, int, bool]
+
+
 @dataclass(frozen=True, slots=True)
 class Beat:
     """Nothing came for a while; the subscriber still stands at ``place``."""
@@ -73,7 +76,7 @@ class Live:
         # So few that many subscribers leave room for queries.
         self._reads = anyio.CapacityLimiter(LIVE_READS_AT_ONCE)
         self._clients: Counter[str] = Counter()
-        self._shared: OrderedDict[tuple[bytes, Place, int], asyncio.Task[Page]] = OrderedDict()
+        self._shared: OrderedDict[_Key, asyncio.Task[Page]] = OrderedDict()
 
     @contextmanager
     def connection(self, transport: str, client: str) -> Iterator[None]:
@@ -115,21 +118,21 @@ class Live:
         Raises:
             Refused: the operation asks for too much at once.
         """
-        place = operation.start
+        place, first = operation.start, True
         self.tailer.hold()
         self.figures.subscriptions += 1
         try:
             while True:
                 version = self.tailer.version
                 try:
-                    page = await self._page(operation, place, version)
+                    page = await self._page(operation, place, version, first=first)
                 except TryAgain:
                     yield Beat(place)
                     await asyncio.sleep(AGAIN_SECONDS)
                     continue
                 for message in page.messages:
                     yield message
-                place = page.place
+                place, first = page.place, False
                 while page.at_end and not await self.tailer.behind(version, self.beat_seconds):
                     yield Beat(place)
         finally:
@@ -141,28 +144,28 @@ class Live:
         self.figures.messages += 1
         self.figures.retractions += message.is_retraction
 
-    async def _page(self, operation: Operation, place: Place, version: int) -> Page:
-        key = (operation.key, place, version)
+    async def _page(self, operation: Operation, place: Place, version: int, *, first: bool) -> Page:
+        key = (operation.key, place, version, first)
         task = self._shared.get(key)
         if task is None:
-            task = self._shared[key] = asyncio.ensure_future(self._read(operation, place))
+            task = self._shared[key] = asyncio.ensure_future(self._read(operation, place, first=first))
             while len(self._shared) > PAGES_SHARED:
                 self._shared.popitem(last=False)
             task.add_done_callback(lambda done: self._drop(key, done))
         # One that leaves must not end the read of those who share it.
         return await asyncio.shield(task)
 
-    def _drop(self, key: tuple[bytes, Place, int], done: "asyncio.Task[Page]") -> None:
+    def _drop(self, key: _Key, done: "asyncio.Task[Page]") -> None:
         # A page that failed is read again by the next one that asks.
         failed = done.cancelled() or done.exception() is not None
         large = not failed and sum(len(each.payload) for each in done.result().messages) > SHARED_BYTES_MAX
         if (failed or large) and self._shared.get(key) is done:
             del self._shared[key]
 
-    async def _read(self, operation: Operation, place: Place) -> Page:
+    async def _read(self, operation: Operation, place: Place, *, first: bool) -> Page:
         def read() -> Page:
             with self.service.reading() as reading:
-                return operation.read(reading, place)
+                return operation.read(reading, place, first=first)
 
         try:
             return await to_thread.run_sync(read, limiter=self._reads)

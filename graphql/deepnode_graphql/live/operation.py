@@ -81,14 +81,14 @@ class Operation:
         request = self.request
         return orjson.dumps([request.query, request.variables, request.operation_name, self.is_bare])
 
-    def read(self, reading: Reading, place: Place) -> Page:
-        """Return what comes behind a place.
+    def read(self, reading: Reading, place: Place, *, first: bool = False) -> Page:
+        """Return what comes behind a place; ``first`` if it is where the subscription began.
 
         Raises:
             TryAgain: the database is away.
             Refused: the operation asks for too much at once.
         """
-        changes = read_changes(reading, self.asked.feed, place, progress=self.asked.progress)
+        changes = read_changes(reading, self.asked.feed, place, progress=self.asked.progress, first=first)
         messages = []
         for change in changes.changes:
             event = self.asked.feed.message(change.head, change.content)

@@ -66,7 +66,7 @@ def begin(reading: Reading, resume: Resume | None) -> Place:
     return Place(resume.position, resume.reorg)
 
 
-def read_changes(reading: Reading, feed: Feed, place: Place, *, progress: bool = False) -> Changes:
+def read_changes(reading: Reading, feed: Feed, place: Place, *, progress: bool = False, first: bool = False) -> Changes:
     """Return what comes behind a place: a retraction if there must be one, and then at most a page of rows.
 
     Args:
@@ -74,6 +74,7 @@ def read_changes(reading: Reading, feed: Feed, place: Place, *, progress: bool =
         feed: what it is about.
         place: where the subscriber stands.
         progress: add a message without rows if the books are further than the last message says.
+        first: whether the subscriber has only just come, so that with ``progress`` it is told where it stands.
     """
     end = reading.checkpoint
     if place.reorg > end.reorg_number:
@@ -104,7 +105,7 @@ def read_changes(reading: Reading, feed: Feed, place: Place, *, progress: bool =
             changes.append(Change(_head(reading, at, group.block), group.content))
         here = Place(run.through, end.reorg_number)
     told = changes[-1].head.place if changes else None
-    if progress and here != (told or place):
+    if progress and here != (told or (None if first else place)):
         changes.append(Change(_head(reading, here, _block(reading, here.position)), None))
     return Changes(changes, here, at_end=here.position >= end.position)
 

@@ -107,6 +107,9 @@ class _EventStream(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":
+            await Response(headers=dict(self.headers))(scope, receive, send)
+            return
         client = (scope.get("client") or ("",))[0]
         try:
             with self._live.connection("sse", client):

@@ -26,7 +26,7 @@ From = Annotated[
 ]
 Progress = Annotated[
     bool,
-    strawberry.argument(description="Also send a message without rows when the books go on without any for you."),
+    strawberry.argument(description="Also tell the place at once, and when the books go on without rows for you."),
 ]
 
 

@@ -1,0 +1,77 @@
+"""The clients that people use understand what is sent: the npm packages graphql-ws and graphql-sse are the judges."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepnode_indexer.devnet.toolchain import cache_dir, node_command, npm_command
+from tests.graphql.live_books import branch
+from tests.graphql.live_clients import Server, served
+from tests.graphql.small_books import ALICE, BOB, NOBODY, Scribe, transfer
+
+FOLDER = Path(__file__).with_name("live_judge")
+
+
+def judge(server: Server, way: str, until: int = 0) -> "subprocess.Popen[str]":
+    """The client as a process."""
+    command = [*node_command(), str(FOLDER / "follow.cjs"), str(installed_judge()), server.address, way, str(until)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("way", ["ws", "sse"])
+def test_the_npm_clients_follow_entries_and_hear_of_a_reorg(own_books: Scribe, way: str) -> None:
+    """Follows from the beginning while a block and a reorg come; the client pings, stops at the last and completes."""
+    own_books.block(transfer(NOBODY, ALICE, 10), transfer(NOBODY, BOB, 10))
+    with served(own_books) as server:
+        process = judge(server, way, until=4)
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        own_books.block(transfer(ALICE, BOB, 1))
+        branch(own_books, 1, "b", [transfer(ALICE, BOB, 2)], [transfer(ALICE, BOB, 3)])
+        said, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
+    lines: list[Any] = [first, *map(json.loads, said.splitlines())]
+    told = [line["data"]["entries"] for line in lines if "data" in line]
+    retracted = [each for each in told if each["retraction"]]
+    rows = {entry["position"] for each in told for entry in each["entries"]}
+    assert (rows, told[0]["place"], told[-1]["place"]) == ({1, 2, 3, 4}, "2.0", "4.1")
+    # The client may have seen nothing of the block that was replaced.
+    assert [each["retraction"] for each in retracted] in ([{"keptPosition": 2}], [])
+    assert lines[-1] == {"complete": True}
+
+
+def test_the_npm_client_gets_a_query_answered(small_books: Scribe) -> None:
+    """Asks a query by WebSocket: one next, and complete."""
+    with served(small_books) as server:
+        said, _ = judge(server, "query").communicate(timeout=20)
+    assert [json.loads(line) for line in said.splitlines()] == [
+        {"data": {"_meta": {"position": 15}}},
+        {"complete": True},
+    ]
+
+
+def installed_judge() -> Path:
+    """The folder that holds the packages, installed once from exact versions and hashes; no script of them is run."""
+    lock = (FOLDER / "package-lock.json").read_bytes()
+    home = cache_dir() / f"live-judge-{hashlib.sha256(lock).hexdigest()[:16]}"
+    if home.is_dir():
+        return home
+    home.parent.mkdir(parents=True, exist_ok=True)
+    # Several processes may run tests: each installs for itself, and the first to be done has made the folder.
+    with tempfile.TemporaryDirectory(prefix=f".{home.name}-", dir=home.parent) as scratch:
+        staging = Path(scratch) / home.name
+        staging.mkdir()
+        for name in ("package.json", "package-lock.json", ".npmrc"):
+            shutil.copyfile(FOLDER / name, staging / name)
+        subprocess.run([*npm_command(), "ci", "--ignore-scripts"], cwd=staging, check=True, capture_output=True)
+        try:
+            staging.rename(home)
+        except OSError:
+            assert home.is_dir()
+    return home
