@@ -5,15 +5,17 @@ Its operator may appeal. A reversed case is decided anew, and the treasury makes
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
 
 from eth_utils.crypto import keccak
 
 from deepnode_indexer.devnet import cast_of_accounts as cast
+from deepnode_indexer.devnet.history import Event, History
 from deepnode_indexer.devnet.mempool import Mempool
 from deepnode_indexer.devnet.population import Node, Population, Turn
+from deepnode_indexer.devnet.trust import Step
 
 DISMISSED = 0
 MINOR = 1
@@ -22,7 +24,7 @@ HARMFUL = 2
 _MINERS_MIN = 4
 _APPEALED_PERCENT = 40
 _REVERSED_PERCENT = 50
-_UPHELD_PPM = (100_000, 250_000, 1_000_000)
+_UPHELD = (Step(0, 100_000), Step(0, 250_000), Step(0, 1_000_000))
 """How far trust in a node falls when a review finds it at fault, by severity from 1."""
 
 
@@ -42,8 +44,9 @@ class Case:
 class Cases:
     """All cases that something may still happen in. A node has one at a time."""
 
-    def __init__(self, population: Population, rng: Random, mempool: Mempool) -> None:
+    def __init__(self, population: Population, rng: Random, mempool: Mempool, history: History) -> None:
         self._population = population
+        self._history = history
         self._rng = rng
         self._appeals = Random(f"{population.seed} appeals")  # noqa: S311 - nothing here is secret
         self._mempool = mempool
@@ -69,6 +72,14 @@ class Cases:
         for case in [case for case in self._open if case.due <= step]:
             case.happens(turn, case)
 
+    def learn(self, news: Iterable[Event]) -> None:
+        """Let trust fall in nodes that the chain has found at fault, whatever was sent and when."""
+        for event in news:
+            if event.name == "ReviewDecided" and event.args["verdict"] != DISMISSED:
+                (flagged,) = self._history.of("Flagged", caseId=event.args["caseId"])
+                node = self._population.node(flagged.args["node"])
+                node.trust.decide(event.block, _UPHELD[flagged.args["severity"] - 1])
+
     def _review(self, turn: Turn, case: Case) -> None:
         free: int = self._mempool.read("Collateral", "freeOf", case.node.id)
         amount = free * self._rng.randrange(5, 30) // 100
@@ -77,7 +88,6 @@ class Cases:
             return
         turn.call(cast.FOUNDATION, "Collateral", "openReview", case.id, amount)
         case.frozen = amount
-        case.node.collateral = free - amount
         case.due += self._rng.randrange(3, 8)
         case.happens = self._decide
 
@@ -95,10 +105,7 @@ class Cases:
         retained = case.frozen - burned - compensated - returned
         leaves = verdict == HARMFUL and node.active and len(self._population.miners(node.domain)) > _MINERS_MIN
         self._announce(turn, case, (verdict, burned, compensated, returned, retained), leaves=leaves)
-        node.collateral += retained
         node.active = node.active and not leaves
-        if verdict != DISMISSED:
-            node.learn(0, _UPHELD_PPM[case.severity - 1])
         if verdict != DISMISSED and self._appeals.randrange(100) < _APPEALED_PERCENT:
             case.lost = burned + compensated
             case.due += 2
@@ -131,7 +138,6 @@ class Cases:
         self._announce(turn, case, (DISMISSED, 0, 0, 0, 0), leaves=False)
         if case.lost:
             turn.call(cast.TREASURY, "Collateral", "deposit", case.node.id, case.lost)
-            case.node.collateral += case.lost
         self._close(case)
 
     def _close(self, case: Case) -> None:

@@ -7,7 +7,8 @@ from eth_utils.crypto import keccak
 from deepnode_indexer.devnet import cast_of_accounts as cast
 from deepnode_indexer.devnet.history import History
 from deepnode_indexer.devnet.mempool import Mempool
-from deepnode_indexer.devnet.population import TRUST_START_PPM, Population, Turn
+from deepnode_indexer.devnet.population import Population, Turn
+from deepnode_indexer.devnet.trust import TRUST_START_PPM
 
 _PER_BLOCK = 12
 _BLOCKS_MAX = 25
@@ -18,7 +19,10 @@ _END_OF_EPOCH = 1
 
 
 class Checkpoints:
-    """The scorer. It writes down a dozen scores a block, until those of the epoch that is over are all there."""
+    """The scorer. It writes down a dozen scores a block, until those of the epoch that is over are all there.
+
+    What a reorg drops is not sent again: by then the score may have moved. It is written down anew.
+    """
 
     def __init__(self, population: Population, mempool: Mempool, history: History) -> None:
         self._population = population

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
 
+from deepnode_indexer.devnet import cast_of_accounts as cast
 from deepnode_indexer.devnet.burning import Burning
 from deepnode_indexer.devnet.cases import Cases
 from deepnode_indexer.devnet.checkpoints import Checkpoints
@@ -23,7 +24,7 @@ from deepnode_indexer.devnet.governance import Governance
 from deepnode_indexer.devnet.history import History
 from deepnode_indexer.devnet.incidents import Incidents
 from deepnode_indexer.devnet.inference import Inference
-from deepnode_indexer.devnet.mempool import Call, Mempool
+from deepnode_indexer.devnet.mempool import Call, Mempool, Played
 from deepnode_indexer.devnet.population import Population, Turn
 from deepnode_indexer.devnet.staking import Stakers
 from deepnode_indexer.devnet.task_events import Producer
@@ -37,6 +38,9 @@ _TRIED_AGAIN = frozenset(
     }
 )
 _TRIES_MAX = 3
+# Their transactions state amounts and scores that were right by the blocks before them: what a reorg drops of these is
+# made anew from what the chain says then.
+_THINK_AGAIN = (cast.SCORER, cast.EPOCH_KEEPER)
 # More than the withdrawal delay in blocks, so that a withdrawal that came too early is in time.
 _RETRY_STEPS = 12
 
@@ -54,11 +58,11 @@ class Economy:
         self._mempool = Mempool(anvil_url, deployment)
         self._producer = Producer()
         self._population = Population(seed, deployment)
-        self._cases = Cases(self._population, self._rng, self._mempool)
+        self._history = History(self._mempool.rpc, deployment.addresses)
+        self._cases = Cases(self._population, self._rng, self._mempool, self._history)
         self._incidents = Incidents(self._population, self._rng, self._mempool, self._producer)
         self.workbook = Workbook()
         self._inference = Inference(self._population, self._rng, self.workbook, self._cases.accuse)
-        self._history = History(self._mempool.rpc, deployment.addresses)
         followed = (self._population, self._mempool, self._history)
         self.epochs = Epochs(*followed, self.workbook)
         self._claims = Claims(*followed, self.epochs)
@@ -99,31 +103,45 @@ class Economy:
         elif self._founding:
             played = self._mempool.play(self._founding.popleft(), founding=True)
         else:
-            self._history.read()
             is_quiet = self.epochs.is_changing
             self._keep(turn)
             self._incidents.take_turn(turn, self._steps)
             self._cases.take_turn(turn, self._steps)
             self._inference.take_turn(turn, is_quiet=is_quiet)
-            played = self._mempool.play(self._due_retries() + turn.calls)
-        self.workbook.close(played.number)
+            # What is tried again may fail, but must not make fail what looked at the chain before it acted.
+            played = self._mempool.play(turn.calls + self._due_retries())
         self._try_again(played.failed)
-        return [self._producer.say(statement, played.time) for statement in turn.statements]
+        return self._say(turn, played)
+
+    def _say(self, turn: Turn, played: Played) -> list[bytes]:
+        """Say what there is to say behind a block, by what the chain says with that block."""
+        self._cases.learn(self._history.read())
+        assigned = {node.id: node for node in turn.assigned}
+        for name, free in self._mempool.read_each("Collateral", "freeOf", assigned).items():
+            assigned[name].collateral = free
+        envelopes = [self._producer.say(statement, played.time) for statement in turn.statements]
+        self.workbook.close(played.number)
+        for node in self._population.nodes:
+            node.trust.close(played.number)
+        return envelopes
 
     def reorg(self, depth: int) -> None:
         """Replace the newest `depth` blocks by empty ones.
 
         The following steps mine the dropped transactions again, in another order; those that have become invalid are
-        reverted, and so leave no log. Task events stay said: the producer knows nothing of blocks.
+        reverted, and so leave no log. Those of the scorer and of the keeper of epochs do not come back. Task events
+        stay said: the producer knows nothing of blocks.
 
         Raises:
             ReorgTooDeepError: the depth reaches behind the economy's first block.
         """
         head = self._mempool.head()
-        self._mempool.reorg(depth, self._rng)
+        self._mempool.reorg(depth, self._rng, _THINK_AGAIN)
         first = head - depth + 1
         self._history.forget(first)
-        self.workbook.move(first, head)
+        self.workbook.reopen(first)
+        for node in self._population.nodes:
+            node.trust.forget(first)
         self.epochs.forget(first)
 
     def _keep(self, turn: Turn) -> None:

@@ -19,6 +19,7 @@ _READ: Mapping[str, tuple[str, ...]] = {
     "Parameters": ("ParamSet", "RulesetActivated"),
     "Domains": ("DomainCreated", "DomainOwnerChanged"),
     "Nodes": ("Registered",),
+    "Collateral": ("Flagged", "ReviewDecided"),
     "Models": ("ModelRegistered",),
     "Staking": ("Staked", "UnstakeRequested", "Unstaked", "Redelegated", "CommissionSet"),
     "Funding": ("RoundOpened", "Backed", "Refunded", "BackerShareTransferred"),
@@ -62,14 +63,15 @@ class History:
                     self._known[addresses[kind].lower(), "0x" + event.topic0.hex()] = event
         self._next = 0
 
-    def read(self) -> None:
-        """Read what is new up to the chain's head."""
+    def read(self) -> list[Event]:
+        """Read what is new up to the chain's head, and return it in its order."""
         query = {
             "address": sorted({address for address, _ in self._known}),
             "topics": [sorted({topic for _, topic in self._known})],
             "fromBlock": hex(self._next),
             "toBlock": "latest",
         }
+        news: list[Event] = []
         head, logs = self._rpc.batch([("eth_blockNumber", []), ("eth_getLogs", [query])])
         for log in logs:
             event = self._known.get((log["address"], log["topics"][0]))
@@ -77,8 +79,10 @@ class History:
                 topics = [bytes.fromhex(topic[2:]) for topic in log["topics"]]
                 values = event.decode(topics, bytes.fromhex(log["data"][2:]))
                 place = int(log["blockNumber"], 16), int(log["logIndex"], 16)
-                self._events[event.name].append(Event(place, event.name, values))
+                news.append(Event(place, event.name, values))
+                self._events[event.name].append(news[-1])
         self._next = int(head, 16) + 1
+        return news
 
     def forget(self, first_block: int) -> None:
         """Forget the blocks from this one on: a reorg has replaced them."""

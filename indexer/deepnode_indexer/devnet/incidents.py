@@ -94,7 +94,6 @@ class Incidents:
     def _top_up(self, turn: Turn) -> None:
         node = self._rng.choice([node for node in self._population.nodes if node.active])
         amount = self._rng.randrange(1, 20 * 10**18)
-        node.collateral += amount
         turn.call(
             self._rng.choice((node.operator, self._population.cast.backers[1])),
             "Collateral",
@@ -121,7 +120,6 @@ class Incidents:
             if node.accused or self._mempool.next_time < unlock_at:
                 self._withdrawals.append((self._step + 1, node))
             elif 0 < amount <= self._free(node):
-                node.collateral -= amount
                 turn.call(node.operator, "Collateral", "withdraw", node.id, self._population.accounts[node.operator])
 
     def _free(self, node: Node) -> int:

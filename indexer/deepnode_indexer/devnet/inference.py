@@ -12,12 +12,16 @@ from eth_utils.crypto import keccak
 
 from deepnode_indexer.devnet import cast_of_accounts as cast
 from deepnode_indexer.devnet.population import DN, USDC, Model, Node, Population, Turn
+from deepnode_indexer.devnet.trust import PPM, Lesson, Step
 from deepnode_indexer.devnet.workbook import Credit, Judgement, Rating, Workbook
 
 SLOTS = 2
 _VALIDATORS_PER_OUTPUT = 3
 _ATTEMPTS_MAX = 2
-_TRUST_WEIGHT_PPM = 50_000
+_UP = Step(PPM, 50_000)
+_DOWN = Step(0, 50_000)
+"""The step that each outcome lets trust take."""
+
 _VWU = 1_000
 _CHEATS_IN_PERCENT = 40
 
@@ -121,16 +125,21 @@ class Inference:
     def _assign(self, turn: Turn, task: Task) -> None:
         task.nodes = self._rng.sample(self._population.miners(task.model.domain), SLOTS)
         for slot, node in enumerate(task.nodes, 1):
-            turn.say(
-                "TaskAssigned",
-                task=task.name,
-                attempt=task.attempt,
-                slot=slot,
-                node=to_hex(node.id),
-                trust_ppm=node.trust_ppm,
-                collateral=str(node.collateral),
-            )
+            self._give(turn, task, slot, node)
         self._waiting.append((self._answer, task))
+
+    def _give(self, turn: Turn, task: Task, slot: int, node: Node) -> None:
+        """Give a node a slot. How far it is trusted, and what stands behind it, is known once the block is there."""
+        turn.assigned.append(node)
+        turn.say(
+            "TaskAssigned",
+            task=task.name,
+            attempt=task.attempt,
+            slot=slot,
+            node=to_hex(node.id),
+            trust_ppm=lambda: node.trust_ppm,
+            collateral=lambda: str(node.collateral),
+        )
 
     def _answer(self, turn: Turn, task: Task) -> None:
         if self._rng.randrange(100) < 3:
@@ -156,14 +165,22 @@ class Inference:
         correct = [luck >= 6, luck >= 16]
         self._rng.shuffle(correct)
         correct = [each and not self._cheats(node) for each, node in zip(correct, task.nodes, strict=True)]
+        lessons: list[Lesson] = []
         for slot, (node, is_correct) in enumerate(zip(task.nodes, correct, strict=True), 1):
-            validators = self._check_output(turn, task, slot, is_correct)
-            node.learn(10**6 if is_correct else 0, _TRUST_WEIGHT_PPM)
+            validators = self._check_output(turn, task, slot, is_correct, lessons)
+            lessons.append(Lesson(node.trust, _UP if is_correct else _DOWN))
             if not is_correct:
                 self._report(turn, task, slot, node, validators[0])
         verdict = "approved" if any(correct) else "rejected"
         accepted = [slot for slot, is_correct in enumerate(correct, 1) if is_correct]
-        turn.say("ConsensusReached", task=task.name, attempt=task.attempt, verdict=verdict, accepted=accepted)
+        turn.say(
+            "ConsensusReached",
+            *lessons,
+            task=task.name,
+            attempt=task.attempt,
+            verdict=verdict,
+            accepted=accepted,
+        )
         if accepted:
             for slot in accepted:
                 turn.say(
@@ -186,13 +203,13 @@ class Inference:
             turn.say("TaskRejected", task=task.name, attempt=task.attempt)
             self._waiting.append((self._refund, task))
 
-    def _check_output(self, turn: Turn, task: Task, slot: int, is_correct: bool) -> list[Node]:
+    def _check_output(self, turn: Turn, task: Task, slot: int, is_correct: bool, lessons: list[Lesson]) -> list[Node]:
         validators = self._rng.sample(self._population.validators(task.model.domain), _VALIDATORS_PER_OUTPUT)
         # At most one of three is out of line, so that the majority is always right here.
         dissenter = validators[-1] if self._rng.randrange(100) < 5 or self._cheats(validators[-1]) else None
         for validator in validators:
             says_correct = is_correct != (validator is dissenter)
-            validator.learn(0 if validator is dissenter else 10**6, _TRUST_WEIGHT_PPM)
+            lessons.append(Lesson(validator.trust, _DOWN if validator is dissenter else _UP))
             turn.say(
                 "ValidationSubmitted",
                 task=task.name,

@@ -9,7 +9,7 @@ but a first-time transaction that is reverted is one: it means that the economy 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -115,6 +115,13 @@ class Mempool:
         request = {"to": self._deployment.addresses[contract], "data": interface.call_data(function, *arguments)}
         return interface.result(function, self.rpc.call("eth_call", request, "latest"))
 
+    def read_each(self, contract: str, function: str, subjects: Collection[bytes]) -> Mapping[bytes, Any]:
+        """The results of a view function of an id at the newest block, by id and with one request."""
+        interface, to = self._interfaces[contract], self._deployment.addresses[contract]
+        requests = [{"to": to, "data": interface.call_data(function, subject)} for subject in subjects]
+        answers = self.rpc.batch([("eth_call", (request, "latest")) for request in requests])
+        return {one: interface.result(function, answer) for one, answer in zip(subjects, answers, strict=True)}
+
     def play(self, calls: Sequence[Call], *, founding: bool = False) -> Played:
         """Mine one block with these calls in this order.
 
@@ -141,8 +148,10 @@ class Mempool:
         """Mine one block with transactions that a reorg dropped."""
         return self._mine(self._dropped.popleft())
 
-    def reorg(self, depth: int, rng: Random) -> None:
+    def reorg(self, depth: int, rng: Random, forgotten: Collection[int] = ()) -> None:
         """Drop the last `depth` blocks and put their transactions, and those still waiting, back in another order.
+
+        Those of the senders in `forgotten` do not come back: who sent them looks at the chain and thinks again.
 
         Raises:
             ReorgTooDeepError: the depth reaches behind the economy's first block.
@@ -156,10 +165,13 @@ class Mempool:
         gone = [block for _, block in self._blocks[keep:]] + list(self._dropped)
         del self._blocks[keep:]
         founding = [block for block in gone if block and block[0].founding]
-        others = _shuffled([sent for block in gone for sent in block if not sent.founding], rng)
+        later = [sent for block in gone for sent in block if not sent.founding]
+        others = _shuffled([sent for sent in later if sent.call.sender not in forgotten], rng)
         chunks = [others[at : at + _REPLAYED_PER_BLOCK] for at in range(0, len(others), _REPLAYED_PER_BLOCK)]
         self._dropped = deque(founding + chunks)
         self._lenient_blocks = _LENIENT_BLOCKS
+        for sender in forgotten:
+            self._nonces.pop(sender, None)
 
     def _mine(self, block: list[Sent]) -> Played:
         hashes = self.rpc.batch([("eth_sendTransaction", [self._transaction(sent)]) for sent in block])

@@ -9,7 +9,8 @@ from eth_utils.crypto import keccak
 from deepnode_indexer.devnet import cast_of_accounts as cast
 from deepnode_indexer.devnet.deployment import Deployment
 from deepnode_indexer.devnet.mempool import Call, Mempool
-from deepnode_indexer.devnet.task_events import Statement, Value
+from deepnode_indexer.devnet.task_events import Stated, Statement
+from deepnode_indexer.devnet.trust import Lesson, Trust
 
 DN = "DNToken"
 USDC = "USDCStandIn"
@@ -18,7 +19,6 @@ MINER = 1
 VALIDATOR = 2
 ACTIVE = 2
 PAUSED = 3
-TRUST_START_PPM = 500_000
 _COLLATERAL_START = 1_000 * 10**18
 _SHARES = ((90_001, 310_007), (120_011, 280_003), (60_007, 350_003), (150_001, 199_999))
 """Of models in their order, over and over: a (backers) and b (creator) in ppm."""
@@ -39,7 +39,7 @@ class Model:
 
 @dataclass(slots=True)
 class Node:
-    """A miner or validator. `collateral` is what the economy believes to be free; the chain knows.
+    """A miner or validator. `collateral` was free by the contract when it was looked at last; at first it is promised.
 
     One that `cheats` gives wrong outputs, or wrong verdicts, more often than others.
     """
@@ -49,22 +49,27 @@ class Node:
     operator: int
     role: int
     collateral: int
-    trust_ppm: int = TRUST_START_PPM
+    trust: Trust = field(default_factory=Trust)
     active: bool = True
     accused: bool = False
     cheats: bool = False
 
-    def learn(self, target_ppm: int, alpha_ppm: int) -> None:
-        """Let the trust in the node go a part of the way to a target."""
-        self.trust_ppm = (self.trust_ppm * (10**6 - alpha_ppm) + target_ppm * alpha_ppm) // 10**6
+    @property
+    def trust_ppm(self) -> int:
+        """How far the node is trusted now."""
+        return self.trust.ppm
 
 
 @dataclass(slots=True)
 class Turn:
-    """What one step does: calls for its block, and statements about what happened in it."""
+    """What one step does: calls for its block, and statements about what happened in it.
+
+    `assigned` are the nodes whose collateral is stated.
+    """
 
     calls: list[Call] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
+    assigned: list[Node] = field(default_factory=list)
 
     def call(self, sender: int, contract: str, function: str, *arguments: object) -> None:
         """Add a call to the block."""
@@ -79,9 +84,9 @@ class Turn:
         if call not in self.calls and mempool.read("RevenueRouter", "pocketOf", leg, beneficiary, asset) > 0:
             self.calls.append(call)
 
-    def say(self, name: str, **data: Value) -> None:
-        """Add a statement of the producer."""
-        self.statements.append(Statement(name, dict(data)))
+    def say(self, name: str, *lessons: Lesson, **data: Stated) -> None:
+        """Add a statement of the producer, and what it teaches."""
+        self.statements.append(Statement(name, dict(data), lessons))
 
 
 class Population:
@@ -119,6 +124,10 @@ class Population:
         node.cheats = every > 0 and sum(other.role == role for other in self.nodes) % every == every - 1
         self.nodes.append(node)
         return node
+
+    def node(self, node: bytes) -> Node:
+        """The node of an id."""
+        return next(known for known in self.nodes if known.id == node)
 
     def miners(self, domain: int) -> list[Node]:
         """The miners of a domain that take tasks."""

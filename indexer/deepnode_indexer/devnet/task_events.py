@@ -7,7 +7,7 @@ are 0x-prefixed hexadecimal, and no number has a fraction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -15,6 +15,7 @@ from typing import TypeAlias
 import msgspec
 
 from deepnode_indexer.devnet.task_signing import DEVNET_PRODUCER_ID, DEVNET_PRODUCER_KEY, sign_envelope
+from deepnode_indexer.devnet.trust import Lesson
 
 TYPE_NAMES: Mapping[str, str] = {
     "TaskCreated": "ai.deepnode.task.created.v1",
@@ -34,14 +35,20 @@ TYPE_NAMES: Mapping[str, str] = {
 }
 
 Value: TypeAlias = "str | int | Sequence[Value] | Mapping[str, Value]"
+Stated: TypeAlias = "Value | Callable[[], Value]"
+"""A value, or what gives it at the moment at which it is said."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What the producer is about to say: an event of the vocabulary, by its name there, and its data."""
+    """What the producer is about to say: an event of the vocabulary, by its name there, and its data.
+
+    Once it is said, trust takes the steps of its `lessons`.
+    """
 
     name: str
-    data: Mapping[str, Value]
+    data: Mapping[str, Stated]
+    lessons: Sequence[Lesson] = ()
 
 
 class Producer:
@@ -66,6 +73,8 @@ class Producer:
             "time": datetime.fromtimestamp(block_time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "datacontenttype": "application/json",
             "sequence": str(self.sequence),
-            "data": statement.data,
+            "data": {name: value() if callable(value) else value for name, value in statement.data.items()},
         }
+        for lesson in statement.lessons:
+            lesson.trust.say(lesson.step)
         return sign_envelope(msgspec.json.encode(event, order="deterministic"), DEVNET_PRODUCER_KEY)

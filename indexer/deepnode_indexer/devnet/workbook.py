@@ -1,7 +1,8 @@
 """The work that the economy has played: what was credited and judged, by the block behind which it was said.
 
 The producer's statements have no place on the chain. An indexer that keeps up takes those of a step in behind the
-step's block, and behind the new blocks if a reorg replaces that one; so they are counted here.
+step's block, and puts them behind the new blocks, the next step's included, if a reorg replaces that one; so they are
+counted here.
 """
 
 from __future__ import annotations
@@ -71,11 +72,10 @@ class Workbook:
             self._entries.setdefault(block, []).extend(self._open)
             self._open = []
 
-    def move(self, first_block: int, head: int) -> None:
-        """Blocks from `first_block` to `head` were replaced: what was said behind them stands behind the last now."""
+    def reopen(self, first_block: int) -> None:
+        """Blocks from this one on were replaced: what was said behind them stands behind the block closed next."""
         moved = [entry for block in sorted(self._entries) if block >= first_block for entry in self._entries.pop(block)]
-        if moved:
-            self._entries[head] = moved
+        self._open = moved + self._open
 
     def forget(self, before_block: int) -> None:
         """Forget the work said behind blocks before this one: nobody counts it again."""
