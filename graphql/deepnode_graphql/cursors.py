@@ -39,6 +39,16 @@ class BadCursor(BadInput):
     """The text is no cursor of this list in this order."""
 
 
+class KnownCursor(str):
+    """A cursor of this program's own that stands for one which is read later. What a client sends is plain text."""
+
+    __slots__ = ()
+
+    def key(self, order: "Order") -> list[Any]:
+        """Return what stands for the values of the key."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A total order of a list: ``key`` names the columns that decide it, the last of which makes it unique.
@@ -77,6 +87,8 @@ class Order:
         Raises:
             BadCursor: it is none, or one of another list or order.
         """
+        if isinstance(cursor, KnownCursor):
+            return cursor.key(self)
         if len(cursor) > CURSOR_CHARACTERS_MAX:
             raise BadCursor(f"a cursor has at most {CURSOR_CHARACTERS_MAX} characters, this one {len(cursor)}")
         try:

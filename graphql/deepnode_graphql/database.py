@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 from typing_extensions import override
 
+from deepnode_graphql.liveness import check_liveness
 from deepnode_ledger.database import parse_url
 from deepnode_ledger.errors import BadInput, TryAgain
 
@@ -63,15 +64,15 @@ def make_engine(database_url: str, schema: str, *, connections: int) -> Engine:
         connection.adapters.register_loader("numeric", _WholeNumber)
         return connection
 
-    return create_engine(
-        "postgresql+psycopg://",
-        creator=connect,
-        poolclass=QueuePool,
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=POOL_WAIT_SECONDS_MAX,
-        # A server that was restarted must not cost one failed request for each pooled connection.
-        pool_pre_ping=True,
+    return check_liveness(
+        create_engine(
+            "postgresql+psycopg://",
+            creator=connect,
+            poolclass=QueuePool,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=POOL_WAIT_SECONDS_MAX,
+        )
     )
 
 

@@ -25,8 +25,10 @@ from typing_extensions import override
 from deepnode_graphql import limits
 from deepnode_graphql.answers import Answer, executed, refused, refused_with, try_again
 from deepnode_graphql.database import TookTooLong
+from deepnode_graphql.plans.planner import Failed, Job, Planner, Way
 from deepnode_graphql.reading import Reading
-from deepnode_graphql.schema import KINDS, LedgerSchema, make_schema
+from deepnode_graphql.registers.register import registers_of
+from deepnode_graphql.schema import KINDS, LedgerSchema, make_schema, taken_names
 from deepnode_ledger.errors import BadInput, TryAgain
 from deepnode_projections.registers.record import Record
 
@@ -62,11 +64,22 @@ class Executor:
     """Executes requests against one schema. Any number of threads may use it."""
 
     def __init__(
-        self, read: Callable[[], AbstractContextManager[Reading]], kinds: Sequence[type[Record]] = KINDS
+        self,
+        read: Callable[[], AbstractContextManager[Reading]],
+        kinds: Sequence[type[Record]] = KINDS,
+        way: Way | None = None,
     ) -> None:
-        """Make an executor; ``read`` opens the reading of one request, ``kinds`` are the records of the books."""
+        """Make an executor.
+
+        Args:
+            read: opens the reading of one request.
+            kinds: the records of the books.
+            way: to the books for plans; without it every request goes to the library's executor.
+        """
         self._read = read
         self.schema: LedgerSchema = make_schema(_ParsedAlready, kinds=kinds)
+        self.planner = None if way is None else Planner(self.schema, registers_of(kinds, *taken_names()), way)
+        self._job = lru_cache(DOCUMENTS_KEPT)(self._begin)
         self._parsed = lru_cache(DOCUMENTS_KEPT)(_parse)
         self._validated = lru_cache(DOCUMENTS_KEPT)(self._validate)
         self._weighed = lru_cache(DOCUMENTS_KEPT)(self._weigh)
@@ -105,25 +118,45 @@ class Executor:
             return refused_with(mistakes, "GRAPHQL_VALIDATION_FAILED")
         if weight.usual_introspection and not request.variables:
             return replace(self._introspected(print_ast(document), request.operation_name), cost=cost)
-        return replace(self._execute(request, document), cost=cost)
+        job = self._job(document, operation) if short else None
+        return replace(self._execute(request, document, job), cost=cost)
 
-    def _execute(self, request: GraphQLRequest, document: DocumentNode) -> Answer:
+    def _execute(self, request: GraphQLRequest, document: DocumentNode, job: Job | None) -> Answer:
         try:
-            with self._read() as reading:
-                result = self.schema.execute_sync(
-                    request.query,
-                    variable_values=request.variables,
-                    operation_name=request.operation_name,
-                    context_value=reading,
-                    operation_extensions={"document": document},
-                )
-                return executed(result.data, result.errors)
+            if self.planner is not None and job is not None:
+                data = self.planner.directly(job, request.variables)
+                if data is not None:
+                    return executed(data, None)
+            try:
+                with self._read() as reading:
+                    return self._executed(request, document, job, reading)
+            except Failed:
+                # The plan's reading is over. What went wrong is the library's to say, in one of its own.
+                with self._read() as reading:
+                    return self._executed(request, document, None, reading)
         except TryAgain as error:
             return try_again(error)
         except TookTooLong as error:
             return refused(str(error), "LIMIT_EXCEEDED")
         except BadInput as error:
             return refused(str(error), "BAD_INPUT")
+
+    def _executed(self, request: GraphQLRequest, document: DocumentNode, job: Job | None, reading: Reading) -> Answer:
+        if self.planner is not None and job is not None:
+            data = self.planner.within(job, request.variables, reading)
+            if data is not None:
+                return executed(data, None)
+        result = self.schema.execute_sync(
+            request.query,
+            variable_values=request.variables,
+            operation_name=request.operation_name,
+            context_value=reading,
+            operation_extensions={"document": document},
+        )
+        return executed(result.data, result.errors)
+
+    def _begin(self, document: DocumentNode, operation: OperationDefinitionNode) -> Job:
+        return Job(document, operation)
 
     def _introspect(self, query: str, operation_name: str | None) -> Answer:
         # Of the schema alone, which stays as it is while the program runs.

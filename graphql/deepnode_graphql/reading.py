@@ -193,6 +193,11 @@ def read_checkpoint(database: Connection, manifest: Manifest) -> Checkpoint:
             f"program has {to_hex(manifest.digest)} of chain {manifest.chain_id}: run `deepnode rebuild` or mend the "
             "setting"
         )
+    return checkpoint_of(row)
+
+
+def checkpoint_of(row: Any) -> Checkpoint:
+    """Make the checkpoint of its row."""
     tip, finalized = (
         None if number is None else BlockRef(number, block_hash, time)
         for number, block_hash, time in (

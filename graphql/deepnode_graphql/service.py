@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from deepnode_graphql.database import make_engine, reading_transaction
 from deepnode_graphql.execution import Executor
 from deepnode_graphql.live.figures import LiveFigures
+from deepnode_graphql.plans.planner import Way
 from deepnode_graphql.reading import Reading, StateRoots, begin_reading
 from deepnode_graphql.rosters import Rosters
 from deepnode_ledger.manifest import Manifest
@@ -43,7 +44,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self.rosters = Rosters(self.manifest)
-        self.executor = Executor(self.reading)
+        self.executor = Executor(self.reading, way=Way(self.engine.raw_connection, self.manifest))
 
     @contextmanager
     def reading(self) -> Iterator[Reading]:

@@ -1,0 +1,249 @@
+"""The planner: keeps plans, and answers requests by them.
+
+What it cannot answer, or what turns out to be an error on the way, it leaves to the library's executor, so that every
+error is that one's own. A plan that answers gives the same bytes.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, Final
+
+import psycopg
+from graphql import DocumentNode, GraphQLError, OperationDefinitionNode
+from graphql.execution.values import VariableValues, get_variable_values
+from psycopg import pq
+from sqlalchemy import PoolProxiedConnection, literal_column, select
+
+from deepnode_graphql.database import TookTooLong, database_errors, known_error
+from deepnode_graphql.moments import Moment, present
+from deepnode_graphql.plans import wire
+from deepnode_graphql.plans.capturing import POSITION_MAX, at_of, is_given
+from deepnode_graphql.plans.compiling import Plan, compile_plan
+from deepnode_graphql.plans.described import Described
+from deepnode_graphql.plans.marks import Unsupported
+from deepnode_graphql.plans.nodes import nodes_of
+from deepnode_graphql.plans.output import Page, Token
+from deepnode_graphql.plans.roots import Given, Root
+from deepnode_graphql.plans.selections import deciding_variables
+from deepnode_graphql.plans.wire import Ask, Rows
+from deepnode_graphql.reading import Reading, checkpoint_of, driver_connection
+from deepnode_graphql.registers.register import Register
+from deepnode_graphql.schema import LedgerSchema
+from deepnode_ledger.errors import BadInput
+from deepnode_ledger.hexadecimal import to_hex
+from deepnode_ledger.manifest import Manifest
+from deepnode_projections.checkpoint import NAME
+from deepnode_projections.tables import checkpoint as checkpoint_table
+
+PLANS_MAX: Final = 16
+"""Plans of one document: one for each choice that its directives' variables make."""
+
+_CHECKPOINT_COLUMNS: Final = tuple(column.name for column in checkpoint_table.c)
+_CHECKPOINT: Final = Ask(
+    str(select(checkpoint_table).where(checkpoint_table.c.name == literal_column("$1"))).encode(), [NAME.encode()]
+)
+_ASSETS: Final = Ask(b"SELECT asset_id, symbol, address, decimals FROM asset")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How plans reach the books: ``connect`` takes a connection out of the pool, ``manifest`` is that of the books."""
+
+    connect: Callable[[], PoolProxiedConnection]
+    manifest: Manifest
+
+
+@dataclass(slots=True)
+class Job:
+    """An operation of a validated document, with the plans that were made for it."""
+
+    document: DocumentNode
+    operation: OperationDefinitionNode
+    requests: int = 0
+    deciding: tuple[str, ...] = ()
+    plans: dict[tuple[Any, ...], Plan | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A plan with one request's arguments, which belong to its roots one by one; ``at`` is taken out of them."""
+
+    plan: Plan
+    arguments: tuple[dict[str, Any], ...]
+    moments: tuple[Any, ...]
+
+
+class Planner:
+    """Answers requests by plans. Any number of threads may use it. ``answered`` counts what came to which end."""
+
+    def __init__(self, schema: LedgerSchema, registers: Sequence[Register], way: Way, *, patience: int = 1) -> None:
+        """Make a planner; ``patience`` is how often something is asked before it is planned."""
+        self.patience = patience
+        self._schema, self._way = schema, way
+        self._books = way.manifest.chain_id, way.manifest.digest
+        self._nodes = nodes_of(registers)
+        self.answered: Counter[str] = Counter()
+
+    def directly(self, job: Job, variables: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Answer a request in one round trip, with the data of the answer; None if it takes more than that.
+
+        Raises:
+            TryAgain: no connection can be had.
+            TookTooLong: a statement ran into the time limit.
+        """
+        job.requests += 1
+        if job.requests <= self.patience:
+            # To plan costs more than to execute once: it is for what is asked again.
+            return None
+        bound = self._bound(job, variables)
+        if bound is None or any(is_given(at) for at in bound.moments):
+            return None
+        try:
+            given = [
+                self._given(*each, is_present=True) for each in zip(bound.plan.parts, bound.arguments, strict=True)
+            ]
+            return self._at_the_end(bound.plan, given)
+        except (Unsupported, BadInput, GraphQLError):
+            return None
+
+    def within(self, job: Job, variables: dict[str, Any] | None, reading: Reading) -> dict[str, Any] | None:
+        """Answer a request in a reading that was begun; None if the library's executor must.
+
+        Raises:
+            Failed: a statement failed, and the reading with it.
+        """
+        bound = self._bound(job, variables) if job.requests > self.patience else None
+        if bound is None:
+            return None
+        try:
+            moments = [self._moment(reading, at) for at in bound.moments]
+            given = [
+                self._given(part, arguments, is_present=moment.present)
+                for part, arguments, moment in zip(bound.plan.parts, bound.arguments, moments, strict=True)
+            ]
+            asks = [each.ask(moment.position) for each, moment in zip(given, moments, strict=True) if each is not None]
+            needed = [*([_ASSETS] if bound.plan.needs_tokens else []), *asks]
+            connection = driver_connection(reading.database)
+            rows = wire.ask(connection, reading.database.info, needed) if needed else []
+            data = _composed(bound.plan, given, moments, rows, reading)
+        except (Unsupported, BadInput, GraphQLError):
+            return None
+        except psycopg.Error as error:
+            raise Failed from error
+        self.answered["within"] += 1
+        return data
+
+    def _bound(self, job: Job, variables: dict[str, Any] | None) -> _Bound | None:
+        core = self._schema.core
+        if not job.plans:
+            job.deciding = deciding_variables(job.document)
+        try:
+            found = get_variable_values(core, job.operation.variable_definitions or (), variables or {}, 1, hide_suggestions=True)
+            if isinstance(found, list):
+                return None
+            plan = self._plan(job, found)
+            if plan is None:
+                return None
+            arguments = tuple(part.arguments(found) if not isinstance(part, str) else {} for part in plan.parts)
+        except GraphQLError:
+            return None
+        return _Bound(plan, arguments, tuple(each.pop("at", None) for each in arguments))
+
+    def _plan(self, job: Job, variables: VariableValues) -> Plan | None:
+        chosen = tuple([variables.coerced.get(name) for name in job.deciding])
+        try:
+            return job.plans[chosen]
+        except KeyError:
+            pass
+        except TypeError:
+            return None
+        plan: Plan | None = None
+        try:
+            plan = compile_plan(self._schema, self._nodes, job.document, job.operation, variables)
+        except Unsupported:
+            self.answered["unsupported"] += 1
+        if len(job.plans) >= PLANS_MAX:
+            job.plans.clear()
+        job.plans[chosen] = plan
+        return plan
+
+    def _given(self, part: Root | Described | str, arguments: dict[str, Any], *, is_present: bool) -> Given | None:
+        return part.given(arguments, present=is_present) if isinstance(part, Root) else None
+
+    def _moment(self, reading: Reading, at: Any) -> Moment:
+        return reading.moment(at_of(self._schema, at) if is_given(at) else None)
+
+    def _at_the_end(self, plan: Plan, given: Sequence[Given | None]) -> dict[str, Any] | None:
+        asks = [each.ask(POSITION_MAX) for each in given if each is not None]
+        ahead = [wire.BEGIN, _CHECKPOINT, *([_ASSETS] if plan.needs_tokens else [])]
+        with database_errors():
+            pooled = self._way.connect()
+        try:
+            _, checkpoints, *rows, _ = _asked(pooled, [*ahead, *asks, wire.ROLLBACK])
+        except psycopg.Error as error:
+            known = known_error(error)
+            if isinstance(known, TookTooLong):
+                raise known from error
+            return None
+        finally:
+            pooled.close()
+        if not checkpoints:
+            return None
+        row = SimpleNamespace(**dict(zip(_CHECKPOINT_COLUMNS, checkpoints[0], strict=True)))
+        if (row.chain_id, row.manifest_digest) != self._books:
+            return None
+        checkpoint = checkpoint_of(row)
+        nothing: Any = None
+        reading = Reading(nothing, self._way.manifest, nothing, nothing, checkpoint)
+        data = _composed(plan, given, [present(checkpoint)] * len(given), rows, reading)
+        self.answered["directly"] += 1
+        return data
+
+
+class Failed(Exception):
+    """A statement of a plan failed: the reading is over, and the library's executor says what there is to say."""
+
+
+def _asked(pooled: PoolProxiedConnection, asks: Sequence[Ask]) -> list[Rows]:
+    connection = pooled.driver_connection
+    assert isinstance(connection, psycopg.Connection), connection
+    try:
+        return wire.ask(connection, pooled.info, asks)
+    except BaseException:
+        _mend(pooled, connection)
+        raise
+
+
+def _mend(pooled: PoolProxiedConnection, connection: psycopg.Connection[Any]) -> None:
+    if connection.pgconn.pipeline_status != pq.PipelineStatus.OFF:
+        pooled.invalidate()
+        return
+    try:
+        wire.forget(connection, pooled.info)
+    except psycopg.Error:
+        pooled.invalidate()
+
+
+def _composed(
+    plan: Plan, given: Sequence[Given | None], moments: Sequence[Moment], rows: list[Rows], reading: Reading
+) -> dict[str, Any]:
+    tokens = {}
+    if plan.needs_tokens:
+        tokens = {number: Token(symbol, to_hex(address), decimals) for number, symbol, address, decimals in rows[0]}
+    answers = iter(rows[1:] if plan.needs_tokens else rows)
+    sealed = reading.checkpoint.sealed_position
+
+    def page(found: Rows, names: Sequence[str]) -> Page:
+        columns = zip(*found, strict=True) if found else [()] * len(names)
+        return Page(len(found), dict(zip(names, columns, strict=True)), sealed, tokens)
+
+    data: dict[str, Any] = {}
+    for key, part, own, moment in zip(plan.keys, plan.parts, given, moments, strict=True):
+        if isinstance(part, Root):
+            assert own is not None
+            data[key] = part.value(own, next(answers), page)
+        else:
+            data[key] = part if isinstance(part, str) else part.value(reading, moment)
+    return data

@@ -1,0 +1,150 @@
+"""The wire: several prepared statements in one round trip, rows in PostgreSQL's binary format.
+
+A small answer costs less in the database than the way there and back, so what a request reads goes out together:
+BEGIN, the checkpoint, the statements, ROLLBACK. The driver's own functions send one statement a trip and look at each
+row's types in Python; here its libpq and its loaders are used as they are.
+"""
+
+import select
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import psycopg
+from psycopg import pq
+from psycopg.adapt import Transformer as DriverTransformer
+
+from deepnode_graphql.database import STATEMENT_SECONDS_MAX
+
+PREPARED_MAX: Final = 100
+"""Statements that one connection keeps prepared."""
+
+_SILENCE_SECONDS_MAX: Final = STATEMENT_SECONDS_MAX + 5
+_BINARY: Final = 1
+_KEY: Final = "deepnode_plans"
+
+_ERRORS: Final = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
+
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A statement with $1, $2, … and its parameters in PostgreSQL's text format."""
+
+    sql: bytes
+    parameters: Sequence[bytes | None] = ()
+
+
+BEGIN: Final = Ask(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+ROLLBACK: Final = Ask(b"ROLLBACK")
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is kept with a connection: the names of its prepared statements, and what reads its rows."""
+
+    rows: Any
+    names: dict[bytes, bytes] = field(default_factory=dict)
+    number: int = 0
+
+
+def ask(connection: psycopg.Connection[Any], kept: dict[Any, Any], asks: Sequence[Ask]) -> list[Rows]:
+    """Send statements together and return the rows of each; none for one that is no query.
+
+    Args:
+        connection: with no statement under way.
+        kept: of the connection, for as long as it is the same one.
+        asks: the statements, in order.
+
+    Raises:
+        psycopg.Error: what the first statement that failed says; those behind it were not run.
+    """
+    own: _Kept = kept.get(_KEY) or kept.setdefault(_KEY, _Kept(DriverTransformer(connection)))
+    if len(own.names) + len(asks) > PREPARED_MAX:
+        forget(connection, kept)
+    wire = connection.pgconn
+    fresh: dict[bytes, bytes] = {}
+    wire.enter_pipeline_mode()
+    for each in asks:
+        name = own.names.get(each.sql) or fresh.get(each.sql)
+        if name is None:
+            own.number += 1
+            name = fresh[each.sql] = b"plan_%d" % own.number
+            wire.send_prepare(name, each.sql)
+        wire.send_query_prepared(name, each.parameters or None, result_format=_BINARY)
+    wire.pipeline_sync()
+    results, failed = _results(wire)
+    wire.exit_pipeline_mode()
+    if failed is not None:
+        raise psycopg.errors.error_from_result(failed)
+    own.names.update(fresh)
+    return _rows(own.rows, results, asks, fresh)
+
+
+def forget(connection: psycopg.Connection[Any], kept: dict[Any, Any]) -> None:
+    """End the transaction and drop the prepared statements: after a failure, or when there are too many.
+
+    Raises:
+        psycopg.Error: the connection is lost.
+    """
+    own: _Kept | None = kept.get(_KEY)
+    if own is not None:
+        own.names.clear()
+    wire = connection.pgconn
+    if wire.transaction_status == pq.TransactionStatus.INERROR:
+        _run(wire, b"ROLLBACK")
+    _run(wire, b"DEALLOCATE ALL")
+
+
+def _run(wire: pq.abc.PGconn, command: bytes) -> None:
+    result = wire.exec_(command)
+    if result.status in _ERRORS:
+        raise psycopg.errors.error_from_result(result)
+
+
+def _results(wire: pq.abc.PGconn) -> tuple[list[pq.abc.PGresult], pq.abc.PGresult | None]:
+    found: list[pq.abc.PGresult] = []
+    failed = None
+    while wire.flush():
+        _wait(wire.socket, for_room=True)
+    while True:
+        while wire.is_busy():
+            _wait(wire.socket)
+            wire.consume_input()
+        result = wire.get_result()
+        if result is None:
+            continue
+        status = result.status
+        if status == pq.ExecStatus.PIPELINE_SYNC:
+            return found, failed
+        if status in _ERRORS:
+            failed = failed or result
+        found.append(result)
+
+
+def _rows(
+    loader: Any, results: Sequence[pq.abc.PGresult], asks: Sequence[Ask], fresh: dict[bytes, bytes]
+) -> list[Rows]:
+    found: list[Rows] = []
+    place, prepared = 0, set(fresh)
+    for each in asks:
+        if each.sql in prepared:
+            prepared.discard(each.sql)
+            place += 1
+        result = results[place]
+        place += 1
+        if result.status == pq.ExecStatus.TUPLES_OK:
+            loader.set_pgresult(result)
+            found.append(loader.load_rows(0, result.ntuples, tuple))
+        else:
+            found.append([])
+    return found
+
+
+def _wait(socket: int, *, for_room: bool = False) -> None:
+    # Waiting inside of libpq would keep the interpreter's lock.
+    poll = select.poll()
+    poll.register(socket, select.POLLOUT | select.POLLIN if for_room else select.POLLIN)
+    if not poll.poll(_SILENCE_SECONDS_MAX * 1000):
+        raise psycopg.OperationalError(f"the database said nothing for {_SILENCE_SECONDS_MAX} seconds")
