@@ -159,6 +159,59 @@ ClientRate = Annotated[
         min=0,
     ),
 ]
+RequestRate = Annotated[
+    int,
+    typer.Option(
+        "--request-rate",
+        envvar="DEEPNODE_API_REQUEST_RATE",
+        help="Requests a second that the API takes of one client; 0 for no limit.",
+        min=0,
+    ),
+]
+ValueRate = Annotated[
+    int,
+    typer.Option(
+        "--value-rate",
+        envvar="DEEPNODE_API_VALUE_RATE",
+        help="Values a second that one client's queries may ask the API for; 0 for no limit.",
+        min=0,
+    ),
+]
+TrustedProxies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trusted-proxy",
+        envvar="DEEPNODE_TRUSTED_PROXIES",
+        help="An address or network of proxies whose X-Forwarded-For tells the client; for several repeat it, in the "
+        "variable with white space between.",
+        metavar="NETWORK",
+    ),
+]
+Origins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--origin",
+        envvar="DEEPNODE_ORIGINS",
+        help="An origin whose web pages may read the API's answers, or * for all; for several repeat it, in the "
+        "variable with white space between.",
+        metavar="ORIGIN",
+    ),
+]
+Documents = Annotated[
+    Path | None,
+    typer.Option(
+        "--documents",
+        envvar="DEEPNODE_DOCUMENTS",
+        help="GraphQL documents that can be asked by their id: a directory of *.graphql files, or a JSON file.",
+        metavar="PATH",
+    ),
+]
+DocumentsOnly = Annotated[
+    bool,
+    typer.Option(
+        "--documents-only", envvar="DEEPNODE_DOCUMENTS_ONLY", help="Answer those documents and no other query."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Write what happens to stdout, one JSON object a line.")]
 
 LogDirectory = Annotated[
@@ -230,6 +283,8 @@ FAULTS_PORT: Final = 8546
 PRODUCER_RATE: Final = 2_000
 CLIENT_RATE: Final = 4_000
 RECEIPTS_SAMPLED: Final = 1_000
+API_REQUEST_RATE: Final = 100
+API_VALUE_RATE: Final = 200_000
 POLL_SECONDS: Final = 0.5
 """A quarter of Base's block time."""
 

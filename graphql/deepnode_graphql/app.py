@@ -3,10 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
 
+from deepnode_graphql.client_rates import Door
 from deepnode_graphql.export.http import ExportEndpoint
 from deepnode_graphql.graphql_http import GraphQLEndpoint
 from deepnode_graphql.live.live import Live
@@ -15,14 +19,26 @@ from deepnode_graphql.live.websocket import WebSocketEndpoint
 from deepnode_graphql.log_files import LogFilesEndpoint
 from deepnode_graphql.operations import OperationsEndpoint
 from deepnode_graphql.pages import PageEndpoint
-from deepnode_graphql.service import make_service
+from deepnode_graphql.service import Service, make_service
 from deepnode_graphql.statements.http import StatementEndpoint
+from deepnode_graphql.terms import NO_TERMS, Terms
 from deepnode_ledger.manifest import Manifest
 from deepnode_projections.tables import SCHEMA
 
+SENT: Final = ("Content-Type", "If-None-Match", "If-Range", "Last-Event-ID", "Range")
+"""The headers that a web page may send, beside those that every page may."""
+
+SHOWN: Final = ("ETag", "Retry-After", "Content-Disposition", "Content-Range", "Accept-Ranges")
+"""The headers of an answer that a web page may read, beside those that every page may."""
+
 
 def make_app(
-    database_url: str, manifest: Manifest, *, schema: str = SCHEMA, log_directory: Path | None = None
+    database_url: str,
+    manifest: Manifest,
+    *,
+    schema: str = SCHEMA,
+    log_directory: Path | None = None,
+    terms: Terms = NO_TERMS,
 ) -> Starlette:
     """Wire the API. Nothing connects yet: the first request does, and a database that is away is answered with 503.
 
@@ -31,11 +47,12 @@ def make_app(
         manifest: the one that the books were made with.
         schema: the PostgreSQL schema that holds the books.
         log_directory: where the log is published, if it is.
+        terms: what is allowed to whom.
 
     Raises:
-        BadInput: ``database_url`` is not a connection string.
+        BadInput: ``database_url`` is not a connection string, or the documents of the terms cannot be asked.
     """
-    service = make_service(database_url, manifest, schema)
+    service = make_service(database_url, manifest, schema, terms)
     graphql = GraphQLEndpoint(service)
     export = ExportEndpoint(service)
     statements = StatementEndpoint(service)
@@ -73,8 +90,25 @@ def make_app(
             Route("/metrics", operations.metrics),
         ],
         lifespan=lifespan,
+        middleware=_middleware(service, terms),
     )
     app.state.service = service
     app.state.live = live
     app.state.sockets = sockets
     return app
+
+
+def _middleware(service: Service, terms: Terms) -> list[Middleware]:
+    door = Middleware(Door, terms, service.rates)
+    if not terms.origins:
+        return [door]
+    # Outermost, so that a page can also read a refusal.
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=terms.origins,
+        allow_methods=("GET", "POST"),
+        allow_headers=SENT,
+        expose_headers=SHOWN,
+        max_age=86_400,
+    )
+    return [cors, door]

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from deepnode_graphql.answers import Answer, Outcome, refused
+from deepnode_graphql.client_rates import UNKNOWN
 from deepnode_graphql.execution import GraphQLRequest
 from deepnode_graphql.service import Service
 from deepnode_ledger.errors import BadInput
@@ -47,18 +48,19 @@ class GraphQLEndpoint:
         try:
             asked = read_parameters(request.query_params) if request.method != "POST" else await read_body(request)
         except Malformed as error:
-            self._count(Outcome.REFUSED)
+            self._count(request, Outcome.REFUSED, 0)
             return _respond(refused(str(error), "BAD_INPUT"), media, error.status)
         run = self._service.executor.run
         queries_only = request.method != "POST"
         answer = await self._service.in_thread(lambda: run(asked, queries_only=queries_only))
-        self._count(answer.outcome)
+        self._count(request, answer.outcome, answer.cost)
         if answer.by_post:
             return _respond(answer, media, 405, {"Allow": "POST"})
         return _respond(answer, media, _status(answer, media))
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count(self, request: Request, outcome: Outcome, cost: int) -> None:
         self._service.answered["graphql", outcome.value] += 1
+        self._service.rates.charge(request.client.host if request.client else UNKNOWN, cost)
 
 
 def negotiate(accept: str | None) -> str | None:

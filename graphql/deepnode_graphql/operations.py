@@ -88,6 +88,12 @@ class OperationsEndpoint:
             f'deepnode_api_requests_total{{route="{route}",outcome="{outcome}"}} {count}\n'
             for (route, outcome), count in sorted(self._service.answered.items())
         ]
+        lines += [
+            "# HELP deepnode_api_limited_total Requests that were answered with 429, by the rate that was used up.\n",
+            "# TYPE deepnode_api_limited_total counter\n",
+        ]
+        limited = self._service.rates.limited
+        lines += [f'deepnode_api_limited_total{{limit="{limit}"}} {limited[limit]}\n' for limit in sorted(limited)]
         return lines + self._service.live.lines()
 
 

@@ -7,6 +7,7 @@ from typing import Final
 import uvicorn
 
 from deepnode_graphql.app import make_app
+from deepnode_graphql.terms import NO_TERMS, Terms
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.manifest import Manifest
 from deepnode_projections.tables import SCHEMA
@@ -25,6 +26,7 @@ def serve(
     schema: str = SCHEMA,
     log_directory: Path | None = None,
     log_level: str = "info",
+    terms: Terms = NO_TERMS,
 ) -> None:
     """Serve the API until the process is told to stop (SIGINT or SIGTERM); requests under way are finished.
 
@@ -36,11 +38,13 @@ def serve(
         schema: the PostgreSQL schema that holds the books.
         log_directory: where the log is published, if it is.
         log_level: uvicorn's name of what is logged at least.
+        terms: what is allowed to whom.
 
     Raises:
-        BadInput: the address cannot be listened on, or ``database_url`` is not a connection string.
+        BadInput: the address cannot be listened on, ``database_url`` is not a connection string, or the documents of
+            the terms cannot be asked.
     """
-    app = make_app(database_url, manifest, schema=schema, log_directory=log_directory)
+    app = make_app(database_url, manifest, schema=schema, log_directory=log_directory, terms=terms)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=1024)
@@ -55,6 +59,8 @@ def serve(
         lifespan="on",
         timeout_graceful_shutdown=SHUTDOWN_SECONDS_MAX,
         server_header=False,
+        # Who may say who the client is, is among the terms.
+        proxy_headers=False,
     )
     with listener:
         uvicorn.Server(config).run(sockets=[listener])

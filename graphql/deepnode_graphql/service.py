@@ -4,18 +4,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, TypeVar
 
 import anyio
 from anyio import to_thread
 from sqlalchemy import Engine
 
+from deepnode_graphql.client_rates import ClientRates
 from deepnode_graphql.database import make_engine, reading_transaction
 from deepnode_graphql.execution import Executor
 from deepnode_graphql.live.figures import LiveFigures
 from deepnode_graphql.plans.planner import Way
 from deepnode_graphql.reading import Reading, StateRoots, begin_reading
 from deepnode_graphql.rosters import Rosters
+from deepnode_graphql.terms import NO_TERMS, Terms
 from deepnode_ledger.manifest import Manifest
 
 REQUESTS_AT_ONCE: Final = 8
@@ -39,6 +42,7 @@ class Service:
     requests: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(REQUESTS_AT_ONCE))
     exports_running: int = 0
     live: LiveFigures = field(default_factory=LiveFigures)
+    terms: Terms = NO_TERMS
     executor: Executor = field(init=False)
     rosters: Rosters = field(init=False)
 
@@ -56,16 +60,21 @@ class Service:
         with reading_transaction(self.engine) as database:
             yield begin_reading(database, self.manifest, self.roots, self.rosters)
 
+    @cached_property
+    def rates(self) -> ClientRates:
+        """How much each client has asked for."""
+        return ClientRates(self.terms)
+
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Run what waits for the database in a worker thread, as many at once as there are connections."""
         return await to_thread.run_sync(work, limiter=self.requests)
 
 
-def make_service(database_url: str, manifest: Manifest, schema: str) -> Service:
+def make_service(database_url: str, manifest: Manifest, schema: str, terms: Terms = NO_TERMS) -> Service:
     """Wire the service; nothing connects yet.
 
     Raises:
         BadInput: ``database_url`` is not a connection string.
     """
     connections = REQUESTS_AT_ONCE + EXPORTS_AT_ONCE + LIVE_READS_AT_ONCE
-    return Service(make_engine(database_url, schema, connections=connections), manifest)
+    return Service(make_engine(database_url, schema, connections=connections), manifest, terms=terms)
