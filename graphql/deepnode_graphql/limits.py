@@ -67,7 +67,7 @@ WEIGHTS: Final[Mapping[tuple[str, str], int]] = {
     ("Query", "logEntries"): 500,
     ("*", "totalCount"): 50,
     ("*", "logEntry"): 100,
-    ("*", "explanation"): 500,
+    ("*", "explanation"): 3_000,
 }
 """By type and field; under ``*`` of every type that has such a field."""
 

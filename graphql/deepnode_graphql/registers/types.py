@@ -14,6 +14,7 @@ from deepnode_graphql.connections import Connection
 from deepnode_graphql.moments import At
 from deepnode_graphql.nodes import Finality
 from deepnode_graphql.registers.arguments import AFTER, FIRST, argument, field, page_arguments
+from deepnode_graphql.registers.explained import explanation_link
 from deepnode_graphql.registers.filters import where_type
 from deepnode_graphql.registers.links import Catalogue, Link
 from deepnode_graphql.registers.names import OWN_FIELDS, description, field_description, field_name, summary
@@ -85,7 +86,7 @@ def python_name(link: Link) -> str:
 
 def _links(catalogue: Catalogue, register: Register) -> Sequence[Link]:
     own = [*(field_name(each) for each in register.fields), *OWN_FIELDS]
-    places = places_of(own)
+    places = [*places_of(own), *explanation_link(register.kind)]
     return [*places, *catalogue.links(register, [*own, *(each.name for each in places)])]
 
 

@@ -1,5 +1,6 @@
 """Where the chain and the rules disagree: how much was compared, and every difference with its reason."""
 
+from deepnode_ledger.hexadecimal import to_hex
 from deepnode_projections.explaining.explanation import Cell, Explanation, Step, Table, counted
 from deepnode_projections.explaining.past import Past
 from deepnode_projections.rules.comparisons import Checked, Difference
@@ -46,6 +47,27 @@ def explain_differences(past: Past) -> Explanation:
     positions = tuple(sorted({each.reported_position for each in found}))
     step = Step("Differences", named, table=Table(head, tuple(differing)), seeds=_SEEDS, positions=positions)
     return Explanation(title, past.position, None, None, (compared, step))
+
+
+def explain_difference(past: Past, difference: Difference) -> Explanation:
+    """Explain one difference: how often its part was compared, and what was expected beside what was reported."""
+    checked = past.get(Checked, difference.subject, difference.what)
+    comparisons, differing = (0, 0) if checked is None else (checked.comparisons, checked.differing)
+    said = (
+        f"{counted(comparisons, 'comparison')} of this part of a {difference.subject}, of which {differing} differed."
+    )
+    named = f"{difference.what} of {to_hex(difference.key)}"
+    formulas: tuple[str, ...] = ()
+    if difference.expected is not None and difference.fact is not None:
+        formulas = (
+            f"fact {difference.fact} - expected {difference.expected} = {difference.fact - difference.expected}",
+        )
+    reason = f"The reason: {difference.reason}." if difference.reason else "No reason is known."
+    steps = (
+        Step("What was compared", (said,), seeds=_SEEDS),
+        Step("The difference", (reason,), formulas, seeds=_SEEDS, positions=(difference.reported_position,)),
+    )
+    return Explanation(f"Difference in {difference.subject}: {named}", past.position, None, None, steps)
 
 
 _SEEDS = ("DESIGN section 6, Facts and expectations",)

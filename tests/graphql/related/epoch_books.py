@@ -9,7 +9,9 @@ from contextlib import contextmanager
 
 from deepnode_graphql.schema import KINDS
 from deepnode_projections.rules.collateral import Collateral, CollateralCase
-from deepnode_projections.rules.domains import Domain
+from deepnode_projections.rules.comparisons import Checked, Difference
+from deepnode_projections.rules.domains import Domain, EmissionWeights
+from deepnode_projections.rules.emission import Allocation, EmissionMint
 from deepnode_projections.rules.epochs import CurrentEpoch, Epoch
 from deepnode_projections.rules.governance import Proposal, Vote
 from deepnode_projections.rules.pools import Earned, Reward
@@ -55,15 +57,21 @@ def _write(made: ThingBooks) -> None:
     made.put(Validation(TASKS[0], 1, 1, VALIDATOR, "correct", 90, word("report"), True, 8))
     _open(made, 2)
     made.put(*(_task(number, "credited") for number in range(0, 6, 2)))
-    made.put(*(Work(1, FIRST, miner, 10 * n + 1, 11 * n, n) for n, miner in enumerate(MINERS[:3])))
+    made.put(*(Work(1, FIRST, miner, 10 * n + 1, 11 * (n + 1), n) for n, miner in enumerate(MINERS[:3])))
     made.put(
         *(
-            Reward(1, FIRST, DN_TOKEN, "miner", "work", miner, ALICE, 100 + n, "p")
+            Reward(1, FIRST, DN_TOKEN, "miner", "work", miner, ALICE, 101 * (n + 1), f"606 * {11 * (n + 1)} / 66 + 0")
             for n, miner in enumerate(MINERS[:3])
         ),
-        Reward(1, FIRST, DN_TOKEN, "owner", "owner", FIRST, BOB, 7, "p"),
-        Reward(1, FIRST, DN_TOKEN, "creator", "royalty", MODELS[0], CAROL, 9, "p"),
-        Earned(DN_TOKEN, ALICE, 1, 303),
+        Reward(1, FIRST, DN_TOKEN, "owner", "owner", FIRST, BOB, 7, ""),
+        Reward(1, FIRST, DN_TOKEN, "creator", "royalty", MODELS[0], CAROL, 9, "18 * 1 / 1 + 0; 18 * 1 / 2 + 0"),
+        Allocation(1, FIRST, DN_TOKEN, 606, 0, 0, 7, 18, 0, 0),
+        EmissionMint(1, 631, 0),
+        EmissionWeights(FIRST, 1, 1, 600_000, 0, 0, 100_000, 290_000),
+        Difference("RevenueSplit", "creator", word("receipt", 0), 13, 5, 7, ""),
+        Difference("EpochAllocated", "root", word("root"), 12, None, None, "expected 0x01, reported 0x02"),
+        Checked("RevenueSplit", "creator", 4, 1),
+        Earned(DN_TOKEN, ALICE, 1, 606),
         Earned(DN_TOKEN, BOB, 1, 7),
     )
     made.put(*(_receipt(number) for number in range(4)))

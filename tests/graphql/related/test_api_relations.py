@@ -134,8 +134,8 @@ def test_a_holder_has_what_names_its_address(related: Api) -> None:
         h=to_hex(ALICE), a=related.ask("{ assets { address } }")["assets"][0]["address"],
     )["holder"]  # fmt: skip
     assert holder["nodes"]["totalCount"] == 2
-    assert sorted(line["amount"] for line in nodes(holder["rewards"])) == ["100", "101", "102"]
-    assert nodes(holder["earnedAmounts"]) == [{"epoch": 1, "amount": "303"}]
+    assert sorted(line["amount"] for line in nodes(holder["rewards"])) == ["101", "202", "303"]
+    assert nodes(holder["earnedAmounts"]) == [{"epoch": 1, "amount": "606"}]
     assert (nodes(holder["stakes"]), nodes(holder["votes"])) == ([{"amount": "30"}], [{"choice": "for"}])
     assert holder["votingPower"] is None
 
