@@ -95,7 +95,7 @@ def read(
         if behind:
             conditions.append(f"({ordered}) > ({', '.join(f'%(behind_{name})s' for name in query.order)})")
         page = (
-            f"FROM (SELECT {inner} FROM {query.source} WHERE {' AND '.join(conditions) or 'true'}"  # noqa: S608
+            f"FROM (SELECT {inner} FROM {query.source} WHERE {' AND '.join(conditions) or 'true'}"  # noqa: S608 - the program's own
             f" ORDER BY {ordered} LIMIT {PAGE_ROWS}) x LEFT JOIN LATERAL ("
             "SELECT number, time FROM block WHERE last_position >= x.position ORDER BY last_position LIMIT 1"
             f") b ON true ORDER BY {outer_order}"

@@ -86,7 +86,7 @@ async def until_gone(receive: Receive, work: Callable[[], Awaitable[None]], canc
         group.start_soon(watch, group.cancel_scope)
         try:
             await work()
-        except Exception as error:  # noqa: BLE001 - raised below, outside of the group, which would wrap it
+        except Exception as error:  # noqa: BLE001 - raised again below, where no group wraps it
             failed = error
         done = True
         group.cancel_scope.cancel()

@@ -58,6 +58,9 @@ _AMOUNT_BYTES: Final = 8 + 2 * _GROUPS
 
 _NEGATIVE: Final = 0x4000
 
+_TOP_MAX: Final = 10**6
+"""What stands above the lower 32 decimal digits of an amount is less."""
+
 _HEX: Final = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint16)
 
 
@@ -182,10 +185,14 @@ def amounts(sent: bytes, rows: int) -> pa.Array:
     words = np.frombuffer(sent, ">i2").reshape(rows, _AMOUNT_BYTES // 2).astype(np.int64)
     valid = words[:, 0] >= 0
     weight, negative, digits = words[:, 1], words[:, 2] == _NEGATIVE, words[:, 4:]
-    places = weight[:, None] - np.arange(_GROUPS)
-    powers = np.where(places >= 0, np.take_along_axis(digits, np.clip(places, 0, _GROUPS - 1), axis=1), 0)
+    powers = np.zeros((rows, _GROUPS), np.int64)
+    # Amounts have few different lengths; of those of one, the digits are a block.
+    for first in np.unique(weight[valid]):
+        of_length = weight == first
+        powers[of_length, : first + 1] = digits[of_length, first::-1]
     of_four = np.array([1, 10**4, 10**8, 10**12])
     low = (powers[:, 8:] @ of_four[:2]).astype(np.uint64)
+    assert not (low >= _TOP_MAX).any(), "an amount of 10**38 or more"
     high = np.zeros(rows, np.uint64)
     for part in (powers[:, 4:8] @ of_four, powers[:, :4] @ of_four):
         high, low = _times_and_plus(high, low, part.astype(np.uint64))

@@ -1,8 +1,9 @@
 """CSV as RFC 4180 has it: a line of names, CRLF, and quotes where a text needs them.
 
 A spreadsheet takes a text that begins with one of = + - @, a tab or a carriage return for a formula, and there is text
-here that anybody can have written. Such a text gets an apostrophe in front. Numbers are no texts and stay as they are,
-also below zero. Null is nothing at all, and an empty text two quotes.
+here that anybody can have written. Such a text gets an apostrophe in front, and so does one that begins with an
+apostrophe: whoever takes one away from every text that begins with it has what was exported. Numbers are no texts and
+stay as they are, also below zero. Null is nothing at all, and an empty text two quotes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +17,7 @@ from deepnode_graphql.export.formats.texts import around, is_text, lines, of_tex
 
 END: Final = "\r\n"
 
-_FORMULA: Final = r"^[=+\-@\t\r]"
+_GUARDED: Final = r"^[=+\-@\t\r']"
 _SPECIAL: Final = '^$|[,"\r\n]'
 
 
@@ -33,9 +34,9 @@ def _cells(column: pa.Array) -> pa.Array:
 
 
 def _guarded(texts: pa.Array) -> pa.Array:
-    formulas = pc.match_substring_regex(texts, _FORMULA)
-    if pc.any(formulas).as_py():
-        texts = pc.if_else(formulas, around("'", texts, ""), texts)
+    guarded = pc.match_substring_regex(texts, _GUARDED)
+    if pc.any(guarded).as_py():
+        texts = pc.if_else(guarded, around("'", texts, ""), texts)
     special = pc.match_substring_regex(texts, _SPECIAL)
     if pc.any(special).as_py():
         texts = pc.if_else(special, around('"', pc.replace_substring(texts, '"', '""'), '"'), texts)

@@ -13,6 +13,9 @@ from deepnode_graphql.export.wire import Wire
 LEGS: Final = ("miners", "stakers", "validators", "owner", "models", "foundation", "undistributed")
 """The parts of a pool. They sum to it."""
 
+_POOL: Final = f"({' + '.join(f't.{leg}' for leg in LEGS)})"
+"""Each leg is below 10**38. Of all together only a chain gone mad could say so; then there is none."""
+
 
 def _at_moment(table: str, name: str) -> str:
     return (
@@ -30,7 +33,7 @@ DISTRIBUTIONS: Final = plain_source(
             Cell("epoch", "t.epoch", Wire.WHOLE, pa.int64()),
             Cell("domain", "t.domain", Wire.BYTES, NAME),
             Cell("asset", "t.asset", Wire.BYTES, ASSET),
-            Cell("pool", " + ".join(f"t.{leg}" for leg in LEGS), Wire.AMOUNT, AMOUNT),
+            Cell("pool", f"CASE WHEN {_POOL} < 1e38 THEN {_POOL} END", Wire.AMOUNT, AMOUNT, nullable=True),
             *(Cell(leg, f"t.{leg}", Wire.AMOUNT, AMOUNT) for leg in LEGS),
             Cell("root", "r.root", Wire.BYTES, TEXT, nullable=True),
             Cell("root_total", "r.total", Wire.AMOUNT, AMOUNT, nullable=True),
