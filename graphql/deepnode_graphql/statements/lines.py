@@ -15,9 +15,8 @@ from deepnode_graphql.statements.flows import Flow, Moved, flows_of
 from deepnode_graphql.statements.line_types import TRANSFER, event_of, type_of
 from deepnode_graphql.statements.own_accounts import OwnAccounts, Part
 from deepnode_graphql.statements.statement import Balance, Line, LineType, Token
-from deepnode_ledger.account import UNATTRIBUTED
+from deepnode_ledger.account import BURN, UNATTRIBUTED, wallet
 from deepnode_ledger.errors import BadInput
-from deepnode_ledger.hexadecimal import ADDRESS_BYTES, from_hex
 from deepnode_ledger.record import ChainLog
 from deepnode_projections.holdings_at import of_balances
 
@@ -135,17 +134,19 @@ def _fees(reading: Reading, flows: Iterable[Flow]) -> Counter[tuple[int, int, st
 
     A registration moves nothing by itself: its contract has the operator burn a part and pay the rest.
     """
-    bare = [each for each in flows if each.events == (TRANSFER,) and each.source.startswith("Wallet:")]
-    near = sorted({each.source_position + step for each in bare for step in _NEAR})
+    bare: dict[int, list[Flow]] = {}
+    for each in flows:
+        if each.events == (TRANSFER,) and each.source.startswith("Wallet:"):
+            bare.setdefault(each.source_position, []).append(each)
+    near = sorted({position + step for position in bare for step in _NEAR})
     rows = driver_connection(reading.database).execute(_REGISTERED, (near,)).fetchall()
     paid: Counter[tuple[int, int, str, int]] = Counter()
     for position, operator, fee, burned in rows:
-        for each in bare:
-            is_near = each.source_position - position in _NEAR
-            if is_near and from_hex(each.source.removeprefix("Wallet:"), ADDRESS_BYTES) == bytes(operator):
-                part = burned if each.target == "Burn" else fee - burned
-                if each.amount == part:
-                    paid[each.source_position, each.asset, each.source, each.amount] += 1
+        payer = wallet(bytes(operator)).name
+        for each in (flow for step in _NEAR for flow in bare.get(position + step, ())):
+            part = burned if each.target == BURN.name else fee - burned
+            if each.source == payer and each.amount == part:
+                paid[each.source_position, each.asset, each.source, each.amount] += 1
     return paid
 
 

@@ -100,7 +100,8 @@ def _of_time(reading: Reading, time: int) -> _Edge:
     if tip is None or time - 1 > tip.time:
         return _Edge(time, reading.checkpoint.position, over=False, final=False)
     moment = moments.at_time(reading.database, reading.checkpoint, time - 1)
-    return _Edge(time, moment.position, final=moment.final)
+    # Task events that are still to come stand under the newest block, and so would belong to the period.
+    return _Edge(time, moment.position, final=moment.final and time - 1 < tip.time)
 
 
 def _of_block(reading: Reading, number: int, *, ending: bool) -> _Edge:
@@ -116,7 +117,7 @@ def _of_block(reading: Reading, number: int, *, ending: bool) -> _Edge:
     else:
         row = connection.execute("SELECT min(time) FROM block WHERE number >= %s", (number,)).fetchone()
     found = None if row is None else row[0]
-    return _Edge(int(found) if found is not None else tip.time, position, final=moment.final)
+    return _Edge(int(found) if found is not None else tip.time, position, final=moment.final and number < tip.number)
 
 
 def _of_epoch(reading: Reading, number: int, *, ending: bool) -> _Edge:

@@ -4,8 +4,10 @@ What was earned is what the rules make of each epoch's pools, which is what the 
 is what the chain paid. Both are read up to the statement's position alone.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from deepnode_graphql.reading import Reading, driver_connection
@@ -17,9 +19,9 @@ from deepnode_projections.rules.epochs import Epoch
 from deepnode_projections.rules.pools import Earned, Reward
 
 _ROOTS: Final = """
-    SELECT epoch, activates_at, submitted_position FROM reward_root
+    SELECT epoch, activates_at FROM reward_root
     WHERE asset = %s AND position <= %s AND (until IS NULL OR until > %s) AND disabled_reason IS NULL
-    ORDER BY submitted_position"""
+    ORDER BY epoch"""
 _TIMES: Final = """
     SELECT p.position, (SELECT time FROM block WHERE last_position >= p.position ORDER BY last_position LIMIT 1)
     FROM unnest(%s::bigint[]) p(position)"""
@@ -33,9 +35,10 @@ class Rewards:
     accruals: tuple[Accrual, ...]
 
     def dates_of_claim(self, position: int) -> Dates | None:
-        """Return the dates of the newest epoch that a claim pays, None if it pays none."""
-        found = [each.dates for each in self.parts if each.claim_position == position and each.epoch is not None]
-        return found[-1] if found else None
+        """Return the dates of the newest epoch that a claim pays, None if it is no claim of the address's."""
+        paid = [each for each in self.parts if each.claim_position == position]
+        known = [each for each in paid if each.epoch is not None]
+        return (known or paid)[-1].dates if paid else None
 
 
 def read_rewards(reading: Reading, address: bytes, opening: int, position: int, to_time: int) -> Rewards:
@@ -82,7 +85,8 @@ def _dated(
         by = to_time - 1 if received is None else received
         claimable = None
         if each.epoch is not None:
-            claimable = next((at for epoch, at in roots if epoch >= each.epoch and at <= by), None)
+            first = bisect_left(roots, (each.epoch, 0))
+            claimable = next((at for _, at in islice(roots, first, None) if at <= by), None)
         accrued = None if each.epoch is None else ends.get(each.epoch)
         dates = Dates(accrued, claimable, received)
         role = "" if each.epoch is None else roles.get(each.epoch, "")
@@ -90,9 +94,9 @@ def _dated(
 
 
 def _roots(state: StateAt, token: Token) -> list[tuple[int, int]]:
-    """Return the roots that stand: each one's epoch and when it is activated, in the order of their submission."""
+    """Return the roots that stand, by epoch: each one's epoch and when it is activated."""
     rows = state.connection.execute(_ROOTS, (token.address, state.position, state.position))
-    return [(int(epoch), int(activates_at)) for epoch, activates_at, _ in rows]
+    return [(int(epoch), int(activates_at)) for epoch, activates_at in rows]
 
 
 def _times(state: StateAt, positions: list[int]) -> dict[int, int]:
