@@ -10,6 +10,8 @@ import json
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
 
+import orjson
+
 from deepnode_graphql.statements.statement import Statement
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import to_hex
@@ -37,8 +39,9 @@ def read(content: bytes) -> tuple[str, dict[str, Any]]:
     if len(content) > BYTES_MAX:
         raise BadInput(f"a statement's data file has at most {BYTES_MAX} bytes, not {len(content)}")
     try:
-        found = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        # Unlike Python's own, it has a limit of nesting that no other library can raise.
+        found = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
         raise BadInput(f"the earlier statement is no JSON file: {error}") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT or not isinstance(found.get("statement"), dict):
         raise BadInput(f"the earlier statement is no file of the format {FORMAT}: make it with --format json")
