@@ -84,15 +84,17 @@ class Answer(Response):
 
     async def _whole(self, reply: Reply) -> None:
         async with self._making(keep=True) as (export, spooled):
-            # What goes wrong before the first byte can still be said.
-            chunk = await _next(export, spooled)
-            while chunk == b"":
-                chunk = await _next(export, spooled)
+            # What goes wrong before the first row is there can still be said.
+            first = b""
+            while (chunk := await _next(export, spooled)) is not None:
+                first += chunk
+                if first and export.rows():
+                    break
             self._asked = export.asked
             await reply.start(200, self._described(None))
-            while chunk is not None:
+            await reply.body(first)
+            while chunk is not None and (chunk := await _next(export, spooled)) is not None:
                 await reply.body(chunk)
-                chunk = await _next(export, spooled)
             await reply.end()
 
     async def _part(self, reply: Reply) -> None:

@@ -53,12 +53,17 @@ def xlsx(batches: Iterable[pa.RecordBatch], schema: pa.Schema, metadata: Mapping
             },
         )
         book.set_properties({"created": _CREATED})
-        _about(book, metadata)
-        sheets = _Sheets(book, schema)
-        for batch in batches:
-            sheets.write(batch)
-            yield b""
-        book.close()
+        try:
+            _about(book, metadata)
+            sheets = _Sheets(book, schema)
+            for batch in batches:
+                sheets.write(batch)
+                yield b""
+            book.close()
+        finally:
+            # Who gives up leaves open files otherwise: the library closes them when it writes the book.
+            for sheet in book.worksheets():
+                sheet._opt_close()
         with path.open("rb") as file:
             while piece := file.read(PIECE_BYTES):
                 yield piece
