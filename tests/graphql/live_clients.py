@@ -1,6 +1,7 @@
 """Clients of live updates for the tests beside this file, and a real server over real books for them."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from deepnode_graphql.app import make_app
+from deepnode_graphql.server import Server as ApiServer
 from tests.graphql.small_books import Scribe
 
 SUBPROTOCOL = Subprotocol("graphql-transport-ws")
@@ -26,10 +28,12 @@ class Server:
 
     def __init__(self, app: Starlette) -> None:
         self.app = app
-        self._server = uvicorn.Server(
-            uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=1)
-        )
-        self._thread = threading.Thread(target=self._server.run)
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5)
+        self._server = ApiServer(config, app.state.live)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        # Connections have it from here: little fits between the server and a client that does not read.
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
 
     def start(self) -> None:
         """Start, and wait until it listens."""
@@ -43,11 +47,12 @@ class Server:
         self._server.should_exit = True
         self._thread.join(timeout=20)
         assert not self._thread.is_alive()
+        self._listener.close()
 
     @property
     def address(self) -> str:
         """Host and port."""
-        return f"127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
+        return "{}:{}".format(*self._listener.getsockname())
 
     def get(self, path: str) -> httpx.Response:
         """The response to a GET."""

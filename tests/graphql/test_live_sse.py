@@ -1,16 +1,18 @@
 """Server-sent events: resumable by Last-Event-ID, retractions first, equal to what the query answers."""
 
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from deepnode_graphql.app import make_app
 from deepnode_ledger.hexadecimal import to_hex
 from tests.graphql.live_books import branch
-from tests.graphql.live_clients import Events, Server, served
+from tests.graphql.live_clients import Events, Server, Socket, served
 from tests.graphql.small_books import ALICE, BOB, NOBODY, Scribe, transfer
 
 
@@ -170,3 +172,17 @@ def test_head_is_not_followed(server: Server) -> None:
             head += chunk
     assert head.startswith(b"HTTP/1.1 200")
     assert b"text/event-stream" in head
+
+
+def test_a_server_that_stops_ends_its_streams(small_books: Scribe) -> None:
+    """Stops the server while two are followed: the responses end properly, and the server need not wait for them."""
+    begun = time.monotonic()
+    with served(small_books) as server, Events(server, "/live/entries") as events, Socket(server) as websocket:
+        websocket.subscribe("subscription { reorgs { place } }")
+        events.take()
+        server.stop()
+        with pytest.raises(AssertionError, match="the stream has ended"):
+            events.data()
+        with pytest.raises(ConnectionClosed):
+            websocket.take()
+    assert time.monotonic() - begun < 4

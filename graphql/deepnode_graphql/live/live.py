@@ -75,6 +75,7 @@ class Live:
         self.subscriptions_max = SUBSCRIPTIONS_MAX
         # So few that many subscribers leave room for queries.
         self._reads = anyio.CapacityLimiter(LIVE_READS_AT_ONCE)
+        self._ending = False
         self._clients: Counter[str] = Counter()
         self._shared: OrderedDict[_Key, asyncio.Task[Page]] = OrderedDict()
 
@@ -113,7 +114,7 @@ class Live:
         )
 
     async def follow(self, operation: Operation) -> AsyncGenerator[Message | Beat, None]:
-        """Yield the messages of a subscription for ever, and a beat whenever nothing came for a while.
+        """Yield the messages of a subscription until the server stops, and a beat whenever nothing came for a while.
 
         Raises:
             Refused: the operation asks for too much at once.
@@ -122,7 +123,7 @@ class Live:
         self.tailer.hold()
         self.figures.subscriptions += 1
         try:
-            while True:
+            while not self._ending:
                 version = self.tailer.version
                 try:
                     page = await self._page(operation, place, version, first=first)
@@ -138,6 +139,11 @@ class Live:
         finally:
             self.figures.subscriptions -= 1
             self.tailer.release()
+
+    def end(self) -> None:
+        """Let every stream end, since the server stops; a client that comes again finds another server."""
+        self._ending = True
+        self.tailer.wake()
 
     def sent(self, message: Message) -> None:
         """Count a message that went out."""

@@ -160,8 +160,8 @@ class _EventStream(Response):
         return reason
 
     async def _send(self, send: Send, body: bytes) -> None:
-        sending = send({"type": "http.response.body", "body": body, "more_body": True})
-        await asyncio.wait_for(sending, self._live.send_seconds_max)
+        async with asyncio.timeout(self._live.send_seconds_max):
+            await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
 async def _left(receive: Receive) -> None:

@@ -66,7 +66,9 @@ class Tailer:
         """Wait until the books have changed since ``version``, at most so long. Say whether they have."""
         if self.version == version:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), seconds_max)
+                # Not wait_for, which in Python 3.11 can swallow that its caller is cancelled.
+                async with asyncio.timeout(seconds_max):
+                    await self._changed.wait()
         return self.version != version
 
     async def _run(self) -> None:
@@ -103,6 +105,10 @@ class Tailer:
         if self.version and found == self._seen:
             return
         self._seen = found
+        self.wake()
+
+    def wake(self) -> None:
+        """Let everybody who waits look whether there is more."""
         self.version += 1
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()

@@ -26,6 +26,7 @@ from deepnode_graphql.live.operation import Refused
 SUBPROTOCOL: Final = "graphql-transport-ws"
 
 INIT_SECONDS_MAX: Final = 10.0
+CLOSE_SECONDS_MAX: Final = 5.0
 MESSAGE_CHARACTERS_MAX: Final = 256 * 1024
 ID_CHARACTERS_MAX: Final = 256
 PING_SECONDS: Final = 15.0
@@ -97,7 +98,8 @@ class WebSocketEndpoint:
             return "client"
         except Closed as closed:
             with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
-                await asyncio.wait_for(websocket.close(closed.code, closed.reason), 5)
+                async with asyncio.timeout(CLOSE_SECONDS_MAX):
+                    await websocket.close(closed.code, closed.reason)
             return {
                 Code.TERMINATED: "silent",
                 Code.TRY_AGAIN_LATER: "slow",
@@ -243,10 +245,8 @@ class _Connection:
     async def _send(self, message: bytes) -> None:
         async with self._sending:
             try:
-                await asyncio.wait_for(
-                    self._websocket.send({"type": "websocket.send", "text": message.decode()}),
-                    self._live.send_seconds_max,
-                )
+                async with asyncio.timeout(self._live.send_seconds_max):
+                    await self._websocket.send({"type": "websocket.send", "text": message.decode()})
             except TimeoutError as error:
                 said = f"the client has read nothing for {self._live.send_seconds_max:g} seconds"
                 raise Closed(Code.TRY_AGAIN_LATER, said) from error
@@ -256,7 +256,8 @@ class _Connection:
 
     async def _watch(self) -> None:
         try:
-            await asyncio.wait_for(self._initialised.wait(), self._settings.init_seconds_max)
+            async with asyncio.timeout(self._settings.init_seconds_max):
+                await self._initialised.wait()
         except TimeoutError as error:
             raise Closed(Code.INIT_TIMEOUT, "Connection initialisation timeout") from error
         while True:
