@@ -14,6 +14,7 @@ from typing import Any, Final
 from graphql import GraphQLError
 
 from deepnode_graphql.database import TookTooLong, known_error
+from deepnode_graphql.entity_tags import Tag
 from deepnode_graphql.limits import LimitExceeded
 from deepnode_ledger.errors import BadInput, TryAgain
 
@@ -32,8 +33,14 @@ class Outcome(Enum):
     REFUSED = "refused"
     """It was not executed: it is malformed, invalid, or asks for too much."""
 
+    UNCHANGED = "unchanged"
+    """It was not executed: the client has the answer already."""
+
     TRY_AGAIN = "try_again"
     """The database is away or has no books: the same request may succeed later."""
+
+    FAILED = "failed"
+    """A fault of ours kept it from being answered at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +52,14 @@ class Answer:
         body: what GraphQL calls the response.
         by_post: HTTP's answer is to ask by POST.
         cost: how many values were asked for, as the limits count them.
+        tag: of the answer, if one was asked for and nothing in it is an error.
     """
 
     outcome: Outcome
     body: dict[str, Any]
     by_post: bool = False
     cost: int = 0
+    tag: Tag | None = None
 
 
 def refused(message: str, code: str, *, by_post: bool = False) -> Answer:
@@ -98,9 +107,19 @@ def show(error: GraphQLError) -> dict[str, Any]:
             return _shown(error, str(error.message), "BAD_INPUT")
         case None:
             return _shown(error, str(error.message), "BAD_INPUT")
-    incident = secrets.token_hex(8)
-    logger.error("internal error %s", incident, exc_info=cause)
-    return _shown(error, f"internal error {incident}: the log of the service says more", "INTERNAL")
+    return _shown(error, incident(cause), "INTERNAL")
+
+
+def failed(error: Exception) -> Answer:
+    """Answer a request that nobody foresaw the end of."""
+    return Answer(Outcome.FAILED, {"errors": [{"message": incident(error), "extensions": {"code": "INTERNAL"}}]})
+
+
+def incident(cause: BaseException) -> str:
+    """Write a fault of ours to the log, and return what a client may know of it: the id that it has there."""
+    number = secrets.token_hex(8)
+    logger.error("internal error %s", number, exc_info=cause)
+    return f"internal error {number}: the log of the service says more"
 
 
 def _cause(error: GraphQLError) -> BaseException | None:

@@ -8,8 +8,11 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
+from deepnode_graphql.answers import incident
 from deepnode_graphql.client_rates import Door
 from deepnode_graphql.export.http import ExportEndpoint
 from deepnode_graphql.graphql_http import GraphQLEndpoint
@@ -91,11 +94,16 @@ def make_app(
         ],
         lifespan=lifespan,
         middleware=_middleware(service, terms),
+        exception_handlers={Exception: _fault},
     )
     app.state.service = service
     app.state.live = live
     app.state.sockets = sockets
     return app
+
+
+async def _fault(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": {"message": incident(error), "code": "INTERNAL"}}, 500)
 
 
 def _middleware(service: Service, terms: Terms) -> list[Middleware]:

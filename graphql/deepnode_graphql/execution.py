@@ -3,7 +3,7 @@
 All of it waits or computes, so it belongs in a worker thread.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -23,8 +23,9 @@ from strawberry.extensions import SchemaExtension
 from typing_extensions import override
 
 from deepnode_graphql import limits
-from deepnode_graphql.answers import Answer, executed, refused, refused_with, try_again
+from deepnode_graphql.answers import Answer, Outcome, executed, refused, refused_with, try_again
 from deepnode_graphql.database import TookTooLong
+from deepnode_graphql.entity_tags import tag_of
 from deepnode_graphql.plans.planner import Failed, Job, Planner, Way
 from deepnode_graphql.reading import Reading
 from deepnode_graphql.registers.register import registers_of
@@ -85,12 +86,23 @@ class Executor:
         self._weighed = lru_cache(DOCUMENTS_KEPT)(self._weigh)
         self._introspected = lru_cache(INTROSPECTIONS_KEPT)(self._introspect)
 
-    def run(self, request: GraphQLRequest, *, queries_only: bool = False) -> Answer:
+    def mistakes(self, query: str) -> list[str]:
+        """Tell what is wrong with a document, whatever its variables may be."""
+        try:
+            return [each.message for each in self._validate(_parse(query))]
+        except GraphQLError as error:
+            return [error.message]
+
+    def run(
+        self, request: GraphQLRequest, *, queries_only: bool = False, seen: Collection[str] | None = None
+    ) -> Answer:
         """Parse, check and execute a request in one reading of the books.
 
         Args:
             request: what is asked.
             queries_only: refuse anything that would change something, as a GET must.
+            seen: tags of answers that the client has, one of which is as good as a new answer; None if the answer
+                needs no tag.
         """
         short = len(request.query) <= KEPT_CHARACTERS_MAX
         try:
@@ -119,27 +131,48 @@ class Executor:
         if weight.usual_introspection and not request.variables:
             return replace(self._introspected(print_ast(document), request.operation_name), cost=cost)
         job = self._job(document, operation) if short else None
-        return replace(self._execute(request, document, job), cost=cost)
+        answer = self._execute(request, document, job, seen)
+        return answer if answer.outcome is Outcome.UNCHANGED else replace(answer, cost=cost)
 
-    def _execute(self, request: GraphQLRequest, document: DocumentNode, job: Job | None) -> Answer:
+    def _execute(
+        self, request: GraphQLRequest, document: DocumentNode, job: Job | None, seen: Collection[str] | None
+    ) -> Answer:
         try:
-            if self.planner is not None and job is not None:
+            if self.planner is not None and job is not None and seen is None:
                 data = self.planner.directly(job, request.variables)
                 if data is not None:
                     return executed(data, None)
             try:
                 with self._read() as reading:
-                    return self._executed(request, document, job, reading)
+                    return self._tagged(request, document, job, reading, seen)
             except Failed:
                 # The plan's reading is over. What went wrong is the library's to say, in one of its own.
                 with self._read() as reading:
-                    return self._executed(request, document, None, reading)
+                    return self._tagged(request, document, None, reading, seen)
         except TryAgain as error:
             return try_again(error)
         except TookTooLong as error:
             return refused(str(error), "LIMIT_EXCEEDED")
         except BadInput as error:
             return refused(str(error), "BAD_INPUT")
+
+    def _tagged(
+        self,
+        request: GraphQLRequest,
+        document: DocumentNode,
+        job: Job | None,
+        reading: Reading,
+        seen: Collection[str] | None,
+    ) -> Answer:
+        if seen is None:
+            return self._executed(request, document, job, reading)
+        operation = get_operation_ast(document, request.operation_name)
+        assert operation is not None, "it was found before"
+        tag = tag_of(reading, document, operation, request.query, request.variables)
+        if tag.value in seen:
+            return Answer(Outcome.UNCHANGED, {}, tag=tag)
+        answer = self._executed(request, document, job, reading)
+        return answer if "errors" in answer.body else replace(answer, tag=tag)
 
     def _executed(self, request: GraphQLRequest, document: DocumentNode, job: Job | None, reading: Reading) -> Answer:
         if self.planner is not None and job is not None:

@@ -5,7 +5,8 @@ It follows the specification of that name (https://graphql.github.io/graphql-ove
 ``application/json`` gets 200 where the request was at least well-formed, as older clients expect.
 """
 
-import json
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -13,9 +14,10 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from deepnode_graphql.answers import Answer, Outcome, refused
+from deepnode_graphql.answers import Answer, Outcome, failed, refused
 from deepnode_graphql.client_rates import UNKNOWN
 from deepnode_graphql.execution import GraphQLRequest
+from deepnode_graphql.persisted import NO_DOCUMENTS, Documents, NotRegistered
 from deepnode_graphql.service import Service
 from deepnode_ledger.errors import BadInput
 
@@ -23,6 +25,14 @@ BODY_BYTES_MAX: Final = 1024 * 1024
 
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
 PLAIN_JSON: Final = "application/json"
+
+FINAL_SECONDS: Final = 24 * 60 * 60
+"""How long an answer at a final moment may be kept without a look. No reorg can change it, but books can that are made
+again by mended rules, and whoever keeps it shall hear of that within a day."""
+
+TAGS_MAX: Final = 100
+_TAG_ENDINGS: Final = {GRAPHQL_RESPONSE: "-g", PLAIN_JSON: "-j"}
+"""Answers of different media types are different answers to HTTP."""
 
 
 class Malformed(BadInput):
@@ -45,18 +55,23 @@ class GraphQLEndpoint:
         if media is None:
             message = f"this service answers with {GRAPHQL_RESPONSE} or {PLAIN_JSON}"
             return _respond(refused(message, "BAD_INPUT"), PLAIN_JSON, 406)
+        documents = self._service.documents
+        by_post = request.method == "POST"
         try:
-            asked = read_parameters(request.query_params) if request.method != "POST" else await read_body(request)
+            asked = await read_body(request, documents) if by_post else read_parameters(request.query_params, documents)
         except Malformed as error:
             self._count(request, Outcome.REFUSED, 0)
             return _respond(refused(str(error), "BAD_INPUT"), media, error.status)
         run = self._service.executor.run
-        queries_only = request.method != "POST"
-        answer = await self._service.in_thread(lambda: run(asked, queries_only=queries_only))
+        seen = None if by_post else tags_of(request.headers.getlist("if-none-match"), media)
+        try:
+            answer = await self._service.in_thread(lambda: run(asked, queries_only=not by_post, seen=seen))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told of it, by an id
+            answer = failed(error)
         self._count(request, answer.outcome, answer.cost)
         if answer.by_post:
             return _respond(answer, media, 405, {"Allow": "POST"})
-        return _respond(answer, media, _status(answer, media))
+        return _respond(answer, media, _status(answer, media), _cached(answer, media))
 
     def _count(self, request: Request, outcome: Outcome, cost: int) -> None:
         self._service.answered["graphql", outcome.value] += 1
@@ -83,8 +98,8 @@ def negotiate(accept: str | None) -> str | None:
     return chosen
 
 
-async def read_body(request: Request) -> GraphQLRequest:
-    """Read the body of a POST.
+async def read_body(request: Request, documents: Documents = NO_DOCUMENTS) -> GraphQLRequest:
+    """Read the body of a POST, which may name one of the documents by its id.
 
     Raises:
         Malformed: another media type, too large, not JSON, or not a GraphQL request.
@@ -106,31 +121,44 @@ async def read_body(request: Request) -> GraphQLRequest:
         raise Malformed(f"the body is not JSON: {error}") from error
     if not isinstance(parsed, dict):
         raise Malformed("the body must be a JSON object: batches of requests are not taken")
-    return _request(parsed)
+    return request_of(parsed, documents)
 
 
-def read_parameters(parameters: QueryParams) -> GraphQLRequest:
-    """Read the parameters of a GET.
+def read_parameters(parameters: QueryParams, documents: Documents = NO_DOCUMENTS) -> GraphQLRequest:
+    """Read the parameters of a GET, which may name one of the documents by its id.
 
     Raises:
         Malformed: not a GraphQL request.
     """
-    parts: dict[str, Any] = dict(parameters)
+    parts: dict[str, Any] = {}
+    for name, value in parameters.multi_items():
+        if name in parts:
+            raise Malformed(f"{name!r:.80} is given twice")
+        parts[name] = value
     for name in ("variables", "extensions"):
         if parts.get(name):
             try:
-                parts[name] = json.loads(parts[name])
-            except (ValueError, RecursionError) as error:
+                parts[name] = orjson.loads(parts[name])
+            except orjson.JSONDecodeError as error:
                 raise Malformed(f"{name} is not JSON: {error}") from error
         else:
             parts.pop(name, None)
-    return _request(parts)
+    return request_of(parts, documents)
 
 
-def _request(parts: dict[str, Any]) -> GraphQLRequest:
-    query, variables, operation = parts.get("query"), parts.get("variables"), parts.get("operationName")
-    if not isinstance(query, str) or not query:
-        raise Malformed("query must be a string that is not empty")
+def request_of(parts: Mapping[str, Any], documents: Documents = NO_DOCUMENTS) -> GraphQLRequest:
+    """Make a request of its parts, which may name one of the documents by its id.
+
+    Raises:
+        Malformed: not a GraphQL request.
+    """
+    variables, operation = parts.get("variables"), parts.get("operationName")
+    try:
+        query = documents.query_of(parts)
+    except NotRegistered as error:
+        raise Malformed(str(error), error.status) from error
+    except BadInput as error:
+        raise Malformed(str(error)) from error
     if variables is not None and not isinstance(variables, dict):
         raise Malformed("variables must be a JSON object")
     if operation is not None and not isinstance(operation, str):
@@ -145,10 +173,31 @@ def _status(answer: Answer, media: str) -> int:
     match answer.outcome:
         case Outcome.ANSWERED:
             return 200
+        case Outcome.UNCHANGED:
+            return 304
         case Outcome.TRY_AGAIN:
             return 503
+        case Outcome.FAILED:
+            return 500
         case Outcome.REFUSED:
             return 400 if media == GRAPHQL_RESPONSE else 200
+
+
+def tags_of(headers: Sequence[str], media: str) -> frozenset[str]:
+    """Return which answers of a media type the headers If-None-Match say that the client has.
+
+    A proxy that compresses an answer marks its tag as weak; it is the same answer all the same.
+    """
+    found = re.findall(r'(?:W/)?"([^"]*)"', ",".join(headers))
+    ending = _TAG_ENDINGS[media]
+    return frozenset(each.removesuffix(ending) for each in found[:TAGS_MAX] if each.endswith(ending))
+
+
+def _cached(answer: Answer, media: str) -> dict[str, str]:
+    if answer.tag is None:
+        return {}
+    kept = f"public, max-age={FINAL_SECONDS}, immutable" if answer.tag.is_final else "no-cache"
+    return {"ETag": f'"{answer.tag.value}{_TAG_ENDINGS[media]}"', "Cache-Control": kept}
 
 
 def _quality(parameters: str) -> int:
@@ -166,4 +215,6 @@ def _respond(answer: Answer, media: str, status: int, headers: dict[str, str] | 
     headers = {"Vary": "Accept", "Cache-Control": "no-store", **(headers or {})}
     if status == 503:
         headers["Retry-After"] = "2"
+    if status == 304:
+        return Response(status_code=status, headers=headers)
     return Response(orjson.dumps(answer.body), status, headers, f"{media}; charset=utf-8")

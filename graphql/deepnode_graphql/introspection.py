@@ -71,12 +71,11 @@ def introspection_of(schema: GraphQLSchema) -> Introspection:
         ("__Field", "args"): _mean([field.args for field in fields]),
         ("__Type", "possibleTypes"): 2,
     }
-    lists = (
+    for name, members, met in (
         ("fields", _fields, of_fields),
         ("inputFields", _input_fields, of_inputs),
-        ("enumValues", _enum_values, []),
-    )
-    for name, members, met in lists:
+        ("enumValues", _enum_values, of_inputs),
+    ):
         # A type may be met in the list of all, or as the type of something.
         lengths["__Type", name] = max(_mean([members(each) for each in types]), _mean([members(each) for each in met]))
     # A type that is asked for by its name may be the largest one: it counts for as many as it is larger than the mean.

@@ -15,6 +15,7 @@ from deepnode_graphql.client_rates import ClientRates
 from deepnode_graphql.database import make_engine, reading_transaction
 from deepnode_graphql.execution import Executor
 from deepnode_graphql.live.figures import LiveFigures
+from deepnode_graphql.persisted import Documents, load_documents
 from deepnode_graphql.plans.planner import Way
 from deepnode_graphql.reading import Reading, StateRoots, begin_reading
 from deepnode_graphql.rosters import Rosters
@@ -61,6 +62,15 @@ class Service:
             yield begin_reading(database, self.manifest, self.roots, self.rosters)
 
     @cached_property
+    def documents(self) -> Documents:
+        """The documents that can be asked by their id.
+
+        Raises:
+            BadInput: they cannot be read, or one of them cannot be asked.
+        """
+        return load_documents(self.terms, self.executor.mistakes)
+
+    @cached_property
     def rates(self) -> ClientRates:
         """How much each client has asked for."""
         return ClientRates(self.terms)
@@ -77,4 +87,7 @@ def make_service(database_url: str, manifest: Manifest, schema: str, terms: Term
         BadInput: ``database_url`` is not a connection string.
     """
     connections = REQUESTS_AT_ONCE + EXPORTS_AT_ONCE + LIVE_READS_AT_ONCE
-    return Service(make_engine(database_url, schema, connections=connections), manifest, terms=terms)
+    service = Service(make_engine(database_url, schema, connections=connections), manifest, terms=terms)
+    # Read now, so that a mistake in them is told before anything is served.
+    assert service.documents is not None
+    return service

@@ -162,7 +162,7 @@ def _checked(schema: LedgerSchema, request: GraphQLRequest) -> DocumentNode:
     if cost > COST_MAX:
         said = f"a message of the subscription may cost {COST_MAX}, this one costs {cost}: ask for fewer fields"
         raise Refused(refused(said, "LIMIT_EXCEEDED"))
-    if mistakes := validate(schema.core, document):
+    if mistakes := validate(schema.core, document, max_errors=limits.MISTAKES_MAX, hide_suggestions=True):
         raise Refused(refused_with(mistakes, "GRAPHQL_VALIDATION_FAILED"))
     return document
 
@@ -177,6 +177,7 @@ def _executor(
         reading,
         request.variables,
         request.operation_name,
+        hide_suggestions=True,
     )
     if not isinstance(built, Executor):
         raise Refused(_not_begun(built))

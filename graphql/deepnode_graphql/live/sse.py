@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from deepnode_graphql.answers import Outcome, refused
+from deepnode_graphql.client_rates import UNKNOWN
 from deepnode_graphql.graphql_http import Malformed, read_body, read_parameters
 from deepnode_graphql.live.documents import STREAMS, request_of
 from deepnode_graphql.live.live import Beat, Live, TooMany, is_subscription
@@ -61,8 +62,10 @@ class SseEndpoint:
         async def answer(request: Request) -> Response:
             if not _accepts_events(request.headers.get("accept", "")):
                 return await otherwise(request)
+            documents, by_post = self._live.service.documents, request.method == "POST"
+            parameters = request.query_params
             try:
-                asked = await read_body(request) if request.method == "POST" else read_parameters(request.query_params)
+                asked = await read_body(request, documents) if by_post else read_parameters(parameters, documents)
                 if is_subscription(asked):
                     operation = await self._live.begin(asked)
                     return _EventStream(self._live, operation, _next, _comment, _complete)
@@ -70,9 +73,10 @@ class SseEndpoint:
                 return _refusal(str(error), error.status)
             except Refused as error:
                 return _refused(error)
-            service, queries_only = self._live.service, request.method != "POST"
-            result = await service.in_thread(lambda: service.executor.run(asked, queries_only=queries_only))
+            service = self._live.service
+            result = await service.in_thread(lambda: service.executor.run(asked, queries_only=not by_post))
             service.answered["graphql", result.outcome.value] += 1
+            service.rates.charge(request.client.host if request.client else UNKNOWN, result.cost)
             if result.outcome is not Outcome.ANSWERED:
                 return _refused(Refused(result))
             body = b"event: next\ndata: " + orjson.dumps(result.body) + b"\n\nevent: complete\ndata:\n\n"

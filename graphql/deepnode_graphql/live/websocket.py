@@ -18,10 +18,13 @@ import orjson
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from deepnode_graphql.answers import Outcome
+from deepnode_graphql.answers import Outcome, refused, try_again
+from deepnode_graphql.client_rates import UNKNOWN, TooFast
 from deepnode_graphql.execution import GraphQLRequest
 from deepnode_graphql.live.live import SUBSCRIPTIONS_PER_CONNECTION_MAX, Beat, Live, TooMany, is_subscription
 from deepnode_graphql.live.operation import Refused
+from deepnode_graphql.persisted import Documents
+from deepnode_ledger.errors import BadInput
 
 SUBPROTOCOL: Final = "graphql-transport-ws"
 
@@ -183,7 +186,12 @@ class _Connection:
     async def _subscribe(self, message: dict[str, Any]) -> None:
         if not self._initialised.is_set():
             raise Closed(Code.UNAUTHORIZED, "Unauthorized")
-        name, request = _identifier(message), _request(message.get("payload"))
+        name = _identifier(message)
+        try:
+            request = _request(message.get("payload"), self._live.service.documents)
+        except BadInput as error:
+            await self._send_errors(name, refused(str(error), "BAD_INPUT").body["errors"])
+            return
         if name in self._running:
             raise Closed(Code.ID_TAKEN, f"Subscriber for {name:.80} already exists")
         if len(self._running) >= SUBSCRIPTIONS_PER_CONNECTION_MAX:
@@ -201,6 +209,7 @@ class _Connection:
     async def _answer(self, name: str, request: GraphQLRequest) -> None:
         task = asyncio.current_task()
         try:
+            self._let_in()
             if is_subscription(request):
                 await self._follow(name, request)
             else:
@@ -210,6 +219,16 @@ class _Connection:
         finally:
             if self._running.get(name) is task:
                 del self._running[name]
+
+    def _let_in(self) -> None:
+        try:
+            self._live.service.rates.let_in(self._client)
+        except TooFast as error:
+            raise Refused(try_again(error)) from error
+
+    @property
+    def _client(self) -> str:
+        return self._websocket.client.host if self._websocket.client else UNKNOWN
 
     async def _follow(self, name: str, request: GraphQLRequest) -> None:
         operation = await self._live.begin(request)
@@ -227,6 +246,7 @@ class _Connection:
         service = self._live.service
         answer = await service.in_thread(lambda: service.executor.run(request))
         service.answered["graphql", answer.outcome.value] += 1
+        service.rates.charge(self._client, answer.cost)
         if answer.outcome is not Outcome.ANSWERED:
             await self._send_errors(name, answer.body["errors"])
             return
@@ -297,13 +317,13 @@ def _identifier(message: dict[str, Any]) -> str:
     return name
 
 
-def _request(payload: Any) -> GraphQLRequest:
+def _request(payload: Any, documents: Documents) -> GraphQLRequest:
     parts = payload if isinstance(payload, dict) else {}
     query, variables, operation = parts.get("query"), parts.get("variables"), parts.get("operationName")
-    if not isinstance(query, str) or not query:
+    if parts.get("documentId") is None and (not isinstance(query, str) or not query):
         raise Closed(Code.INVALID, "Invalid message: payload.query must be a text that is not empty")
     if not isinstance(variables, dict | None) or not isinstance(operation, str | None):
         raise Closed(Code.INVALID, "Invalid message: payload.variables is an object and payload.operationName a text")
     if not isinstance(parts.get("extensions"), dict | None):
         raise Closed(Code.INVALID, "Invalid message: payload.extensions must be an object")
-    return GraphQLRequest(query, variables, operation or None)
+    return GraphQLRequest(documents.query_of(parts), variables, operation or None)
