@@ -65,6 +65,7 @@ WEIGHTS: Final[Mapping[tuple[str, str], int]] = {
     ("Holder", "accounts"): 100,
     ("Query", "logEntry"): 500,
     ("Query", "logEntries"): 500,
+    ("Query", "search"): 1_000,
     ("*", "totalCount"): 50,
     ("*", "logEntry"): 100,
     ("*", "explanation"): 3_000,

@@ -22,6 +22,7 @@ from deepnode_graphql.registers.orders import default_order, order_type
 from deepnode_graphql.registers.places import places_of
 from deepnode_graphql.registers.reads import Records, find_record, list_records
 from deepnode_graphql.registers.register import Register, registers_of, scalar_of
+from deepnode_graphql.registers.searching import search_field
 from deepnode_graphql.registers.windows import window
 from deepnode_graphql.scalars import Long
 from deepnode_projections.registers.record import Record
@@ -68,6 +69,8 @@ def made_of(
         resolve(node, links[kind], catalogue.nodes)
         fields[register.names.one] = _finds_one(register, node)
         fields[register.names.many] = _lists_many(register, node)
+    assert "search" not in fields, "a kind of record has the name of the search"
+    fields["search"] = search_field(catalogue.registers.values())
     return Made(fields, catalogue.links_of_holder(taken_by_holder), catalogue.nodes)
 
 
