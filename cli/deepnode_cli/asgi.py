@@ -40,7 +40,13 @@ class ApiFromSettings:
 
 def _wire() -> ASGIApp:
     database_url, manifest = _setting("DEEPNODE_DATABASE_URL"), _setting("DEEPNODE_MANIFEST")
-    return make_app(database_url, load_manifest(Path(manifest)), terms=_terms())
+    dataset = os.environ.get("DEEPNODE_DATASET_DIRECTORY")
+    return make_app(
+        database_url,
+        load_manifest(Path(manifest)),
+        dataset_directory=Path(dataset) if dataset else None,
+        terms=_terms(),
+    )
 
 
 def _terms() -> Terms:

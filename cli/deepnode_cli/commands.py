@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "doctor": "doctor:doctor",
         "explain": "explain:app",
         "export": "export:export",
+        "dataset": "dataset:dataset",
         "statement": "statement:statement",
         "reconcile": "reconcile:reconcile",
         "log": "log_commands:app",

@@ -11,6 +11,7 @@ def serve(
     host: settings.Host = settings.LOOPBACK,
     port: settings.Port = settings.API_PORT,
     log_directory: settings.LogDirectoryIfAny = None,
+    dataset_directory: settings.DatasetDirectoryIfAny = None,
     request_rate: settings.RequestRate = settings.API_REQUEST_RATE,
     value_rate: settings.ValueRate = settings.API_VALUE_RATE,
     trusted_proxy: settings.TrustedProxies = None,
@@ -33,4 +34,12 @@ def serve(
     # The server ends by itself at a signal, and then raises it again for whoever was there before it: that is us, and
     # having ended as asked is no failure.
     with on_interrupt(lambda: None):
-        serve_api(database, load_manifest(manifest), host, port, log_directory=log_directory, terms=terms)
+        serve_api(
+            database,
+            load_manifest(manifest),
+            host,
+            port,
+            log_directory=log_directory,
+            dataset_directory=dataset_directory,
+            terms=terms,
+        )

@@ -232,6 +232,15 @@ LogDirectoryIfAny = Annotated[
         metavar="DIRECTORY",
     ),
 ]
+DatasetDirectoryIfAny = Annotated[
+    Path | None,
+    typer.Option(
+        "--dataset-directory",
+        envvar="DEEPNODE_DATASET_DIRECTORY",
+        help="The directory of the dataset of closed epochs (deepnode dataset), to be served.",
+        metavar="DIRECTORY",
+    ),
+]
 LogKey = Annotated[
     Path,
     typer.Option(

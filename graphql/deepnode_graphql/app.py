@@ -14,6 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from deepnode_graphql.answers import incident
 from deepnode_graphql.client_rates import Door
+from deepnode_graphql.dataset.http import DatasetEndpoint
 from deepnode_graphql.export.http import ExportEndpoint
 from deepnode_graphql.graphql_http import GraphQLEndpoint
 from deepnode_graphql.live.live import Live
@@ -41,6 +42,7 @@ def make_app(
     *,
     schema: str = SCHEMA,
     log_directory: Path | None = None,
+    dataset_directory: Path | None = None,
     terms: Terms = NO_TERMS,
 ) -> Starlette:
     """Wire the API. Nothing connects yet: the first request does, and a database that is away is answered with 503.
@@ -50,6 +52,7 @@ def make_app(
         manifest: the one that the books were made with.
         schema: the PostgreSQL schema that holds the books.
         log_directory: where the log is published, if it is.
+        dataset_directory: where the dataset of closed epochs is, if there is one.
         terms: what is allowed to whom.
 
     Raises:
@@ -61,6 +64,7 @@ def make_app(
     statements = StatementEndpoint(service)
     operations = OperationsEndpoint(service)
     log_files = LogFilesEndpoint(log_directory)
+    dataset = DatasetEndpoint(service, dataset_directory)
     page = PageEndpoint()
     live = Live(service, database_url, schema)
     sockets, events = WebSocketEndpoint(live), SseEndpoint(live)
@@ -85,6 +89,7 @@ def make_app(
             Route("/export", export.catalogue, methods=["GET"]),
             Route("/export/{source}.{suffix}", export.export, methods=["GET"]),
             Route("/statement/{address}.{suffix}", statements.file, methods=["GET"]),
+            Route("/dataset/{path:path}", dataset.file, methods=["GET"]),
             Route("/log/checkpoint", log_files.checkpoint),
             Route("/log/tile/{path:path}", log_files.tile),
             Route("/log/proof/{position:int}", log_files.proof),

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
+from typing_extensions import override
 
 from deepnode_graphql.app import make_app
+from deepnode_graphql.live.live import Live
 from deepnode_graphql.terms import NO_TERMS, Terms
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.manifest import Manifest
@@ -15,6 +17,20 @@ from deepnode_projections.tables import SCHEMA
 HOST: Final = "127.0.0.1"
 PORT: Final = 8000
 SHUTDOWN_SECONDS_MAX: Final = 10
+WEBSOCKET_BYTES_MAX: Final = 1024 * 1024
+
+
+class Server(uvicorn.Server):
+    """The server that ends what would go on for ever when it is told to stop: requests under way are finished."""
+
+    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+        super().__init__(config)
+        self._live = live
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._live.end()
+        await super().shutdown(sockets)
 
 
 def serve(
@@ -25,6 +41,7 @@ def serve(
     *,
     schema: str = SCHEMA,
     log_directory: Path | None = None,
+    dataset_directory: Path | None = None,
     log_level: str = "info",
     terms: Terms = NO_TERMS,
 ) -> None:
@@ -37,6 +54,7 @@ def serve(
         port: the port to listen on; 0 takes a free one, which the log names.
         schema: the PostgreSQL schema that holds the books.
         log_directory: where the log is published, if it is.
+        dataset_directory: where the dataset of closed epochs is, if there is one.
         log_level: uvicorn's name of what is logged at least.
         terms: what is allowed to whom.
 
@@ -44,7 +62,14 @@ def serve(
         BadInput: the address cannot be listened on, ``database_url`` is not a connection string, or the documents of
             the terms cannot be asked.
     """
-    app = make_app(database_url, manifest, schema=schema, log_directory=log_directory, terms=terms)
+    app = make_app(
+        database_url,
+        manifest,
+        schema=schema,
+        log_directory=log_directory,
+        dataset_directory=dataset_directory,
+        terms=terms,
+    )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=1024)
@@ -63,4 +88,4 @@ def serve(
         proxy_headers=False,
     )
     with listener:
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config, app.state.live).run(sockets=[listener])
