@@ -59,6 +59,10 @@ def statement(
             metavar="POSITION",
         ),
     ] = None,
+    continues: Annotated[
+        bool,
+        typer.Option("--continues", help="Journals follow that of the period before: they have no opening entry."),
+    ] = False,
     previous: Annotated[
         Path | None,
         typer.Option("--previous", help="An earlier statement's JSON file: say what has changed.", metavar="FILE"),
@@ -80,7 +84,7 @@ def statement(
 
     who = from_hex(address, ADDRESS_BYTES, what="ADDRESS")
     writers = [_writer(name) for name in formats or ["pdf"]]
-    wanted = Request(who, begins, ends, fiat, source, known)
+    wanted = Request(who, begins, ends, fiat, source, known, continues)
     service = make_service(database, load_manifest(manifest), SCHEMA)
     try:
         with service.reading() as reading:

@@ -16,6 +16,7 @@ from deepnode_graphql.statements.journal import (
     asset_account,
     commodities,
     day_prices,
+    declared,
     explanation,
     transactions,
 )
@@ -41,8 +42,8 @@ def _lines(statement: Statement) -> Iterable[str]:
     # An explicit zero: nothing that has no decimals is allowed to be off by anything.
     yield 'option "inferred_tolerance_default" "*:0"'
     yield ""
-    for token, name in names.items():
-        yield f"{before} commodity {name}"
+    for token in declared(statement):
+        yield f"{before} commodity {names[token]}"
         yield f"  address: {_quoted(to_hex(token.address))}"
         yield f"  symbol: {_quoted(token.symbol)}"
         yield f"  decimals: {token.decimals}"
@@ -65,7 +66,7 @@ def _lines(statement: Statement) -> Iterable[str]:
 
 def _opening(statement: Statement, names: dict[Token, str], before: str) -> Iterable[str]:
     held = [each for each in statement.balances if each.opening]
-    if held:
+    if held and not statement.continues:
         yield f'{before} * "Opening balances"'
         for each in held:
             yield f"  {asset_account(each.account)}  {exact(each.opening, each.token.decimals)} {names[each.token]}"

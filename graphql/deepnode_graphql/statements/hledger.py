@@ -51,7 +51,7 @@ def _lines(statement: Statement) -> Iterable[str]:
 
 def _opening(statement: Statement, names: dict[Token, str], before: str) -> Iterable[str]:
     held = [each for each in statement.balances if each.opening]
-    if held:
+    if held and not statement.continues:
         yield f"{before} * Opening balances"
         for each in held:
             yield f"    {asset_account(each.account)}  {exact(each.opening, each.token.decimals)} {names[each.token]}"

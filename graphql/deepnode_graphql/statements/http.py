@@ -21,7 +21,7 @@ from deepnode_graphql.statements.making import Request, make_statement
 from deepnode_graphql.statements.writer import Writer
 from deepnode_ledger.errors import BadInput, TryAgain
 
-PARAMETERS: Final = ("from", "to", "fiat", "source", "known")
+PARAMETERS: Final = ("from", "to", "fiat", "source", "known", "continues")
 
 LINES_MAX: Final = 20_000
 """Lines of a statement over HTTP; the command takes more."""
@@ -107,8 +107,18 @@ def open_file(service: Service, named: str, parameters: QueryParams) -> File:
         given[name] = value
     if "from" not in given:
         raise BadInput("from is missing: when does the period begin?")
+    if given.get("continues", "no") not in ("yes", "no"):
+        raise BadInput(f"continues must be yes or no, not {given['continues']!r:.40}")
     who = parse_address(address)
-    wanted = Request(who, given["from"], given.get("to"), given.get("fiat"), given.get("source"), given.get("known"))
+    wanted = Request(
+        who,
+        given["from"],
+        given.get("to"),
+        given.get("fiat"),
+        given.get("source"),
+        given.get("known"),
+        given.get("continues") == "yes",
+    )
     with service.reading() as reading:
         reading.database.execute(text(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS_MAX}s'"))
         statement = make_statement(reading, wanted, lines_max=LINES_MAX)

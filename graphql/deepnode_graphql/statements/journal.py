@@ -82,10 +82,18 @@ def asset_account(name: str) -> str:
 
 
 def accounts(statement: Statement) -> list[str]:
-    """Return every account of the journal, sorted."""
+    """Return every account that the journal has to declare, sorted: all that there are if it stands alone."""
     own = {asset_account(each.account) for each in statement.balances}
-    posted = {each.account for transaction in transactions(statement) for each in transaction.postings}
-    return sorted({OPENING} | own | posted)
+    if statement.continues:
+        return sorted(own - {asset_account(each.account) for each in statement.balances if each.used_before})
+    others = {name for both in AGAINST.values() for name in both}
+    return sorted({OPENING, ELSEWHERE, _OTHER} | own | others)
+
+
+def declared(statement: Statement) -> list[Token]:
+    """Return the tokens that the journal has to declare."""
+    known = {each.token for each in statement.balances if each.used_before and statement.continues}
+    return sorted({each.token for each in statement.balances} - known)
 
 
 def commodities(statement: Statement) -> dict[Token, str]:
@@ -118,7 +126,9 @@ def explanation(statement: Statement) -> Sequence[str]:
         "A statement of DeepNode's books.",
         *(" ".join(each.split()) for each in told),
         "Assets are the address's own accounts; Income, Expenses and Equity say what the other side was.",
-        "Joined to the journal of the time before, leave out the opening entry: its assertions still hold.",
+        "It follows the journal of the period before, without an opening entry."
+        if statement.continues
+        else "It stands alone: a journal that follows it is made with --continues.",
     )
 
 

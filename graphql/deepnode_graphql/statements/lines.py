@@ -92,7 +92,13 @@ def read_lines(
         "the lines do not lead from the opening balances to the closing ones"
     )
     balances = tuple(
-        Balance(account, tokens[asset], before.get((account, asset), 0), after.get((account, asset), 0))
+        Balance(
+            account,
+            tokens[asset],
+            before.get((account, asset), 0),
+            after.get((account, asset), 0),
+            (account, asset) in before,
+        )
         for account, asset in sorted(before.keys() | after.keys() | held.keys(), key=lambda each: (each[0], each[1]))
     )
     claims = {n: each.paid_position for n, each in enumerate(movements) if each.type is LineType.REWARD}

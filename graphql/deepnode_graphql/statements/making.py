@@ -22,7 +22,7 @@ class Request:
 
     ``begins`` and ``ends`` say the period (``period.read_period``). ``fiat`` is a code of ISO 4217, None for no values;
     ``source`` is whose prices, None if there is only one's. ``known`` says up to where corrections of prices count: a
-    position, ``latest``, or None for the period's end.
+    position, ``latest``, or None for the period's end. ``continues`` is for journals (``statement.Statement``).
     """
 
     address: bytes
@@ -31,6 +31,7 @@ class Request:
     fiat: str | None = None
     source: str | None = None
     known: str | None = None
+    continues: bool = False
 
 
 def make_statement(reading: Reading, request: Request, *, lines_max: int = LINES_MAX) -> Statement:
@@ -77,6 +78,7 @@ def make_statement(reading: Reading, request: Request, *, lines_max: int = LINES
         parts,
         rewards.accruals,
         tuple(_remarks(period, lines, parts, prices)),
+        continues=request.continues,
     )
 
 

@@ -174,12 +174,16 @@ class Accrual:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What an account held of a token when the period began and when it ended: opening + its lines = closing."""
+    """What an account held of a token when the period began and when it ended: opening + its lines = closing.
+
+    ``used_before`` says that it was moved before the period, even if nothing was left.
+    """
 
     account: str
     token: Token
     opening: int
     closing: int
+    used_before: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +212,8 @@ class Statement:
     empty if none were asked for; prices are as corrected up to ``known_position``. ``rewards`` are those of claims
     within the period, and what is not received at its end. ``accruals`` are what was allocated within it. ``remarks``
     say what the reader must know. ``amends`` is the digest of the earlier statement that this one was compared with,
-    and ``differences`` are what that one said otherwise.
+    and ``differences`` are what that one said otherwise. ``continues`` asks journals to follow that of the period
+    before: without an opening entry, and without declaring what that one has declared.
     """
 
     address: bytes
@@ -232,3 +237,4 @@ class Statement:
     remarks: tuple[str, ...]
     amends: str = ""
     differences: tuple[Difference, ...] = ()
+    continues: bool = False

@@ -51,7 +51,14 @@ DOMAIN, NODE, VALIDATOR, OTHER, MODEL, ROUND, CASE = (
 USDC = 10**6
 SOURCE = "urn:price"
 FIRST_SECOND = 1_700_000_000
+"""2023-11-14 22:13:20 UTC."""
+
 PRICE, CORRECTION = "ai.deepnode.price.observed.v1", "ai.deepnode.correction.v1"
+
+
+def second_of(number: int) -> int:
+    """The time of a block, in seconds since 1970: the blocks from 10 on are a day later."""
+    return FIRST_SECOND + 2 * number + (24 * 3600 if number >= 10 else 0)
 
 
 class MonthScribe(Scribe):
@@ -87,7 +94,7 @@ class MonthScribe(Scribe):
     @override
     def _next(self, events: Sequence[Event], branch: str) -> tuple[Header, tuple[ChainLog, ...]]:
         number = len(self.blocks) + 1
-        block = BlockRef(number, word("block", number, branch), FIRST_SECOND + 2 * number)
+        block = BlockRef(number, word("block", number, branch), second_of(number))
         logs: list[ChainLog] = []
         for place, each in enumerate(events):
             several = each.events if isinstance(each, _Several) else [each]

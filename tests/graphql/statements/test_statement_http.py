@@ -2,24 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
-from typer.testing import CliRunner
 
-from deepnode_cli.commands import command_line
 from deepnode_graphql.app import make_app
 from deepnode_graphql.statements import http
 from deepnode_graphql.statements.formats import BY_SUFFIX, FORMATS
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import to_hex
 from tests.graphql.small_books import ALICE, BOB, address_of
-from tests.graphql.statements.month_books import MonthScribe, write_month_manifest
+from tests.graphql.statements.conftest import Run
+from tests.graphql.statements.month_books import MonthScribe
 
 WHO = to_hex(ALICE)
-Run = Callable[..., str]
 QUERY = "from=block:3&to=block:16&fiat=USD"
 
 
@@ -28,26 +26,6 @@ def client(month_books: MonthScribe) -> Iterator[TestClient]:
     """A client of an API over the books of the month."""
     with TestClient(make_app(month_books.url, month_books.manifest)) as made:
         yield made
-
-
-@pytest.fixture
-def run(month_books: MonthScribe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the command in a directory of its own, over the books of the month."""
-    manifest = tmp_path / "manifest"
-    manifest.mkdir()
-    write_month_manifest(manifest)
-    monkeypatch.setenv("DEEPNODE_DATABASE_URL", month_books.url)
-    monkeypatch.setenv("DEEPNODE_MANIFEST", str(manifest / "manifest.toml"))
-    monkeypatch.chdir(tmp_path)
-
-    def runs(*arguments: str) -> str:
-        done = CliRunner().invoke(command_line("statement"), ["statement", *arguments])
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        assert done.exit_code == 0, done.output
-        return done.stdout
-
-    return runs
 
 
 def test_http_answers_with_the_bytes_that_the_command_writes(client: TestClient, run: Run) -> None:

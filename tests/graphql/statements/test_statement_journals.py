@@ -28,7 +28,9 @@ def beancount_errors(journal: str) -> list[str]:
 
 def hledger_error(journal: str, *command: str) -> str:
     """What hledger finds wrong; nothing if it accepts the journal."""
-    done = subprocess.run(["hledger", "-f-", *command], input=journal, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["hledger", "-f-", *(command or ("check",))], input=journal, capture_output=True, text=True, check=False
+    )
     assert (done.returncode == 0) == (not done.stderr), done
     return done.stderr
 
@@ -91,18 +93,23 @@ def test_hledger_finds_one_base_unit_anywhere(month: Statement) -> None:
     figures = [each for each in FIGURE.finditer(journal) if each.start() > body]
     assert len(figures) > 90
     for each in figures:
-        assert hledger_error(one_unit_more(journal, each), "check"), each
+        assert hledger_error(one_unit_more(journal, each)), each
 
 
-def test_months_can_be_joined(statement_of: Make) -> None:
-    """Joins two halves of the month, the second without its opening entry; then two that do not meet.
+def test_a_journal_can_follow_that_of_the_period_before(statement_of: Make) -> None:
+    """Joins the journals of two days, the second made to follow: both programs accept it, and both see a gap.
 
-    hledger is asked, which goes by order. The halves are of one day here, so they get days as two months would have.
+    The gap is another second journal, which leaves out a block behind the first day.
     """
-    one = _dated(hledger.write(statement_of(ends="block:9")).decode(), "2023-10-31")
-    second, later = (hledger.write(statement_of(begins=begins)).decode() for begins in ("block:10", "block:11"))
-    assert not hledger_error(one + _dated(_without_opening(second), "2023-11-01"), "check")
-    assert hledger_error(one + _dated(_without_opening(later), "2023-11-01"), "check")
+    first, second, late = (
+        statement_of(begins="2023-11-14", ends=None, fiat="USD"),
+        statement_of(begins="2023-11-15", ends=None, fiat="USD", continues=True),
+        statement_of(begins="block:11", ends="block:17", fiat="USD", continues=True),
+    )
+    for write, wrong in ((beancount.write, beancount_errors), (hledger.write, hledger_error)):
+        one, two, other = (write(each).decode() for each in (first, second, late))
+        assert not wrong(one + two)
+        assert wrong(one + other)
 
 
 def test_words_that_journals_would_misread_are_harmless(month: Statement) -> None:
@@ -121,7 +128,7 @@ def test_words_that_journals_would_misread_are_harmless(month: Statement) -> Non
         made = replace(month, lines=(line,), balances=balances)
         assert len(set(commodities(made).values())) == 2
         assert beancount_errors(beancount.write(made).decode()) == [], words
-        assert not hledger_error(hledger.write(made).decode(), "check"), words
+        assert not hledger_error(hledger.write(made).decode()), words
 
 
 @pytest.mark.parametrize("opening", [True, False])
@@ -131,15 +138,4 @@ def test_who_had_nothing_has_a_journal_too(month: Statement, opening: bool) -> N
         month, lines=(), balances=tuple(replace(e, closing=e.opening) for e in month.balances) if opening else ()
     )
     assert beancount_errors(beancount.write(made).decode()) == []
-    assert not hledger_error(hledger.write(made).decode(), "check")
-
-
-def _without_opening(journal: str) -> str:
-    """The journal without its opening entry, as one does who joins it to an earlier one."""
-    paragraphs = journal.split("\n\n")
-    return "\n\n".join(each for each in paragraphs if "Opening balances" not in each)
-
-
-def _dated(journal: str, day: str) -> str:
-    """The journal with all its entries on one day."""
-    return re.sub(r"^\d{4}-\d{2}-\d{2}", day, journal, flags=re.MULTILINE)
+    assert not hledger_error(hledger.write(made).decode())
