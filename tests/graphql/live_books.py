@@ -28,7 +28,7 @@ from tests.graphql.small_books import (
     word,
 )
 
-HEAD = "place position finality block { number } retraction { keptPosition fromPosition reorg }"
+HEAD = "place position finality sealedPosition block { number } retraction { keptPosition fromPosition reorg }"
 ENTRIES = f"{HEAD} entries {{ position kind postings {{ account {{ name }} asset {{ symbol }} amount balance }} }}"
 BALANCES = f"{HEAD} balances {{ account {{ name }} asset {{ symbol }} amount position }}"
 DISTRIBUTIONS = (
@@ -93,7 +93,7 @@ class Reader:
         self.service = service
         self.messages: list[Any] = []
         self.rows: list[tuple[int, str, Any]] = []
-        self.written = "0"
+        self.written, self.sealed = "0", 0
         self.resume()
 
     def resume(self) -> None:
@@ -116,8 +116,10 @@ class Reader:
         """Carry a message out."""
         self.messages.append(message)
         self.written = message["place"]
+        before, self.sealed = self.sealed, message["sealedPosition"]
         if message["retraction"] is not None:
             kept = message["position"]
+            assert kept >= before, "what was sealed is taken back"
             assert kept == message["retraction"]["keptPosition"] < message["retraction"]["fromPosition"]
             assert [name for name, rows in message.items() if isinstance(rows, list) and rows] == []
             self.rows = [row for row in self.rows if row[0] <= kept]

@@ -26,11 +26,12 @@ WAIT_SECONDS = 10.0
 class Server:
     """The API on a real port, in a thread."""
 
-    def __init__(self, app: Starlette) -> None:
+    def __init__(self, app: Starlette, port: int = 0) -> None:
         self.app = app
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5)
         self._server = ApiServer(config, app.state.live)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self._address = "{}:{}".format(*self._listener.getsockname())
         # Connections have it from here: little fits between the server and a client that does not read.
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
@@ -52,7 +53,7 @@ class Server:
     @property
     def address(self) -> str:
         """Host and port."""
-        return "{}:{}".format(*self._listener.getsockname())
+        return self._address
 
     def get(self, path: str) -> httpx.Response:
         """The response to a GET."""
@@ -72,9 +73,9 @@ class Server:
 
 
 @contextmanager
-def served(books: Scribe) -> Iterator[Server]:
+def served(books: Scribe, port: int = 0) -> Iterator[Server]:
     """The API over some books, on a real port."""
-    server = Server(make_app(books.url, books.manifest))
+    server = Server(make_app(books.url, books.manifest), port)
     server.start()
     try:
         yield server

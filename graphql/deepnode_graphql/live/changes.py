@@ -43,6 +43,9 @@ class LiveChange:
         description="The block that it is of; the last one that stays, in a retraction."
     )
     finality: Finality = strawberry.field(description="Whether what the message brings can still be taken back.")
+    sealed_position: Long = strawberry.field(
+        description="Nothing up to this log entry is ever taken back, whatever was told of its finality before."
+    )
     retraction: Retraction | None = strawberry.field(
         description="If set, everything that was told behind `position` is taken back, and the message has no rows."
     )
@@ -88,6 +91,7 @@ class Head:
     place: Place
     block: Block | None
     finality: Finality
+    sealed_position: int
     retraction: Retraction | None = None
 
     def fields(self) -> dict[str, Any]:
@@ -97,5 +101,6 @@ class Head:
             "position": Long(self.place.position),
             "block": self.block,
             "finality": self.finality,
+            "sealed_position": Long(self.sealed_position),
             "retraction": self.retraction,
         }

@@ -10,7 +10,9 @@ from deepnode_graphql.execution import GraphQLRequest
 from deepnode_graphql.live.place import parse_place
 from deepnode_ledger.errors import BadInput
 
-_HEAD: Final = "place position block { number hash time } finality retraction { keptPosition fromPosition reorg }"
+_HEAD: Final = (
+    "place position block { number hash time } finality sealedPosition retraction { keptPosition fromPosition reorg }"
+)
 _ACCOUNT: Final = "account { name owner pocket holder } asset { symbol address decimals }"
 _ENTRIES: Final = (
     "entries { position kind contract block { number hash time } transactionHash logIndex finality "

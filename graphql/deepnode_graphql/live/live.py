@@ -28,7 +28,7 @@ from deepnode_ledger.subscription import Place
 CONNECTIONS_MAX: Final = 1_000
 CONNECTIONS_PER_CLIENT_MAX: Final = 50
 SUBSCRIPTIONS_PER_CONNECTION_MAX: Final = 20
-SUBSCRIPTIONS_MAX: Final = 2_000
+SUBSCRIPTIONS_MAX: Final = 1_000
 
 BEAT_SECONDS: Final = 15.0
 """How long a subscriber hears nothing at most."""

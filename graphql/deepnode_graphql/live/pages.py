@@ -111,7 +111,8 @@ def read_changes(reading: Reading, feed: Feed, place: Place, *, progress: bool =
 
 
 def _head(reading: Reading, place: Place, block: BlockRef | None, retraction: Retraction | None = None) -> Head:
-    return Head(place, block_of(block), finality(sealed=reading.sealed(place.position)), retraction)
+    sealed = reading.sealed(place.position)
+    return Head(place, block_of(block), finality(sealed=sealed), reading.checkpoint.sealed_position, retraction)
 
 
 def _block(reading: Reading, position: int) -> BlockRef | None:
