@@ -11,10 +11,11 @@ from deepnode_graphql.statements.amendments import amend
 from deepnode_graphql.statements.making import Request, make_statement
 from deepnode_graphql.statements.statement import Difference, LineType, Statement
 from deepnode_ledger.errors import BadInput
+from deepnode_projections.rebuild import rebuild
 from deepnode_projections.tables import SCHEMA
 from tests.graphql.small_books import ALICE, BOB, CAROL, DN, NOBODY, transfer
 from tests.graphql.statements.conftest import Make
-from tests.graphql.statements.month_books import CORRECTION, SOURCE, month_scribe
+from tests.graphql.statements.month_books import CORRECTION, SOURCE, month_scribe, write_month, write_month_manifest
 
 
 def test_a_line_has_the_value_of_the_price_that_was_known_then(month: Statement) -> None:
@@ -117,3 +118,32 @@ def test_another_address_or_a_file_that_was_changed_is_refused(month: Statement,
     for content in (b"", b"[]", b"{}", b'{"format": "deepnode-statement/1"}', b"[" * 100_000):
         with pytest.raises(BadInput, match="earlier statement"):
             data_file.read(content)
+
+
+def test_a_manifest_that_knows_more_amends_the_statement(database_url: str, tmp_path: Path) -> None:
+    """Makes the books without the contracts of nodes and rounds, then with them, and compares the two statements.
+
+    What were bare transfers are a fee and a part in a round then; the wallet's own figures are the same.
+    """
+    (tmp_path / "less").mkdir()
+    less = write_month_manifest(tmp_path / "less", without=("Nodes", "Funding"))
+    statements = []
+    with month_scribe(database_url, tmp_path) as books:
+        write_month(books)
+        books.projector.close()
+        for manifest in (less, books.manifest):
+            rebuild(books.url, manifest)
+            service = make_service(books.url, manifest, SCHEMA)
+            with service.reading() as reading:
+                statements.append(make_statement(reading, Request(ALICE, "block:1", "block:16")))
+            service.engine.dispose()
+        books.projector.open()
+    before, after = statements
+    found = amend(after, *data_file.read(data_file.write(before))).differences
+    assert "manifest" in {each.key for each in found if each.what == "statement"}
+    changed = {(each.change, each.before, each.after) for each in found if each.what == "lines"}
+    assert ("changed", "type transfer out, event Transfer", "type fee, event Registered") in changed
+    assert ("changed", "type burn, event Transfer", "type fee, event Registered") in changed
+    assert any(change == "added" and "Backing:Funding:" in after for change, _, after in changed)
+    wallets = [[each for each in made.balances if each.account.startswith("Wallet:")] for made in statements]
+    assert wallets[0] == wallets[1]
