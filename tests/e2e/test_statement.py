@@ -33,11 +33,16 @@ def test_everybodys_statement_is_what_the_chain_says(devnet: Devnet, ledger: Led
                 "SELECT earner, sum(amount) FROM claimed_total WHERE until IS NULL GROUP BY 1",
             )
         )
+        [[due]] = connection.execute(
+            "SELECT sum(balance) FROM balance JOIN account USING (account_id)"
+            " WHERE owner = 'RevenueRouter' AND pocket IN ('Creator', 'Domain')"
+        )
     service = make_service(ledger.url, devnet.manifest, SCHEMA)
     tokens = {each.symbol: each.address for each in devnet.manifest.tokens}
     balances = {symbol: dict(zip(people, devnet.balances_of(address, people, head), strict=True))
                 for symbol, address in tokens.items()}  # fmt: skip
     seen: Counter[LineType] = Counter()
+    waited = 0
     with service.reading() as reading:
         for who in people:
             whole, first, second = (
@@ -69,12 +74,14 @@ def test_everybodys_statement_is_what_the_chain_says(devnet: Devnet, ledger: Led
                 assert part.claim_position is None or part.epoch is None or len(told) == 3
             _, errors, _ = loader.load_string(beancount.write(whole).decode())
             assert errors == []
+            waited += sum(each.closing for each in whole.waiting)
             seen.update(line.type for line in whole.lines)
     service.engine.dispose()
     wanted = {
         *(LineType.REWARD, LineType.REVENUE, LineType.FUNDING, LineType.PAYMENT, LineType.FEE, LineType.SLASHING),
         *(LineType.COMPENSATION, LineType.COLLATERAL_OUT, LineType.STAKE, LineType.UNBOND, LineType.BACKING),
     }
+    assert waited == due
     assert wanted <= set(seen)
     assert LineType.OTHER not in seen
 

@@ -18,6 +18,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "balances": ("account", "token"),
     "lines": ("transaction_hash", "log_index", "account", "token"),
     "rewards": ("token", "epoch", "claim_position"),
+    "waiting": ("account", "token"),
     "accruals": ("token", "epoch", "domain", "role", "kind", "subject"),
 }
 """By what a thing is known in each part; equal ones are counted."""

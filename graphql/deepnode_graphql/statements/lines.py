@@ -13,12 +13,11 @@ from typing import Final
 from deepnode_graphql.reading import Reading, driver_connection
 from deepnode_graphql.statements.flows import Flow, Moved, flows_of
 from deepnode_graphql.statements.line_types import TRANSFER, event_of, type_of
-from deepnode_graphql.statements.own_accounts import OwnAccounts, Part
+from deepnode_graphql.statements.own_accounts import OwnAccounts, Part, held_by
 from deepnode_graphql.statements.statement import Balance, Line, LineType, Token
 from deepnode_ledger.account import BURN, UNATTRIBUTED, wallet
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.record import ChainLog
-from deepnode_projections.holdings_at import of_balances
 
 LINES_MAX: Final = 100_000
 """Movements of a statement. A longer one is a shorter period's."""
@@ -33,7 +32,6 @@ _TRANSACTIONS: Final = """
     FROM entry e JOIN posting p ON p.position = e.position JOIN account a ON a.account_id = p.account_id
     WHERE e.transaction_hash IN (SELECT transaction_hash FROM entry WHERE position = ANY(%s)) AND e.position <= %s
     ORDER BY e.chain_id, e.transaction_hash, e.position, p.leg"""
-_HELD: Final = of_balances("a.account_id, s.asset_id, p.balance", "AND a.account_id = ANY(%(accounts)s)")
 _REGISTERED: Final = (
     "SELECT position, operator, fee, fee_burned FROM node WHERE position = ANY(%s) AND position = registered_position"
 )
@@ -220,8 +218,7 @@ def _places_in_log(reading: Reading, positions: Iterable[int]) -> dict[int, Plac
 
 def _held(reading: Reading, own: OwnAccounts, position: int) -> dict[tuple[str, int], int]:
     """Return what every own account held of each asset at a position."""
-    rows = driver_connection(reading.database).execute(_HELD.encode(), {"at": position, "accounts": list(own.names)})
-    held = {(own.names[account], asset): amount for account, asset, amount in rows}
+    held = held_by(reading, own.names, position)
     for part in own.parts:
         if any(at <= position for at, _ in part.changes):
             held[part.account, part.asset] = part.held(position)

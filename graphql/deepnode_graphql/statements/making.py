@@ -1,6 +1,6 @@
 """Making a statement of the books: everything together, with values and remarks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from deepnode_graphql import moments
@@ -11,6 +11,7 @@ from deepnode_graphql.statements.period import Period, read_period
 from deepnode_graphql.statements.prices import Prices, read_prices
 from deepnode_graphql.statements.rewards import Rewards, read_rewards
 from deepnode_graphql.statements.statement import FiatValue, Line, LineType, RewardPart, Statement, Token
+from deepnode_graphql.statements.waiting import read_waiting
 from deepnode_ledger.errors import BadInput
 
 LATEST = "latest"
@@ -77,8 +78,9 @@ def make_statement(reading: Reading, request: Request, *, lines_max: int = LINES
         lines,
         parts,
         rewards.accruals,
-        tuple(_remarks(period, lines, parts, prices)),
+        tuple(_remarks(period, lines, parts, prices, claims)),
         continues=request.continues,
+        waiting=read_waiting(reading, request.address, period.opening_position, period.position),
     )
 
 
@@ -140,9 +142,12 @@ def _difference(prices: Prices, token: Token, before: int, behind: int, position
 
 
 def _remarks(
-    period: Period, lines: Iterable[Line], parts: Iterable[RewardPart], prices: Prices | None
+    period: Period,
+    lines: Sequence[Line],
+    parts: Sequence[RewardPart],
+    prices: Prices | None,
+    claims: Mapping[int, int],
 ) -> Iterable[str]:
-    lines, parts = list(lines), list(parts)
     if not period.over:
         yield "The period is not over in the books: what comes later is not in this statement."
     elif not period.final:
@@ -153,6 +158,8 @@ def _remarks(
             yield f"No price in {prices.fiat} was known for some lines in {', '.join(missing)}: their value is empty."
     if any(each.epoch is None for each in parts):
         yield "More was claimed than the books know to be earned: such parts name no epoch."
+    if {each.claim_position for each in parts} - {None} - set(claims.values()):
+        yield "Some rewards were paid to another address: they are received, and no line of the wallet shows them."
     if any(each.account.startswith("Backing:") for each in lines):
         yield "A part in a round is shown at what was paid in for it, not at what it is worth."
     yield "Fees of transactions (gas) are paid in the chain's own coin, which these books do not hold."

@@ -5,8 +5,9 @@ of its proposals. A stake is kept in a pocket of its target and a backer's money
 those of others. What is somebody's of these the records know, and their history is that part's account.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from deepnode_graphql.reading import Reading, driver_connection
 from deepnode_ledger.account import Account, wallet
@@ -14,6 +15,7 @@ from deepnode_ledger.contract import Contract
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.roster import Roster
+from deepnode_projections.holdings_at import of_balances
 from deepnode_projections.registers.at import StateAt
 from deepnode_projections.rules.collateral import CollateralCase
 from deepnode_projections.rules.funding import BackerShare
@@ -21,6 +23,8 @@ from deepnode_projections.rules.governance import Proposal
 from deepnode_projections.rules.pockets import pocket_of
 from deepnode_projections.rules.registry import Node
 from deepnode_projections.rules.staking import TARGETS, Stake
+
+_HELD: Final = of_balances("a.account_id, s.asset_id, p.balance", "AND a.account_id = ANY(%(accounts)s)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +62,31 @@ def own_accounts(reading: Reading, address: bytes, position: int) -> OwnAccounts
     contract = reading.contracts.get(address)
     if contract is not None:
         raise BadInput(f"{to_hex(address)} is the contract {contract.name}: a statement is of whom money belongs to")
-    connection = driver_connection(reading.database)
-    state = StateAt(connection, position)
-    names = sorted(each.name for each in _own(reading, state, address))
-    rows = connection.execute(
+    state = StateAt(driver_connection(reading.database), position)
+    known = ids_of(reading, (each.name for each in _own(reading, state, address)), position)
+    return OwnAccounts(known, (*_stakes(reading, state, address), *_backing(reading, state, address)))
+
+
+def ids_of(reading: Reading, names: Iterable[str], position: int) -> dict[int, str]:
+    """Return those of the accounts that had a posting by a position, by their ids."""
+    rows = driver_connection(reading.database).execute(
         "SELECT account_id, name FROM account WHERE name = ANY(%s) AND first_position <= %s ORDER BY name",
-        (names, position),
-    ).fetchall()
-    return OwnAccounts(dict(rows), (*_stakes(reading, state, address), *_backing(reading, state, address)))
+        (sorted(names), position),
+    )
+    return dict(rows.fetchall())
+
+
+def held_by(reading: Reading, accounts: Mapping[int, str], position: int) -> dict[tuple[str, int], int]:
+    """Return what accounts held of each asset (by its id) at a position, if they ever had any."""
+    parameters = {"at": position, "accounts": list(accounts)}
+    rows = driver_connection(reading.database).execute(_HELD.encode(), parameters)
+    return {(accounts[account], asset): amount for account, asset, amount in rows}
 
 
 def _own(reading: Reading, state: StateAt, address: bytes) -> Iterable[Account]:
     yield wallet(address)
     nodes = [node.node for _, node in state.found(Node, "operator", address)]
-    for contract in _contracts(reading):
+    for contract in contracts_of(reading):
         if contract.kind == "Collateral":
             yield from (pocket_of(contract, "Free", node) for node in nodes)
         elif contract.kind == "Staking":
@@ -88,7 +103,8 @@ def _own(reading: Reading, state: StateAt, address: bytes) -> Iterable[Account]:
                 yield pocket_of(governance, "Deposit", proposal.proposal)
 
 
-def _contracts(reading: Reading) -> list[Contract]:
+def contracts_of(reading: Reading) -> list[Contract]:
+    """Return every contract that is known, factories' children included."""
     known = list(reading.manifest.contracts.values())
     if isinstance(reading.contracts, Roster):
         known += [child.contract for child in reading.contracts.children]

@@ -38,6 +38,7 @@ _SHOWN: Final = {
     "lines": ("time", "type", "account", "counterparty", "amount", "token", "balance", "value", "position", "note"),
     "rewards": ("epoch", "token", "amount", "accrued", "claimable", "received", "state", "value", "claim position"),
     "accruals": ("epoch", "accrued", "token", "amount", "role", "kind", "subject"),
+    "waiting": ("pocket", "token", "at the beginning", "at the end"),
     "terms": ("word", "meaning"),
     "differences": ("change", "what", "key", "before", "after"),
 }

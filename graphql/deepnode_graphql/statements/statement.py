@@ -213,7 +213,8 @@ class Statement:
     within the period, and what is not received at its end. ``accruals`` are what was allocated within it. ``remarks``
     say what the reader must know. ``amends`` is the digest of the earlier statement that this one was compared with,
     and ``differences`` are what that one said otherwise. ``continues`` asks journals to follow that of the period
-    before: without an opening entry, and without declaring what that one has declared.
+    before: without an opening entry, and without declaring what that one has declared. ``waiting`` is what contracts
+    hold for the address and have not paid out yet: in none of its accounts.
     """
 
     address: bytes
@@ -238,3 +239,4 @@ class Statement:
     amends: str = ""
     differences: tuple[Difference, ...] = ()
     continues: bool = False
+    waiting: tuple[Balance, ...] = ()

@@ -73,6 +73,7 @@ def tables(statement: Statement) -> tuple[Table, ...]:
         lines(statement),
         rewards(statement),
         accruals(statement),
+        waiting(statement),
         terms(),
     ]
     if statement.amends:
@@ -263,6 +264,21 @@ def accruals(statement: Statement) -> Table:
         for each in statement.accruals
     )
     return Table("accruals", "Earned in the period", columns, rows)
+
+
+def waiting(statement: Statement) -> Table:
+    """Return what contracts hold for the address and have not paid out."""
+    columns = (
+        ("pocket", Kind.TEXT),
+        ("token", Kind.TEXT),
+        ("at the beginning", Kind.AMOUNT),
+        ("at the end", Kind.AMOUNT),
+    )
+    rows = tuple(
+        (each.account, each.token.symbol, _amount(each.opening, each.token), _amount(each.closing, each.token))
+        for each in statement.waiting
+    )
+    return Table("waiting", "Revenue not released yet (in no account above)", columns, rows)
 
 
 def differences(statement: Statement) -> Table:

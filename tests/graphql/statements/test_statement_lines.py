@@ -1,15 +1,19 @@
 """What the lines of a statement add up to, and what they are."""
 
 from collections import Counter
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from deepnode_graphql.service import make_service
+from deepnode_graphql.statements.making import Request, make_statement
 from deepnode_graphql.statements.statement import LineType, Statement
 from deepnode_ledger.errors import BadInput
-from tests.graphql.small_books import ALICE, BOB, CAROL, DN, address_of
+from deepnode_projections.tables import SCHEMA
+from tests.graphql.small_books import ALICE, BOB, CAROL, DN, NOBODY, Event, address_of, transfer, word
 from tests.graphql.statements.conftest import Make
-from tests.graphql.statements.month_books import USDC, MonthScribe
+from tests.graphql.statements.month_books import DN_TOKEN, USDC, MonthScribe, month_scribe, out_of
 
 
 @pytest.mark.parametrize("address", [ALICE, BOB, CAROL])
@@ -136,3 +140,21 @@ def test_who_never_had_anything_has_an_empty_statement(statement_of: Make) -> No
     """Asks for an address that is not in the books."""
     made = statement_of(bytes([9]) * 20)
     assert (made.balances, made.lines, made.rewards) == ((), (), ())
+
+
+def test_a_claim_that_went_elsewhere_is_received_without_a_line(database_url: str, tmp_path: Path) -> None:
+    """Lets the contract pay Alice's reward to Bob: hers in the rewards, no line of hers, and a transfer to him."""
+    with month_scribe(database_url, tmp_path) as books:
+        root = Event("Rewards", "RootSubmitted", epoch=1, root=word("root"), asset=DN_TOKEN, total=9, endBlock=1,
+                     uri="", ruleset=word("rules"), activatesAt=1)  # fmt: skip
+        told = Event("Rewards", "Claimed", epoch=1, earner=ALICE, asset=DN_TOKEN, to=BOB, amount=4)
+        books.play([transfer(NOBODY, address_of("Rewards"), 9)], [root], out_of("Rewards", BOB, 4, told))
+        service = make_service(books.url, books.manifest, SCHEMA)
+        with service.reading() as reading:
+            hers, his = (make_statement(reading, Request(each, "block:1")) for each in (ALICE, BOB))
+        service.engine.dispose()
+    assert (hers.lines, [each.amount for each in hers.rewards]) == ((), [4])
+    assert any("paid to another address" in each for each in hers.remarks)
+    [line] = his.lines
+    assert (line.type, line.amount, line.dates, his.rewards) == (LineType.TRANSFER_IN, 4, None, ())
+    assert line.note
