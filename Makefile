@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONTRACTS := indexer/contracts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test check format contracts lock build fresh soak bench-log bench-ingest bench-intake clean
+.PHONY: help demo setup test check format contracts lock build fresh soak bench-log bench-api bench-ingest bench-intake bench-export clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,8 +40,14 @@ soak: $(VENV)/.dev ## the tests that run for minutes
 bench-log: $(VENV)/.dev ## how fast the log is beside its peers; writes benchmarks/out/log.json (some minutes)
 	$(BIN)/python -m benchmarks.bench_log $(ARGS)
 
+bench-api: $(VENV)/.dev ## how fast GraphQL answers beside strawberry as it comes; writes benchmarks/out/api.json (some minutes)
+	$(BIN)/python -m benchmarks.bench_api $(ARGS)
+
 bench-intake: $(VENV)/.dev ## how many task events a second get in over HTTP; writes benchmarks/out/intake.json (some minutes)
 	$(BIN)/python -m benchmarks.bench_intake $(ARGS)
+
+bench-export: $(VENV)/.dev ## how fast exports are, and how flat; writes benchmarks/out/export.json (some minutes)
+	$(BIN)/python -m benchmarks.bench_export $(ARGS)
 
 bench-ingest: $(VENV)/.dev ## how fast the chain gets into the books, beside its peers; writes benchmarks/out/ingest.json
 	$(BIN)/python -m benchmarks.bench_ingest $(ARGS)

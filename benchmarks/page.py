@@ -15,9 +15,20 @@ Each section is measured by a command of its own, ours and the peer in turn in o
 page is made from `benchmarks/out/`, which the commands write; figures of another machine differ, ratios less so.
 """
 
-TITLES: Final = {"log": "The log", "ingest": "From the chain to the books"}
+TITLES: Final = {
+    "log": "The log",
+    "ingest": "From the chain to the books",
+    "export": "Exports",
+    "api": "GraphQL over HTTP",
+}
 
 NOTES: Final = {
+    "api": """\
+The same tables on one PostgreSQL, the same uvicorn, one process each, eight connections that ask without a pause; client,
+server and database share the two cores. Each server's answers are compared before anything is measured. Strawberry as it
+comes: its ASGI application, types with asynchronous resolvers, and the same SQL. The bound is a handler of that SQL which
+writes dictionaries by orjson, without GraphQL.
+""",
     "ingest": """\
 Transfers of one token on one anvil node, everybody on the same PostgreSQL, from an empty database and the start of the
 processes to the last transfer in the books; then every account's balance is compared with the contract's rule. The work

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 from urllib.parse import urlencode
@@ -82,27 +82,20 @@ def _question(source: str, suffix: str, given: dict[str, str]) -> "Question":
 
 
 def _export(database: str, manifest: Path, question: "Question", out: Path | None, as_json: bool) -> None:
+    from deepnode_graphql.export.books import open_books
     from deepnode_graphql.export.request import begin
-    from deepnode_graphql.service import make_service
-    from deepnode_projections.tables import SCHEMA
 
-    service = make_service(database, load_manifest(manifest), SCHEMA)
     try:
-        made = begin(service, question)
-        try:
+        with open_books(database, load_manifest(manifest)) as books, closing(begin(books, question)) as made:
             path = Path(made.asked.name) if out is None else out
             with _file(path) as file:
                 octets, digest = _write(made, file)
-        finally:
-            made.close()
     except BrokenPipeError:
         # Whoever reads standard output has enough. What is still buffered must not fail once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
     except OSError as error:
         raise BadInput(f"{out or '.'} cannot be written: {error.strerror}") from error
-    finally:
-        service.engine.dispose()
     _say(made, path, octets, digest, as_json)
 
 
@@ -122,6 +115,11 @@ def _file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that gets its name when it is whole; standard output is just that."""
     if path == STDOUT:
         yield sys.stdout.buffer
+        return
+    if path.exists() and not path.is_file():
+        # A pipe or a device is written to, and not replaced.
+        with path.open("wb") as file:
+            yield file
         return
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from sqlalchemy import text
 
 from deepnode_graphql.database import database_errors
+from deepnode_graphql.export.books import Books
 from deepnode_graphql.export.filters import whole
 from deepnode_graphql.export.formats import FORMATS
 from deepnode_graphql.export.formats.format import Format
@@ -24,7 +25,6 @@ from deepnode_graphql.moments import At
 from deepnode_graphql.reading import Reading, driver_connection
 from deepnode_graphql.reads.meta import code_version
 from deepnode_graphql.scalars import Long
-from deepnode_graphql.service import Service
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import to_hex
 
@@ -153,7 +153,7 @@ def ask(reading: Reading, source: Source, form: Format, question: Question) -> A
     return Asked(source, form, selection, metadata, _tag(reading, form, metadata))
 
 
-def begin(service: Service, question: Question) -> Export:
+def begin(books: Books, question: Question) -> Export:
     """Open the reading of an export, before its first byte is made.
 
     Raises:
@@ -162,7 +162,7 @@ def begin(service: Service, question: Question) -> Export:
     """
     source, form = source_of(question.source), format_of(question.suffix)
     with ExitStack() as opening:
-        reading = opening.enter_context(service.reading())
+        reading = opening.enter_context(books.reading())
         prepare(reading)
         asked = ask(reading, source, form, question)
         counted = _Counted(source.batches(reading, asked.selection))
@@ -171,7 +171,7 @@ def begin(service: Service, question: Question) -> Export:
         return Export(asked, chunks, counted.rows, connection, opening.pop_all())
 
 
-def look(service: Service, question: Question) -> Asked:
+def look(books: Books, question: Question) -> Asked:
     """Say what a file would be, without making it.
 
     Raises:
@@ -179,7 +179,7 @@ def look(service: Service, question: Question) -> Asked:
         TryAgain: the database is away.
     """
     source, form = source_of(question.source), format_of(question.suffix)
-    with service.reading() as reading:
+    with books.reading() as reading:
         asked = ask(reading, source, form, question)
         # Their values are checked here and read by nobody.
         source.batches(reading, asked.selection)
@@ -189,9 +189,9 @@ def look(service: Service, question: Question) -> Asked:
 def prepare(reading: Reading) -> None:
     """Set the limits of an export's transaction."""
     seconds = f"{EXPORT_STATEMENT_SECONDS_MAX}s"
-    # Workers would hand over the rows of a page in no order.
-    settings = f"SET LOCAL statement_timeout = '{seconds}'; SET LOCAL max_parallel_workers_per_gather = 0"
-    reading.database.execute(text(settings))
+    # Workers would hand over the rows of a page in no order, and a page is too short for what compiling it costs.
+    for setting in (f"statement_timeout = '{seconds}'", "max_parallel_workers_per_gather = 0", "jit = off"):
+        reading.database.execute(text(f"SET LOCAL {setting}"))
 
 
 def describe(reading: Reading, source: Source, selection: Selection, query: str) -> dict[str, str]:

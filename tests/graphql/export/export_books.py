@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from openpyxl.utils.escape import unescape
 from psycopg import sql
 
+from deepnode_graphql.export.books import Books
 from deepnode_graphql.export.request import Question, begin
 from deepnode_graphql.export.source import Source
 from deepnode_graphql.service import Service, make_service
@@ -72,7 +73,7 @@ def service_of(books: Scribe) -> Iterator[Service]:
         service.engine.dispose()
 
 
-def made(service: Service, source: str, suffix: str, /, **given: Any) -> bytes:
+def made(service: Books, source: str, suffix: str, /, **given: Any) -> bytes:
     """An export, whole."""
     texts = {name: str(value) for name, value in given.items()}
     export = begin(service, Question(source, suffix, texts, ""))
