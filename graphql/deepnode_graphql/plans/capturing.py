@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from deepnode_graphql.cursors import KnownCursor, Order
 from deepnode_graphql.moments import At, Moment
-from deepnode_graphql.plans.marks import MarkedInt, Slot, Unsupported
+from deepnode_graphql.plans.marks import MarkedInt, MarkedText, Slot, Unsupported
 from deepnode_graphql.schema import LedgerSchema
 from deepnode_ledger.errors import BadInput, TryAgain
 
@@ -54,6 +54,13 @@ class _Recorder:
 
     def moment(self, _at: Any) -> Moment:
         return self._moment
+
+    def asset_id(self, named: str) -> int:
+        if not isinstance(named, MarkedText):
+            raise Unsupported
+        mark = MarkedInt(1)
+        mark.slot = Slot("asset", named.slot.number)
+        return mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,7 @@ class Resolver:
             call(*positional, **named)
         except _Captured as captured:
             return captured.found
-        except (BadInput, TryAgain):
+        except (BadInput, TryAgain, Unsupported):
             raise
         except Exception as error:
             # The resolver looks at what a recorder does not have.

@@ -24,6 +24,7 @@ from deepnode_graphql.plans.nodes import KEYS, Node
 from deepnode_graphql.plans.output import Writer, constant
 from deepnode_graphql.plans.roots import Compose, Edges, Info, Root, compose_list, compose_one
 from deepnode_graphql.plans.selections import TYPE_NAME, Fields, Selector, name_of, variables_in
+from deepnode_graphql.plans.templates import KEY
 from deepnode_graphql.schema import LedgerSchema
 
 META: Final = "_meta"
@@ -123,7 +124,7 @@ class _Compiler:
                 case "edges":
                     parts.append((key, self._edges(edge, node, fields, columns)))
                 case "pageInfo":
-                    parts.append((key, self._info(self.selector.type_of(of, "pageInfo"), fields)))
+                    parts.append((key, self._info(self.selector.type_of(of, "pageInfo"), fields, columns)))
                 case "__typename":
                     parts.append((key, of.name))
                 case _:
@@ -139,6 +140,7 @@ class _Compiler:
                     columns |= needed
                     parts.append((key, writer))
                 case "cursor":
+                    columns.add(KEY)
                     parts.append((key, None))
                 case "__typename":
                     parts.append((key, constant(edge.name)))
@@ -146,9 +148,11 @@ class _Compiler:
                     raise Unsupported
         return Edges(tuple(parts))
 
-    def _info(self, of: GraphQLObjectType, details: list[FieldDetails]) -> Info:
+    def _info(self, of: GraphQLObjectType, details: list[FieldDetails], columns: set[str]) -> Info:
         found: Fields = self.selector.below(of, details)
         parts = tuple((key, name_of(fields)) for key, fields in found.items())
         if not _INFO.issuperset(name for _, name in parts):
             raise Unsupported
+        if any(name in ("startCursor", "endCursor") for _, name in parts):
+            columns.add(KEY)
         return Info(parts, of.name)

@@ -71,7 +71,8 @@ class MarkedCursor(KnownCursor):
 
 def marked_cursor(source: str) -> MarkedCursor:
     """Make the mark of the cursor that an argument gives."""
-    mark = MarkedCursor("")
+    # Not empty: an empty cursor is none.
+    mark = MarkedCursor("-")
     mark.source = source
     return mark
 

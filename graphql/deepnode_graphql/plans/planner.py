@@ -7,6 +7,7 @@ error is that one's own. A plan that answers gives the same bytes.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -84,6 +85,7 @@ class Planner:
         self._schema, self._way = schema, way
         self._books = way.manifest.chain_id, way.manifest.digest
         self._nodes = nodes_of(registers)
+        self._assets: Rows = []
         self.answered: Counter[str] = Counter()
 
     def directly(self, job: Job, variables: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -123,11 +125,16 @@ class Planner:
                 self._given(part, arguments, is_present=moment.present)
                 for part, arguments, moment in zip(bound.plan.parts, bound.arguments, moments, strict=True)
             ]
-            asks = [each.ask(moment.position) for each, moment in zip(given, moments, strict=True) if each is not None]
-            needed = [*([_ASSETS] if bound.plan.needs_tokens else []), *asks]
+            asks = [
+                each.ask(moment.position, reading.asset_id)
+                for each, moment in zip(given, moments, strict=True)
+                if each is not None
+            ]
+            # What is said of assets must be known before a plan can go out at once, so it is always looked at here.
+            needed = [_ASSETS, *asks]
             connection = driver_connection(reading.database)
-            rows = wire.ask(connection, reading.database.info, needed) if needed else []
-            data = _composed(bound.plan, given, moments, rows, reading)
+            self._assets, *rows = wire.ask(connection, reading.database.info, needed)
+            data = _composed(bound.plan, given, moments, self._assets, rows, reading)
         except (Unsupported, BadInput, GraphQLError):
             return None
         except psycopg.Error as error:
@@ -140,7 +147,9 @@ class Planner:
         if not job.plans:
             job.deciding = deciding_variables(job.document)
         try:
-            found = get_variable_values(core, job.operation.variable_definitions or (), variables or {}, 1, hide_suggestions=True)
+            found = get_variable_values(
+                core, job.operation.variable_definitions or (), variables or {}, 1, hide_suggestions=True
+            )
             if isinstance(found, list):
                 return None
             plan = self._plan(job, found)
@@ -176,8 +185,10 @@ class Planner:
         return reading.moment(at_of(self._schema, at) if is_given(at) else None)
 
     def _at_the_end(self, plan: Plan, given: Sequence[Given | None]) -> dict[str, Any] | None:
-        asks = [each.ask(POSITION_MAX) for each in given if each is not None]
-        ahead = [wire.BEGIN, _CHECKPOINT, *([_ASSETS] if plan.needs_tokens else [])]
+        assets = self._assets
+        asks = [each.ask(POSITION_MAX, partial(_asset_id, assets)) for each in given if each is not None]
+        with_assets = plan.needs_tokens or any(each is not None and each.template.names_assets for each in given)
+        ahead = [wire.BEGIN, _CHECKPOINT, *([_ASSETS] if with_assets else [])]
         with database_errors():
             pooled = self._way.connect()
         try:
@@ -191,13 +202,17 @@ class Planner:
             pooled.close()
         if not checkpoints:
             return None
+        if with_assets and (now := rows.pop(0)) != assets:
+            # The ids that went out may be other assets' by now.
+            self._assets = now
+            return None
         row = SimpleNamespace(**dict(zip(_CHECKPOINT_COLUMNS, checkpoints[0], strict=True)))
         if (row.chain_id, row.manifest_digest) != self._books:
             return None
         checkpoint = checkpoint_of(row)
         nothing: Any = None
         reading = Reading(nothing, self._way.manifest, nothing, nothing, checkpoint)
-        data = _composed(plan, given, [present(checkpoint)] * len(given), rows, reading)
+        data = _composed(plan, given, [present(checkpoint)] * len(given), assets, rows, reading)
         self.answered["directly"] += 1
         return data
 
@@ -226,13 +241,23 @@ def _mend(pooled: PoolProxiedConnection, connection: psycopg.Connection[Any]) ->
         pooled.invalidate()
 
 
+def _asset_id(assets: Rows, named: str) -> int:
+    found = [number for number, symbol, address, _ in assets if named in (symbol, to_hex(address))]
+    if len(found) != 1:
+        raise Unsupported
+    return int(found[0])
+
+
 def _composed(
-    plan: Plan, given: Sequence[Given | None], moments: Sequence[Moment], rows: list[Rows], reading: Reading
+    plan: Plan,
+    given: Sequence[Given | None],
+    moments: Sequence[Moment],
+    assets: Rows,
+    rows: Sequence[Rows],
+    reading: Reading,
 ) -> dict[str, Any]:
-    tokens = {}
-    if plan.needs_tokens:
-        tokens = {number: Token(symbol, to_hex(address), decimals) for number, symbol, address, decimals in rows[0]}
-    answers = iter(rows[1:] if plan.needs_tokens else rows)
+    tokens = {number: Token(symbol, to_hex(address), decimals) for number, symbol, address, decimals in assets}
+    answers = iter(rows)
     sealed = reading.checkpoint.sealed_position
 
     def page(found: Rows, names: Sequence[str]) -> Page:

@@ -34,9 +34,9 @@ class Given:
     size: int
     from_end: bool
 
-    def ask(self, position: int) -> Ask:
-        """Return the statement of the request, at a position."""
-        return Ask(self.template.sql, self.template.filled(self.leaves, self.cursors, position))
+    def ask(self, position: int, asset_id: Callable[[str], int]) -> Ask:
+        """Return the statement of the request, at a position; ``asset_id`` finds the assets that it names."""
+        return Ask(self.template.sql, self.template.filled(self.leaves, self.cursors, position, asset_id))
 
 
 Compose = Callable[[Given, Page, bool], Any]
@@ -137,6 +137,8 @@ class Edges:
 
     def write(self, order: Order, page: Page) -> list[dict[str, Any]]:
         """Write the edges of a page."""
+        if not self.parts:
+            return [{} for _ in range(page.count)]
         if len(self.parts) == 1:
             [(name, only)] = self.parts
             return [{name: each} for each in (cursors.cursors(order, page) if only is None else only(page))]

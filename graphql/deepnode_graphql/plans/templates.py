@@ -1,7 +1,7 @@
 """Templates: a statement as PostgreSQL takes it, with the places of the values that requests give."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,11 +11,14 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from deepnode_graphql.cursors import Order
 from deepnode_graphql.moments import Moment
 from deepnode_graphql.plans.capturing import PRESENT, Resolver, past
-from deepnode_graphql.plans.marks import Slot, Unsupported, altered, marked, marked_cursor
+from deepnode_graphql.plans.marks import EXACT, Slot, Unsupported, altered, marked, marked_cursor
 from deepnode_ledger.errors import BadInput
 
 _DIALECT: Final = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call] # dialects are untyped
 _PLACE: Final = re.compile(r"\$(\d+)\b(::INTEGER)?")
+
+KEY: Final = "(key)"
+"""Among the columns that are wanted, this stands for those of the list's order: cursors are written of them."""
 
 Parameter = bytes | None
 Cursors = Mapping[str, Sequence[Any]]
@@ -33,14 +36,26 @@ class Template:
     columns: tuple[str, ...]
     order: Order | None
 
-    def filled(self, leaves: Sequence[Any], cursors: Cursors, position: int) -> list[Parameter]:
-        """Return the parameters of one request, as PostgreSQL's text format has them."""
+    @property
+    def names_assets(self) -> bool:
+        """Whether the arguments name assets, whose ids the statement takes."""
+        return any(isinstance(each, Slot) and each.source == "asset" for each in self.parameters)
+
+    def filled(
+        self, leaves: Sequence[Any], cursors: Cursors, position: int, asset_id: Callable[[str], int]
+    ) -> list[Parameter]:
+        """Return the parameters of one request, as PostgreSQL's text format has them.
+
+        ``asset_id`` finds an asset by its symbol or address; what it raises is passed on.
+        """
         given: list[Parameter] = []
         for each in self.parameters:
             if not isinstance(each, Slot):
                 given.append(each)
             elif each.source == "argument":
                 given.append(_dumped(leaves[each.number]))
+            elif each.source == "asset":
+                given.append(_dumped(asset_id(leaves[each.number])))
             elif each.source == "position":
                 given.append(b"%d" % position)
             else:
@@ -64,31 +79,37 @@ def make_template(
         BadInput: the arguments break a rule.
         Unsupported: the statement depends on the values otherwise than by holding them.
     """
-    order = resolver.order(arguments, moment=PRESENT) if resolver.takes("after") else None
-    keys = [str(column.key) for column in order.key] if order is not None else []
-    made = _made(resolver, arguments, [*columns, *keys], known_by, PRESENT if present else past(1))
+    order = resolver.order(_marked(arguments), moment=PRESENT) if resolver.takes("after") else None
+    names = [name for name in columns if name != KEY]
+    if KEY in columns and order is not None:
+        names += [str(column.key) for column in order.key]
+    made = _made(resolver, arguments, names, known_by, PRESENT if present else past(1))
     try:
-        other = _made(resolver, altered(arguments), [*columns, *keys], known_by, PRESENT if present else past(2))
+        other = _made(resolver, altered(arguments), names, known_by, PRESENT if present else past(2))
     except BadInput as error:
         raise Unsupported from error
     if made != other:
         raise Unsupported
-    sql, parameters, names = made
-    return Template(sql.encode(), parameters, names, order)
+    sql, parameters, read = made
+    return Template(sql.encode(), parameters, read, order)
 
 
 def _made(
     resolver: Resolver, arguments: dict[str, Any], columns: Sequence[str], known_by: frozenset[str], moment: Moment
 ) -> tuple[str, tuple[Slot | Parameter, ...], tuple[str, ...]]:
-    cursors = {name: marked_cursor(name) for name in ("after", "before") if arguments.get(name) is not None}
-    rest = {name: value for name, value in arguments.items() if name not in cursors}
-    sized: dict[str, Any] = {name: rest.pop(name) for name in ("first", "last") if name in rest}
-    statement = resolver.statement({**marked(rest, [0]), **sized, **cursors}, moment=moment)
+    statement = resolver.statement(_marked(arguments), moment=moment)
     there = statement.selected_columns
     names = tuple(dict.fromkeys(columns))
     if not known_by.union(names) <= set(there.keys()):
         raise Unsupported
     return (*_written(_narrowed(statement, names)), names)
+
+
+def _marked(arguments: dict[str, Any]) -> dict[str, Any]:
+    cursors = {name: marked_cursor(name) for name in ("after", "before") if arguments.get(name) is not None}
+    rest = {name: value for name, value in arguments.items() if name not in cursors}
+    sized: dict[str, Any] = {name: rest.pop(name) for name in EXACT if name in rest}
+    return {**marked(rest, [0]), **sized, **cursors}
 
 
 def _narrowed(statement: Select[Any], names: Sequence[str]) -> Select[Any]:
