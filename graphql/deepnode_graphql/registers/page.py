@@ -7,6 +7,7 @@ from typing import Final
 
 from deepnode_graphql.registers.names import field_name, summary
 from deepnode_graphql.registers.register import registers_of
+from deepnode_graphql.registers.sums import sums_name
 from deepnode_projections.registers.record import Record
 
 BEGIN: Final = "<!-- records -->\n"
@@ -14,12 +15,14 @@ END: Final = "<!-- end of records -->\n"
 
 
 def table(kinds: Iterable[type[Record]], taken_types: Iterable[str], taken_fields: Iterable[str]) -> str:
-    """Return the table in Markdown: the two root fields, the key, and the first sentence of what is said of a kind."""
-    lines = ["| list, one | key | a record is |", "|---|---|---|"]
+    """Return the table in Markdown: the root fields, the key, and the first sentence of what is said of a kind."""
+    lines = ["| list, one, sums | key | a record is |", "|---|---|---|"]
     for register in registers_of(kinds, taken_types, taken_fields):
         key = ", ".join(field_name(field) for field in register.key)
         said = summary(register.kind).replace("|", "\\|")
-        lines.append(f"| `{register.names.many}`, `{register.names.one}` | {key} | {said} |")
+        fields = (register.names.many, register.names.one, sums_name(register))
+        shown = ", ".join(f"`{name}`" for name in fields if name is not None)
+        lines.append(f"| {shown} | {key} | {said} |")
     return "\n".join(lines) + "\n"
 
 

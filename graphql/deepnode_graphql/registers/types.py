@@ -18,11 +18,13 @@ from deepnode_graphql.registers.explained import explanation_link
 from deepnode_graphql.registers.filters import where_type
 from deepnode_graphql.registers.links import Catalogue, Link
 from deepnode_graphql.registers.names import OWN_FIELDS, description, field_description, field_name, summary
+from deepnode_graphql.registers.network import NETWORK, network_field
 from deepnode_graphql.registers.orders import default_order, order_type
 from deepnode_graphql.registers.places import places_of
 from deepnode_graphql.registers.reads import Records, find_record, list_records
 from deepnode_graphql.registers.register import Register, registers_of, scalar_of
 from deepnode_graphql.registers.searching import search_field
+from deepnode_graphql.registers.sums import sums_fields
 from deepnode_graphql.registers.windows import window
 from deepnode_graphql.scalars import Long
 from deepnode_projections.registers.record import Record
@@ -69,8 +71,12 @@ def made_of(
         resolve(node, links[kind], catalogue.nodes)
         fields[register.names.one] = _finds_one(register, node)
         fields[register.names.many] = _lists_many(register, node)
-    assert "search" not in fields, "a kind of record has the name of the search"
-    fields["search"] = search_field(catalogue.registers.values())
+    registers = catalogue.registers.values()
+    own = {"search": search_field(registers), **sums_fields(registers)}
+    if {*NETWORK} <= catalogue.registers.keys():
+        own["network"] = network_field()
+    assert not own.keys() & fields.keys(), "a kind of record has the name of another field"
+    fields |= own
     return Made(fields, catalogue.links_of_holder(taken_by_holder), catalogue.nodes)
 
 
