@@ -4,7 +4,7 @@ Columns of figures are as wide as their widest figure, so that none is ever brok
 finds it whole. Columns of words share what is left and are wrapped.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,8 @@ from deepnode_graphql.statements.tables import Kind, Table
 
 GAP: Final = 2
 _TEXT_MIN: Final = 6
+_HEAD_ROWS: Final = 4
+"""What a table's title and names need at a page's end, with a row of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,25 @@ def rows_of(table: Table, columns: Sequence[str], width: int) -> Iterator[Row]:
         yield from _set(row, kinds, widths, strong=False)
 
 
-def pages_of(rows: Iterator[Row] | Sequence[Row], height: int) -> list[list[Row]]:
-    """Cut rows into pages of at most ``height``; a heading does not end a page."""
+def pages_of(rows: Iterable[Row], height: int) -> list[list[Row]]:
+    """Cut rows into pages of at most ``height``.
+
+    A heading does not end a page, and a table that goes on over the page begins there with its headings again. An empty
+    row ends a table.
+    """
     pages: list[list[Row]] = [[]]
+    heads: list[Row] = []
+    is_head = False
     for row in rows:
-        is_full = len(pages[-1]) >= height or (row.strong and len(pages[-1]) >= height - 2)
-        if is_full:
-            pages.append([])
-        pages[-1].append(row)
+        if row.strong:
+            heads = [*heads, row] if is_head else [row]
+        is_head = row.strong
+        if len(pages[-1]) >= height or (row.strong and len(heads) == 1 and len(pages[-1]) >= height - _HEAD_ROWS):
+            pages.append([] if row.strong or not row.text else list(heads))
+        if row.text or pages[-1]:
+            pages[-1].append(row)
+        if not row.text:
+            heads = []
     return pages
 
 

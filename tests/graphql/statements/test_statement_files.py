@@ -101,6 +101,8 @@ def test_pages_show_every_figure_and_what_they_are_of(month: Statement, tmp_path
         assert to_hex(month.address) in page
         assert to_hex(month.state_root) in page
         assert f"page {number} of {len(pages)}" in page
+    tops = [page.splitlines()[2:4] for page in pages[1:]]
+    assert any(top[0] == "LINES" and top[1].startswith("time") for top in tops), tops
     words = set(made.split())
     for line in month.lines:
         assert exact(line.amount, line.token.decimals) in words
