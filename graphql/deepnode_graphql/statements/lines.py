@@ -23,7 +23,8 @@ LINES_MAX: Final = 100_000
 """Movements of a statement. A longer one is a shorter period's."""
 
 _MOVED: Final = (
-    "SELECT DISTINCT position FROM posting WHERE account_id = ANY(%s) AND position > %s AND position <= %s"
+    "SELECT DISTINCT position FROM posting WHERE account_id = ANY(%s) AND asset_id = ANY(%s)"
+    " AND position > %s AND position <= %s"
     " ORDER BY position LIMIT %s"
 )
 _TRANSACTIONS: Final = """
@@ -107,7 +108,7 @@ def _positions(reading: Reading, own: OwnAccounts, opening: int, position: int, 
     """Return where the own accounts moved."""
     rows = (
         driver_connection(reading.database)
-        .execute(_MOVED, (list(own.names), opening, position, lines_max + 1))
+        .execute(_MOVED, (list(own.names), list(reading.assets), opening, position, lines_max + 1))
         .fetchall()
     )
     if len(rows) > lines_max:

@@ -12,15 +12,17 @@ from typing import Final
 from deepnode_graphql.reading import Reading, driver_connection
 from deepnode_graphql.statements.statement import FiatValue, Token
 from deepnode_ledger.errors import BadInput
-from deepnode_projections.rules.observations import PRICE
 
-_SOURCES: Final = "SELECT DISTINCT source FROM price WHERE fiat = %s AND position <= %s ORDER BY source"
+_SOURCES: Final = (
+    "SELECT DISTINCT source FROM price WHERE asset = ANY(%s) AND fiat = %s AND position <= %s ORDER BY source"
+)
+# A price's history has every observation once, and those that were corrected while they were the newest twice.
 _PRICES: Final = """
-    SELECT observed_position, CASE WHEN corrected_by IS NULL THEN value ELSE corrected_value END
-    FROM observation
-    WHERE value_name = %s AND fiat = %s AND source = %s AND asset = %s AND observed_position <= %s
-        AND position <= %s AND (until IS NULL OR until > %s)
-    ORDER BY observed_position"""
+    SELECT DISTINCT o.observed_position, CASE WHEN o.corrected_by IS NULL THEN o.value ELSE o.corrected_value END
+    FROM price p JOIN observation o ON o.producer = p.producer AND o.event_id = p.event_id
+    WHERE p.asset = %s AND p.fiat = %s AND p.source = %s AND p.position <= %s AND o.observed_position <= %s
+        AND o.position <= %s AND (o.until IS NULL OR o.until > %s)
+    ORDER BY o.observed_position"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ def read_prices(
         BadInput: no source is named and there are several, or the fiat money or the source is none of the books'.
     """
     connection = driver_connection(reading.database)
-    sources = [row[0] for row in connection.execute(_SOURCES, (fiat, known_position))]
+    known = [bytes(each.address) for each in reading.assets.values()]
+    sources = [row[0] for row in connection.execute(_SOURCES, (known, fiat, known_position))]
     if source is None:
         if len(sources) != 1:
             raise BadInput(f"prices in {fiat!r:.20} have {len(sources)} sources, name one: {_listed(sources)}")
@@ -59,7 +62,7 @@ def read_prices(
         raise BadInput(f"{source!r:.80} has told no price in {fiat!r:.20}; these have: {_listed(sources)}")
     told = {}
     for token in tokens:
-        wanted = (PRICE, fiat, source, token.address, position, known_position, known_position)
+        wanted = (token.address, fiat, source, position, position, known_position, known_position)
         rows = [row for row in connection.execute(_PRICES, wanted) if row[1] is not None]
         told[token] = ([int(row[0]) for row in rows], [int(row[1]) for row in rows])
     return Prices(fiat, source, told)

@@ -93,6 +93,32 @@ def test_a_correction_amends_the_statement_of_a_closed_period(database_url: str,
     assert {each.key for each in found.differences if each.what == "statement"} == {"finality", "known_position"}
 
 
+def test_corrections_of_older_prices_and_withdrawn_ones_count_too(database_url: str, tmp_path: Path) -> None:
+    """Tells three prices with a line behind each, then corrects the oldest and withdraws the second.
+
+    The first line has the right value, the second that of the price before the withdrawn one, the third its own.
+    """
+    with month_scribe(database_url, tmp_path) as books:
+        books.play([transfer(NOBODY, BOB, 9 * DN)])
+        told = []
+        for price in (100_000, 200_000, 300_000):
+            told.append(books.price(price))
+            books.play([transfer(BOB, ALICE, DN)])
+        books.tell(CORRECTION, corrects=told[0], reason="a slip", price_ppm="150000")
+        books.tell(CORRECTION, corrects=told[1], reason="void")
+        service = make_service(books.url, books.manifest, SCHEMA)
+        with service.reading() as reading:
+            then, now = (
+                make_statement(reading, Request(ALICE, "block:1", "block:3", fiat="USD", known=known)).lines
+                for known in (None, "latest")
+            )
+            all_of_it = make_statement(reading, Request(ALICE, "block:1", "block:4", fiat="USD")).lines
+        service.engine.dispose()
+    assert [line.value.micros for line in then if line.value] == [100_000, 200_000]
+    assert [line.value.micros for line in now if line.value] == [150_000, 150_000]
+    assert [line.value.micros for line in all_of_it if line.value] == [150_000, 150_000, 300_000]
+
+
 def test_what_was_added_removed_or_changed_is_told(month: Statement) -> None:
     """Takes a line from the earlier statement and one from the new one, and changes a third."""
     removed, changed, *others = month.lines
