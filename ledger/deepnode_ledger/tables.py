@@ -10,7 +10,7 @@ from deepnode_ledger.batch_versions import COLUMNS
 
 SCHEMA: Final = "log"
 
-VERSION: Final = "0006"
+VERSION: Final = "0007"
 """Version of these tables: the newest of ``migrations``. A database of a newer one is refused at the start."""
 
 ROLE: Final = "deepnode_app"

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from deepnode_ledger.database import database_errors
+from deepnode_ledger.reader import let_reader_in
 from deepnode_projections import tables
 from deepnode_projections.registers.tables import table_of
 from deepnode_projections.rules.book import RECORDS
@@ -33,6 +34,7 @@ def create_books(url: str, schema: str) -> None:
     with _connected(url, schema) as connection:
         connection.execute("SELECT pg_advisory_lock(hashtext('deepnode books tables'))")
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+        let_reader_in(connection, schema)
         connection.execute(_tables().encode())
 
 

@@ -2,6 +2,17 @@
 
 import psycopg
 
+RIGHTS = """
+        SELECT format('%s: %s', name, array_agg(word ORDER BY word)) FROM (
+            SELECT c.relname::text AS name, r.privilege_type AS word
+            FROM pg_class c, aclexplode(c.relacl) r
+            WHERE c.relnamespace = 'log'::regnamespace AND r.grantee = to_regrole('{role}')
+            UNION SELECT p.proname || '()', r.privilege_type FROM pg_proc p, aclexplode(p.proacl) r
+            WHERE p.pronamespace = 'log'::regnamespace AND r.grantee = to_regrole('{role}')
+            UNION SELECT 'schema', r.privilege_type FROM pg_namespace n, aclexplode(n.nspacl) r
+            WHERE n.nspname = 'log' AND r.grantee = to_regrole('{role}')
+        ) given GROUP BY name"""
+
 SECTIONS = {
     "columns": """
         SELECT format('%s.%s %s%s%s%s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
@@ -27,16 +38,11 @@ SECTIONS = {
         JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = 'log'::regnamespace AND NOT tgisinternal""",
     "functions": """
         SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'log'::regnamespace""",
-    "rights of deepnode_app": """
-        SELECT format('%s: %s', name, array_agg(word ORDER BY word)) FROM (
-            SELECT c.relname::text AS name, r.privilege_type AS word
-            FROM pg_class c, aclexplode(c.relacl) r
-            WHERE c.relnamespace = 'log'::regnamespace AND r.grantee = to_regrole('deepnode_app')
-            UNION SELECT p.proname || '()', r.privilege_type FROM pg_proc p, aclexplode(p.proacl) r
-            WHERE p.pronamespace = 'log'::regnamespace AND r.grantee = to_regrole('deepnode_app')
-            UNION SELECT 'schema', r.privilege_type FROM pg_namespace n, aclexplode(n.nspacl) r
-            WHERE n.nspname = 'log' AND r.grantee = to_regrole('deepnode_app')
-        ) given GROUP BY name""",
+    "rights of deepnode_app": RIGHTS.format(role="deepnode_app"),
+    "rights of deepnode_reader": RIGHTS.format(role="deepnode_reader"),
+    "rights of deepnode_reader upon what will be made": """
+        SELECT format('%s: %s', d.defaclobjtype, r.privilege_type) FROM pg_default_acl d, aclexplode(d.defaclacl) r
+        WHERE d.defaclnamespace = 'log'::regnamespace AND r.grantee = to_regrole('deepnode_reader')""",
 }
 
 

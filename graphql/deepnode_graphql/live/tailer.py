@@ -15,6 +15,7 @@ import psycopg
 from psycopg import AsyncConnection, sql
 
 from deepnode_ledger.log import CHANNEL
+from deepnode_ledger.reader import BECOME_READER, reader_of
 from deepnode_ledger.subscription import POLL_SECONDS
 from deepnode_projections.checkpoint import NAME
 
@@ -85,6 +86,7 @@ class Tailer:
             self._url, autocommit=True, connect_timeout=CONNECT_SECONDS_MAX, application_name="deepnode-api tailer"
         )
         async with connection:
+            await connection.execute(BECOME_READER, reader_of(self._schema))
             # Whoever listens first and then looks misses nothing.
             await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
             hinted_until = 0.0
