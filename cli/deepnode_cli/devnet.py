@@ -132,6 +132,8 @@ def _play(
         # Not during the warm-up: a reorg needs blocks to replace, and the first ones found the economy.
         if reorg_every and played > warm_up and played % reorg_every == 0:
             economy.reorg(rng.randint(1, REORG_DEPTH_MAX))
+            if sink is not None:
+                sink.deliver([], economy.block_hash)
         envelopes = economy.step()
         if sink is not None:
             sink.deliver(envelopes, economy.block_hash)

@@ -50,7 +50,7 @@ class TaskCreated(msgspec.Struct, frozen=True):
 
 
 class TaskAssigned(msgspec.Struct, frozen=True):
-    """A node gets one of the attempt's slots. Its trust and collateral are as the producer knows them then."""
+    """A node gets one of the attempt's slots. Its trust and collateral are as the producer knew them by a block."""
 
     task: Id
     attempt: Attempt
@@ -58,6 +58,7 @@ class TaskAssigned(msgspec.Struct, frozen=True):
     node: Id
     trust_ppm: Ppm
     collateral: AmountText
+    block_hash: Id | None = None
 
 
 class Usage(msgspec.Struct, frozen=True):

@@ -96,7 +96,7 @@ def _put(page: Page, logged: LogEntry, roster: Roster, state: State) -> None:
     scene = Scene(state, roster.manifest, logged.position, logged.chain_id, block.number, block.time, roster)
     record = logged.record
     if isinstance(record, TaskEvent):
-        refused = book.hear(record, scene)
+        refused = book.hear(record, replace(scene, block_hash=block.hash))
         if refused is not None:
             page.refusals.append((logged, record.type, record.producer, refused))
         return

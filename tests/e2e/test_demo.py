@@ -29,6 +29,14 @@ TOTALS = """
 }
 """
 
+BY_THE_BOOKS = """
+{
+  epochs(first: 9) { edges { node { epoch } } }
+  refusals(first: 9) { edges { node { position kind reason } } }
+  differences(first: 9, where: { reason: { _eq: "" } }) { edges { node { position subject what expected fact } } }
+}
+"""
+
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Any:
@@ -69,6 +77,8 @@ def test_the_demo_answers_the_readmes_query_and_the_answer_follows_the_blocks(
     [vkey] = [line.split()[1] for line in log.read_text().splitlines() if line.strip().startswith("verifier ")]
     with running_judge(tmp_path_factory.getbasetemp() / "go-judge") as judge:
         log_is_published(api, vkey, judge, tmp_path / "downloaded")
+    wait_until(lambda: len(ask(api, BY_THE_BOOKS)["epochs"]["edges"]) >= 3, process, log)
+    everything_is_explained(api)
 
 
 def test_ctrl_c_stops_what_the_demo_started_and_nothing_else(demo: Any) -> None:
@@ -120,6 +130,13 @@ def log_is_published(api: str, vkey: str, judge: GoJudge, folder: Path) -> None:
         file.write_bytes(answer.data)
     (folder / "checkpoint").write_bytes(checkpoint)
     assert judge.check_directory(folder, vkey)["size"] == head.size
+
+
+def everything_is_explained(api: str) -> None:
+    """Nothing that was said is refused, and the chain's figures are the books', over the epochs played so far."""
+    data = ask(api, BY_THE_BOOKS)
+    assert [edge["node"] for edge in data["refusals"]["edges"]] == []
+    assert [edge["node"] for edge in data["differences"]["edges"]] == []
 
 
 def export_agrees(api: str) -> None:

@@ -119,11 +119,16 @@ class Economy:
         assigned = {node.id: node for node in turn.assigned}
         for name, free in self._mempool.read_each("Collateral", "freeOf", assigned).items():
             assigned[name].collateral = free
+        turn.block_hash = played.hash
         envelopes = [self._producer.say(statement, played.time) for statement in turn.statements]
-        self.workbook.close(played.number)
-        for node in self._population.nodes:
-            node.trust.close(played.number)
+        self._close(played.number)
         return envelopes
+
+    def _close(self, block: int) -> None:
+        """What was said since the last block, or lost its own, stands behind this one, the newest."""
+        self.workbook.close(block)
+        for node in self._population.nodes:
+            node.trust.close(block)
 
     def reorg(self, depth: int) -> None:
         """Replace the newest `depth` blocks by empty ones.
@@ -143,6 +148,7 @@ class Economy:
         for node in self._population.nodes:
             node.trust.forget(first)
         self.epochs.forget(first)
+        self._close(head)
 
     def _keep(self, turn: Turn) -> None:
         """Let those act who look at the chain before they do: keepers, claimants, stakers, backers and voters."""

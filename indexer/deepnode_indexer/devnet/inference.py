@@ -139,6 +139,7 @@ class Inference:
             node=to_hex(node.id),
             trust_ppm=lambda: node.trust_ppm,
             collateral=lambda: str(node.collateral),
+            block_hash=lambda: turn.block_hash,
         )
 
     def _answer(self, turn: Turn, task: Task) -> None:

@@ -64,9 +64,10 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """One mined block; `failed` are the calls that were reverted."""
+    """One mined block; `hash` is 0x-prefixed text, `failed` are the calls that were reverted."""
 
     number: int
+    hash: str
     time: int
     failed: tuple[Call, ...]
 
@@ -190,6 +191,7 @@ class Mempool:
             raise TransactionError(f"block {number} lacks {len(missing)} transactions, the first being {missing[0]}")
         return Played(
             number=number,
+            hash=header["hash"],
             time=self._time,
             failed=tuple(s.call for s, sent_hash in zip(block, hashes, strict=True) if status[sent_hash] != "0x1"),
         )

@@ -64,12 +64,13 @@ class Node:
 class Turn:
     """What one step does: calls for its block, and statements about what happened in it.
 
-    `assigned` are the nodes whose collateral is stated.
+    `assigned` are the nodes whose collateral is stated; `block_hash` is the block by which it is, once that is mined.
     """
 
     calls: list[Call] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     assigned: list[Node] = field(default_factory=list)
+    block_hash: str = ""
 
     def call(self, sender: int, contract: str, function: str, *arguments: object) -> None:
         """Add a call to the block."""

@@ -2,7 +2,7 @@
 
 Outcomes that the producer says and cases that the chain decides move the same score, each step a part of the way to its
 target, so their order counts. A block's logs stand before what was said in its step. A reorg takes back what replaced
-blocks have decided, and nothing that was said: that then stands behind the next block.
+blocks have decided, and nothing that was said: that then stands behind the new blocks.
 """
 
 from __future__ import annotations

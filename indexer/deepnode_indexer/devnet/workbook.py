@@ -1,8 +1,7 @@
 """The work that the economy has played: what was credited and judged, by the block behind which it was said.
 
 The producer's statements have no place on the chain. An indexer that keeps up takes those of a step in behind the
-step's block, and puts them behind the new blocks, the next step's included, if a reorg replaces that one; so they are
-counted here.
+step's block, and puts them behind the new blocks if a reorg replaces that one; so they are counted here.
 """
 
 from __future__ import annotations

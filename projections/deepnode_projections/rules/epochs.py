@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 from deepnode_ledger.decoding import ChainEvent
 from deepnode_ledger.posting import Posting
 from deepnode_projections.registers.state import State
+from deepnode_projections.rules.reading import number
 from deepnode_projections.rules.scene import NoEffect, Rules, Scene
 
 _ONE: Final = "emission"
@@ -52,7 +53,7 @@ def _opened(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
     epoch, before = event.uint("epoch"), current(scene.state)
     if epoch != before + 1:
         raise NoEffect(f"epoch {epoch} cannot follow epoch {before}: epochs count up by one")
-    scene.state.put(Epoch(epoch, event.uint("startBlock"), scene.block_time, scene.position))
+    scene.state.put(Epoch(epoch, number(event, "startBlock"), scene.block_time, scene.position))
     scene.state.put(CurrentEpoch(_ONE, epoch))
     return ()
 

@@ -27,8 +27,9 @@ class NoEffect(BadInput):
 class Scene:
     """An event's place in the log and on its chain, what is known so far, and the contracts.
 
-    ``block_time`` is in seconds since 1970. ``contracts`` knows the children of factories; it may be left out where
-    there are none. ``place`` is that of a contract log on its chain.
+    ``block_time`` is in seconds since 1970; ``block_hash`` is known of the block behind which a statement stands.
+    ``contracts`` knows the children of factories; it may be left out where there are none. ``place`` is that of a
+    contract log on its chain.
     """
 
     state: State
@@ -39,6 +40,7 @@ class Scene:
     block_time: int
     contracts: Contracts | None = None
     place: Place | None = None
+    block_hash: bytes = b""
 
     def contract(self, address: bytes) -> Contract | None:
         """Return the contract that an address is to the event, or None."""

@@ -258,9 +258,19 @@ def _assigned(statement: Statement, scene: Scene) -> None:
         state.put(replace(task, stage=ASSIGNED))
     own = (data.task, data.attempt, data.slot, data.node)
     state.put(Slot(*own, trust, data.trust_ppm, free, data.collateral, scene.position))
-    compare(scene, "TaskAssigned", "trust", data.node, trust, data.trust_ppm)
+    compare(scene, "TaskAssigned", "trust", data.node, trust, data.trust_ppm, _why_older(data, scene))
     if free is not None:
-        compare(scene, "TaskAssigned", "collateral", data.node, free, data.collateral)
+        compare(scene, "TaskAssigned", "collateral", data.node, free, data.collateral, _why_older(data, scene))
+
+
+def _why_older(data: TaskAssigned, scene: Scene) -> str:
+    """Say why what is stated of a node may not be so: the assignment stands behind another block than it speaks of.
+
+    Then it came late, or a reorg has replaced the block.
+    """
+    if data.block_hash in (None, scene.block_hash):
+        return ""
+    return f"it states what was so by block {to_hex(data.block_hash)}, and stands behind {to_hex(scene.block_hash)}"
 
 
 def _answered(statement: Statement, scene: Scene) -> None:

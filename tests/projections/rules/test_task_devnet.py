@@ -26,7 +26,7 @@ from deepnode_projections.rules.tasks import Task
 from deepnode_projections.rules.trust import Trust
 from deepnode_projections.rules.work import ModelUse, ValidatorWork, Work
 from tests.projections.rules.spoken import put
-from tests.projections.rules.told import DN, USDC, open_epoch, scene
+from tests.projections.rules.told import BLOCK_HASH, DN, USDC, open_epoch, scene
 
 STEPS = 120
 ACCOUNTS = 400
@@ -52,7 +52,7 @@ def live(seed: int) -> Lived:
     lived = Lived(population, Workbook(), [])
     inference = Inference(population, Random(seed), lived.workbook, lambda turn, node, task, severity: None)
     for step in range(STEPS):
-        turn = Turn()
+        turn = Turn(block_hash=to_hex(BLOCK_HASH))
         inference.take_turn(turn)
         incidents.observe(turn)
         lived.workbook.close(step)

@@ -15,7 +15,7 @@ from deepnode_projections.rules.registry import Model, Node
 from deepnode_projections.rules.tasks import Slot, Task
 from deepnode_projections.rules.trust import Trust
 from tests.projections.rules.spoken import PRODUCER, Said, Spoken, judged
-from tests.projections.rules.told import DN, told, word
+from tests.projections.rules.told import BLOCK_HASH, DN, told, word
 
 RULES = (registry.RULES, collateral.RULES)
 
@@ -266,6 +266,15 @@ def test_what_the_producer_states_of_a_node_is_held_against_the_books() -> None:
         ("collateral", 1, 0),
         ("trust", 1, 1),
     ]
+
+
+def test_a_snapshot_of_another_block_says_why_it_differs() -> None:
+    """States a wrong trust by the block that it stands behind, by another block, and by none: one reason."""
+    story, other = Spoken(), "0x" + "ee" * 32
+    for task, by in (("t1", {}), ("t2", {"block_hash": to_hex(BLOCK_HASH)}), ("t3", {"block_hash": other})):
+        story.say("TaskCreated", task=task).say("TaskAssigned", task=task, trust_ppm=1, **by)
+    reasons = sorted(each.reason for each in story.state.every(Difference))
+    assert reasons == ["", "", f"it states what was so by block {other}, and stands behind {to_hex(BLOCK_HASH)}"]
 
 
 def test_a_node_that_left_may_still_answer() -> None:

@@ -30,6 +30,9 @@ R = TypeVar("R", bound=Record)
 START_TIME: Final = 1_700_000_000
 """The time of the story's first block, in seconds since 1970; blocks are two seconds apart."""
 
+BLOCK_HASH: Final = b"\xb1" * 32
+"""The hash of each of a story's blocks."""
+
 ASSETS: Final = {"Funding": "USDC"}
 """The token that a kind of contract holds, where it is not DN."""
 
@@ -116,7 +119,7 @@ def scene(
         open_epoch(state, epoch, position)
     number = block_number or FIRST_BLOCK + position
     time = START_TIME + 2 * position if block_time is None else block_time
-    return Scene(state, MANIFEST, position, CHAIN_ID, number, time)
+    return Scene(state, MANIFEST, position, CHAIN_ID, number, time, block_hash=BLOCK_HASH)
 
 
 def open_epoch(state: State, epoch: int, position: int = 1) -> None:
