@@ -16,6 +16,7 @@ from strawberry.types import ExecutionContext, get_object_definition
 from typing_extensions import override
 
 from deepnode_graphql.connections import FIRST_DEFAULT, Connection
+from deepnode_graphql.deprecations import deprecate
 from deepnode_graphql.live.place import PLACE_SCALAR, LivePlace
 from deepnode_graphql.live.subscription import subscription_type
 from deepnode_graphql.moments import At, Moment
@@ -268,6 +269,7 @@ def _made(extensions: tuple[type[SchemaExtension], ...], kinds: tuple[type[Recor
     subscription = subscription_type(kinds, *taken, records.root_fields)
     made = LedgerSchema(query, subscription=subscription, config=_config(), extensions=extensions)
     describe(made.core)
+    deprecate(made.core)
     return made
 
 
