@@ -31,6 +31,7 @@ from tests.graphql.small_books import (
 HEAD = "place position finality sealedPosition block { number } retraction { keptPosition fromPosition reorg }"
 ENTRIES = f"{HEAD} entries {{ position kind postings {{ account {{ name }} asset {{ symbol }} amount balance }} }}"
 BALANCES = f"{HEAD} balances {{ account {{ name }} asset {{ symbol }} amount position }}"
+EPOCHS = 60
 DISTRIBUTIONS = (
     f"{HEAD} allocations {{ epoch domain asset miners undistributed position }} "
     "rewardRoots { epoch asset root total disabledReason position } claimedTotals { earner asset amount position }"
@@ -60,6 +61,11 @@ def allocated(epoch: int, amount: int) -> Event:
     return Event(
         "Emission", "EpochAllocated", epoch=epoch, domain=DOMAIN, asset=address_of("DNToken"), miners=amount, **legs
     )
+
+
+def opened(epoch: int) -> Event:
+    """An epoch begins."""
+    return Event("Emission", "EpochOpened", epoch=epoch, startBlock=1)
 
 
 def submitted(epoch: int, total: int) -> Event:
@@ -141,10 +147,12 @@ class Story:
 
     def __init__(self, books: Scribe, seed: int) -> None:
         self.books, self.chance = books, random.Random(seed)
-        self.sealed = self.step = 0
-        books.block(
-            *(transfer(NOBODY, who, 10**6, token) for who in (ALICE, BOB) for token in ("DNToken", "USDCStandIn"))
-        )
+        self.sealed, self.step = 2, 0
+        self.roots = [1]
+        tokens = ("DNToken", "USDCStandIn")
+        books.block(*(transfer(NOBODY, who, 10**6, token) for who in (ALICE, BOB) for token in tokens))
+        books.block(*(opened(epoch) for epoch in range(1, EPOCHS + 1)), submitted(1, 100), claimed(1, ALICE, 5))
+        books.seal(self.sealed)
 
     def go_on(self) -> None:
         """Let one thing happen."""
@@ -162,12 +170,13 @@ class Story:
 
     def _event(self) -> Event:
         chance = self.chance
-        epoch, amount = chance.randint(1, 3), chance.randint(1, 50)
+        epoch, amount = chance.choice(self.roots), chance.randint(1, 50)
         match chance.randint(0, 7):
             case 0:
-                return allocated(self.step, amount)
+                return allocated(chance.randint(1, EPOCHS - 1), amount)
             case 1:
-                return submitted(epoch, 1000 * self.step)
+                self.roots.append(self.step + 1)
+                return submitted(self.step + 1, 1000 * self.step)
             case 2:
                 return disabled(epoch)
             case 3:

@@ -15,8 +15,10 @@ from typing import Final, TypeVar
 import anyio
 from anyio import to_thread
 from graphql import OperationType
+from starlette.types import Scope
 
-from deepnode_graphql.answers import refused
+from deepnode_graphql.answers import Answer, failed, refused
+from deepnode_graphql.client_rates import UNKNOWN, TooFast
 from deepnode_graphql.database import TookTooLong
 from deepnode_graphql.execution import GraphQLRequest
 from deepnode_graphql.live.operation import Message, Operation, Page, Refused, begin_operation, operation_of
@@ -113,24 +115,47 @@ class Live:
             lambda: begin_operation(schema, reading, request, is_bare=is_bare), limiter=self._reads
         )
 
-    async def follow(self, operation: Operation) -> AsyncGenerator[Message | Beat, None]:
+    async def run(self, request: GraphQLRequest, client: str, *, queries_only: bool = False) -> Answer:
+        """Answer a request that is no subscription."""
+        service = self.service
+        try:
+            answer = await service.in_thread(lambda: service.executor.run(request, queries_only=queries_only))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told of it, by an id
+            answer = failed(error)
+        service.answered["graphql", answer.outcome.value] += 1
+        service.rates.charge(client, answer.cost)
+        return answer
+
+    async def follow(self, operation: Operation, client: str) -> AsyncGenerator[Message | Beat, None]:
         """Yield the messages of a subscription until the server stops, and a beat whenever nothing came for a while.
+
+        What is told as it comes is free. Pages that were there before count as a client's other requests do: who reads
+        them faster than its rate allows is kept waiting.
 
         Raises:
             Refused: the operation asks for too much at once.
         """
-        place, first = operation.start, True
+        place, first, behind = operation.start, True, False
         self.tailer.hold()
         self.figures.subscriptions += 1
         try:
             while not self._ending:
                 version = self.tailer.version
                 try:
+                    if behind:
+                        self.service.rates.let_in(client)
                     page = await self._page(operation, place, version, first=first)
+                except TooFast as error:
+                    yield Beat(place)
+                    await asyncio.sleep(error.retry_seconds)
+                    continue
                 except TryAgain:
                     yield Beat(place)
                     await asyncio.sleep(AGAIN_SECONDS)
                     continue
+                behind = not page.at_end
+                if behind:
+                    self.service.rates.charge(client, operation.cost)
                 for message in page.messages:
                     yield message
                 place, first = page.place, False
@@ -182,3 +207,9 @@ class Live:
 def is_subscription(request: GraphQLRequest) -> bool:
     """Say whether a request is a subscription."""
     return operation_of(request) is OperationType.SUBSCRIPTION
+
+
+def client_of(scope: Scope) -> str:
+    """Return the name by which a connection's client is counted."""
+    client = scope.get("client")
+    return str(client[0]) if client else UNKNOWN

@@ -66,13 +66,17 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A subscription that was begun. It has no state: where its reader stands is the reader's."""
+    """A subscription that was begun. It has no state: where its reader stands is the reader's.
+
+    ``cost`` is what a full message counts by the rule of the limits.
+    """
 
     schema: LedgerSchema
     request: GraphQLRequest
     document: DocumentNode
     asked: Asked
     start: Place
+    cost: int
     is_bare: bool
 
     @property
@@ -97,7 +101,8 @@ class Operation:
             answer = executed(result.data, result.errors)
             if answer.outcome is Outcome.TRY_AGAIN:
                 raise TryAgain(answer.body["errors"][0]["message"])
-            if answer.outcome is Outcome.REFUSED:
+            if answer.outcome is not Outcome.ANSWERED or answer.body["data"] is None:
+                # To go on behind a message that could not be made would be to leave it out.
                 raise Refused(answer)
             body = next(iter(answer.body["data"].values())) if self.is_bare else answer.body
             messages.append(Message(orjson.dumps(body), change.head.place, change.head.retraction is not None))
@@ -130,14 +135,15 @@ def begin_operation(
     Raises:
         Refused: the document, its variables or its place break a rule, or the database is away.
     """
-    document = _checked(schema, request)
+    document, cost = _checked(schema, request)
     try:
         with read() as reading:
             stream = create_source_event_stream(_executor(schema, request, document, reading, None))
             if isinstance(stream, ExecutionResult):
                 raise Refused(_not_begun(stream.errors or []))
             assert isinstance(stream, Asked), stream
-            return Operation(schema, request, document, stream, begin(reading, stream.resume), is_bare)
+            start = begin(reading, stream.resume)
+            return Operation(schema, request, document, stream, start, cost, is_bare)
     except TryAgain as error:
         raise Refused(try_again(error)) from error
     except TookTooLong as error:
@@ -146,7 +152,7 @@ def begin_operation(
         raise Refused(refused(str(error), "BAD_INPUT")) from error
 
 
-def _checked(schema: LedgerSchema, request: GraphQLRequest) -> DocumentNode:
+def _checked(schema: LedgerSchema, request: GraphQLRequest) -> tuple[DocumentNode, int]:
     try:
         document = _parse(request.query)
     except GraphQLError as error:
@@ -164,7 +170,7 @@ def _checked(schema: LedgerSchema, request: GraphQLRequest) -> DocumentNode:
         raise Refused(refused(said, "LIMIT_EXCEEDED"))
     if mistakes := validate(schema.core, document, max_errors=limits.MISTAKES_MAX, hide_suggestions=True):
         raise Refused(refused_with(mistakes, "GRAPHQL_VALIDATION_FAILED"))
-    return document
+    return document, cost * ROWS_MAX // limits.ROWS_OF_A_PLAIN_LIST
 
 
 def _executor(

@@ -7,8 +7,6 @@ has it in its distinct connections mode (https://github.com/enisdenjo/graphql-ss
 """
 
 import asyncio
-import logging
-import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Final
@@ -19,19 +17,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
-from deepnode_graphql.answers import Outcome, refused
-from deepnode_graphql.client_rates import UNKNOWN
+from deepnode_graphql.answers import Outcome, failed, refused
+from deepnode_graphql.execution import GraphQLRequest
 from deepnode_graphql.graphql_http import Malformed, read_body, read_parameters
 from deepnode_graphql.live.documents import STREAMS, request_of
-from deepnode_graphql.live.live import Beat, Live, TooMany, is_subscription
+from deepnode_graphql.live.live import Beat, Live, TooMany, client_of, is_subscription
 from deepnode_graphql.live.operation import Message, Operation, Refused
 from deepnode_graphql.live.place import format_place
 from deepnode_ledger.errors import BadInput
 
 EVENT_STREAM: Final = "text/event-stream"
 RETRY_MILLISECONDS: Final = 2_000
-
-logger = logging.getLogger(__name__)
 
 
 class SseEndpoint:
@@ -62,10 +58,9 @@ class SseEndpoint:
         async def answer(request: Request) -> Response:
             if not _accepts_events(request.headers.get("accept", "")):
                 return await otherwise(request)
-            documents, by_post = self._live.service.documents, request.method == "POST"
-            parameters = request.query_params
+            by_post = request.method == "POST"
             try:
-                asked = await read_body(request, documents) if by_post else read_parameters(parameters, documents)
+                asked = await self._asked(request)
                 if is_subscription(asked):
                     operation = await self._live.begin(asked)
                     return _EventStream(self._live, operation, _next, _comment, _complete)
@@ -73,16 +68,19 @@ class SseEndpoint:
                 return _refusal(str(error), error.status)
             except Refused as error:
                 return _refused(error)
-            service = self._live.service
-            result = await service.in_thread(lambda: service.executor.run(asked, queries_only=not by_post))
-            service.answered["graphql", result.outcome.value] += 1
-            service.rates.charge(request.client.host if request.client else UNKNOWN, result.cost)
+            result = await self._live.run(asked, client_of(request.scope), queries_only=not by_post)
             if result.outcome is not Outcome.ANSWERED:
                 return _refused(Refused(result))
             body = b"event: next\ndata: " + orjson.dumps(result.body) + b"\n\nevent: complete\ndata:\n\n"
             return Response(body, headers=_HEADERS, media_type=EVENT_STREAM)
 
         return answer
+
+    async def _asked(self, request: Request) -> GraphQLRequest:
+        documents = self._live.service.documents
+        if request.method == "POST":
+            return await read_body(request, documents)
+        return read_parameters(request.query_params, documents)
 
 
 class _EventStream(Response):
@@ -114,18 +112,18 @@ class _EventStream(Response):
         if scope["method"] == "HEAD":
             await Response(headers=dict(self.headers))(scope, receive, send)
             return
-        client = (scope.get("client") or ("",))[0]
+        client = client_of(scope)
         try:
             with self._live.connection("sse", client):
-                reason = await self._serve(receive, send)
+                reason = await self._serve(client, receive, send)
         except TooMany as error:
             reason = "refused"
             await _refusal(str(error), 503)(scope, receive, send)
         self._live.figures.ended["sse", reason] += 1
 
-    async def _serve(self, receive: Receive, send: Send) -> str:
+    async def _serve(self, client: str, receive: Receive, send: Send) -> str:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        writing = asyncio.ensure_future(self._write(send))
+        writing = asyncio.ensure_future(self._write(client, send))
         leaving = asyncio.ensure_future(_left(receive))
         try:
             await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -140,12 +138,12 @@ class _EventStream(Response):
                 task.cancel()
             await asyncio.gather(writing, leaving, return_exceptions=True)
 
-    async def _write(self, send: Send) -> str:
+    async def _write(self, client: str, send: Send) -> str:
         start = Beat(self._operation.start)
         await self._send(send, b"retry: %d\n" % RETRY_MILLISECONDS + self._beat(start))
         reason = "refused"
         try:
-            async with aclosing(self._live.follow(self._operation)) as messages:
+            async with aclosing(self._live.follow(self._operation, client)) as messages:
                 async for message in messages:
                     if isinstance(message, Beat):
                         await self._send(send, self._beat(message))
@@ -154,11 +152,10 @@ class _EventStream(Response):
                         self._live.sent(message)
         except Refused as error:
             await self._send(send, self._failed(error))
-        except (AssertionError, LookupError, TypeError, ValueError):
-            incident = secrets.token_hex(8)
-            logger.exception("internal error %s", incident)
-            said = f"internal error {incident}: the log of the service says more"
-            await self._send(send, self._failed(Refused(refused(said, "INTERNAL"))))
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told of it, by an id
+            await self._send(send, self._failed(Refused(failed(error))))
             reason = "internal"
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return reason

@@ -7,8 +7,6 @@ closed, and goes on from its last place when it comes again.
 """
 
 import asyncio
-import logging
-import secrets
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from enum import IntEnum
@@ -18,10 +16,10 @@ import orjson
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from deepnode_graphql.answers import Outcome, refused, try_again
-from deepnode_graphql.client_rates import UNKNOWN, TooFast
+from deepnode_graphql.answers import Outcome, incident, refused, try_again
+from deepnode_graphql.client_rates import TooFast
 from deepnode_graphql.execution import GraphQLRequest
-from deepnode_graphql.live.live import SUBSCRIPTIONS_PER_CONNECTION_MAX, Beat, Live, TooMany, is_subscription
+from deepnode_graphql.live.live import SUBSCRIPTIONS_PER_CONNECTION_MAX, Beat, Live, TooMany, client_of, is_subscription
 from deepnode_graphql.live.operation import Refused
 from deepnode_graphql.persisted import Documents
 from deepnode_ledger.errors import BadInput
@@ -35,8 +33,6 @@ ID_CHARACTERS_MAX: Final = 256
 PING_SECONDS: Final = 15.0
 PONG_SECONDS_MAX: Final = 45.0
 """How long a client may say nothing at all, though it is pinged."""
-
-logger = logging.getLogger(__name__)
 
 
 class Code(IntEnum):
@@ -73,9 +69,8 @@ class WebSocketEndpoint:
 
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one connection to its end."""
-        client = websocket.client.host if websocket.client else ""
         try:
-            with self._live.connection("websocket", client):
+            with self._live.connection("websocket", client_of(websocket.scope)):
                 reason = await self._serve(websocket)
         except TooMany as error:
             reason = "refused"
@@ -108,11 +103,10 @@ class WebSocketEndpoint:
                 Code.TRY_AGAIN_LATER: "slow",
                 Code.INIT_TIMEOUT: "timeout",
             }.get(closed.code, "protocol")
-        except Exception:
-            incident = secrets.token_hex(8)
-            logger.exception("internal error %s", incident)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told of it, by an id
+            said = incident(error)
             with suppress(RuntimeError, WebSocketDisconnect):
-                await websocket.close(Code.INTERNAL, f"internal error {incident}")
+                await websocket.close(Code.INTERNAL, said)
             return "internal"
         return "client"
 
@@ -123,6 +117,7 @@ class _Connection:
     def __init__(self, live: Live, websocket: WebSocket, settings: WebSocketEndpoint) -> None:
         self._live = live
         self._websocket = websocket
+        self._client = client_of(websocket.scope)
         self._settings = settings
         self._sending = asyncio.Lock()
         self._initialised = asyncio.Event()
@@ -226,14 +221,10 @@ class _Connection:
         except TooFast as error:
             raise Refused(try_again(error)) from error
 
-    @property
-    def _client(self) -> str:
-        return self._websocket.client.host if self._websocket.client else UNKNOWN
-
     async def _follow(self, name: str, request: GraphQLRequest) -> None:
         operation = await self._live.begin(request)
         start = b'{"id":' + orjson.dumps(name) + b',"type":"next","payload":'
-        messages = self._live.follow(operation)
+        messages = self._live.follow(operation, self._client)
         try:
             async for message in messages:
                 if not isinstance(message, Beat):
@@ -243,10 +234,7 @@ class _Connection:
             await messages.aclose()
 
     async def _execute(self, name: str, request: GraphQLRequest) -> None:
-        service = self._live.service
-        answer = await service.in_thread(lambda: service.executor.run(request))
-        service.answered["graphql", answer.outcome.value] += 1
-        service.rates.charge(self._client, answer.cost)
+        answer = await self._live.run(request, self._client)
         if answer.outcome is not Outcome.ANSWERED:
             await self._send_errors(name, answer.body["errors"])
             return
