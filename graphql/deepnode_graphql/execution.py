@@ -27,6 +27,7 @@ from deepnode_graphql.answers import Answer, Outcome, executed, refused, refused
 from deepnode_graphql.database import TookTooLong
 from deepnode_graphql.entity_tags import tag_of
 from deepnode_graphql.plans.planner import Failed, Job, Planner, Way
+from deepnode_graphql.plans.selections import deciding_variables
 from deepnode_graphql.reading import Reading
 from deepnode_graphql.registers.register import registers_of
 from deepnode_graphql.schema import KINDS, LedgerSchema, make_schema, taken_names
@@ -131,6 +132,8 @@ class Executor:
         if weight.usual_introspection and not request.variables:
             return replace(self._introspected(print_ast(document), request.operation_name), cost=cost)
         job = self._job(document, operation) if short else None
+        if job is not None:
+            job.requests += 1
         answer = self._execute(request, document, job, seen)
         return answer if answer.outcome is Outcome.UNCHANGED else replace(answer, cost=cost)
 
@@ -189,7 +192,7 @@ class Executor:
         return executed(result.data, result.errors)
 
     def _begin(self, document: DocumentNode, operation: OperationDefinitionNode) -> Job:
-        return Job(document, operation)
+        return Job(document, operation, deciding_variables(document))
 
     def _introspect(self, query: str, operation_name: str | None) -> Answer:
         # Of the schema alone, which stays as it is while the program runs.

@@ -12,10 +12,11 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import psycopg
-from graphql import DocumentNode, GraphQLError, OperationDefinitionNode
+from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, OperationType
 from graphql.execution.values import VariableValues, get_variable_values
 from psycopg import pq
 from sqlalchemy import PoolProxiedConnection, literal_column, select
+from sqlalchemy.exc import DBAPIError
 
 from deepnode_graphql.database import TookTooLong, database_errors, known_error
 from deepnode_graphql.moments import Moment, present
@@ -27,12 +28,13 @@ from deepnode_graphql.plans.marks import Unsupported
 from deepnode_graphql.plans.nodes import nodes_of
 from deepnode_graphql.plans.output import Page, Token
 from deepnode_graphql.plans.roots import Given, Root
-from deepnode_graphql.plans.selections import deciding_variables
+from deepnode_graphql.plans.selections import Selector
+from deepnode_graphql.plans.walking import Path, find_path
 from deepnode_graphql.plans.wire import Ask, Rows
 from deepnode_graphql.reading import Reading, checkpoint_of, driver_connection
 from deepnode_graphql.registers.register import Register
 from deepnode_graphql.schema import LedgerSchema
-from deepnode_ledger.errors import BadInput
+from deepnode_ledger.errors import BadInput, TryAgain
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.manifest import Manifest
 from deepnode_projections.checkpoint import NAME
@@ -58,13 +60,21 @@ class Way:
 
 @dataclass(slots=True)
 class Job:
-    """An operation of a validated document, with the plans that were made for it."""
+    """An operation of a validated document, with the plans that were made for it.
+
+    ``requests`` counts how often it was asked: whoever executes it counts.
+    """
 
     document: DocumentNode
     operation: OperationDefinitionNode
+    deciding: tuple[str, ...]
     requests: int = 0
-    deciding: tuple[str, ...] = ()
     plans: dict[tuple[Any, ...], Plan | None] = field(default_factory=dict)
+    paths: dict[tuple[Any, ...], Path | None] = field(default_factory=dict)
+
+    def choice(self, variables: VariableValues) -> tuple[Any, ...]:
+        """Return what the variables choose of the selections."""
+        return tuple([variables.coerced.get(name) is True for name in self.deciding])
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +105,6 @@ class Planner:
             TryAgain: no connection can be had.
             TookTooLong: a statement ran into the time limit.
         """
-        job.requests += 1
         if job.requests <= self.patience:
             # To plan costs more than to execute once: it is for what is asked again.
             return None
@@ -115,10 +124,16 @@ class Planner:
 
         Raises:
             Failed: a statement failed, and the reading with it.
+            TryAgain: the database went away.
+            TookTooLong: a statement ran into the time limit.
         """
-        bound = self._bound(job, variables) if job.requests > self.patience else None
-        if bound is None:
+        if job.requests <= self.patience:
             return None
+        bound = self._bound(job, variables)
+        data = self._read(bound, reading) if bound is not None else None
+        return self._walked(job, variables, reading) if data is None else data
+
+    def _read(self, bound: _Bound, reading: Reading) -> dict[str, Any] | None:
         try:
             moments = [self._moment(reading, at) for at in bound.moments]
             given = [
@@ -143,40 +158,66 @@ class Planner:
         return data
 
     def _bound(self, job: Job, variables: dict[str, Any] | None) -> _Bound | None:
-        core = self._schema.core
-        if not job.plans:
-            job.deciding = deciding_variables(job.document)
+        found = self._variables(job, variables)
+        plan = None if found is None else self._plan(job, found)
+        if found is None or plan is None:
+            return None
         try:
-            found = get_variable_values(
-                core, job.operation.variable_definitions or (), variables or {}, 1, hide_suggestions=True
-            )
-            if isinstance(found, list):
-                return None
-            plan = self._plan(job, found)
-            if plan is None:
-                return None
             arguments = tuple(part.arguments(found) if not isinstance(part, str) else {} for part in plan.parts)
         except GraphQLError:
             return None
         return _Bound(plan, arguments, tuple(each.pop("at", None) for each in arguments))
 
+    def _variables(self, job: Job, variables: dict[str, Any] | None) -> VariableValues | None:
+        declared = job.operation.variable_definitions or ()
+        found = get_variable_values(self._schema.core, declared, variables or {}, 1, hide_suggestions=True)
+        return None if isinstance(found, list) else found
+
     def _plan(self, job: Job, variables: VariableValues) -> Plan | None:
-        chosen = tuple([variables.coerced.get(name) for name in job.deciding])
-        try:
+        chosen = job.choice(variables)
+        if chosen in job.plans:
             return job.plans[chosen]
-        except KeyError:
-            pass
-        except TypeError:
-            return None
         plan: Plan | None = None
         try:
             plan = compile_plan(self._schema, self._nodes, job.document, job.operation, variables)
         except Unsupported:
-            self.answered["unsupported"] += 1
+            plan = None
         if len(job.plans) >= PLANS_MAX:
             job.plans.clear()
         job.plans[chosen] = plan
         return plan
+
+    def _walked(self, job: Job, variables: dict[str, Any] | None, reading: Reading) -> dict[str, Any] | None:
+        found = self._variables(job, variables)
+        path = None if found is None else self._path(job, found)
+        if found is None or path is None:
+            return None
+        try:
+            data = path.data(found, reading)
+        except (TryAgain, TookTooLong):
+            raise
+        except (DBAPIError, psycopg.Error) as error:
+            known = known_error(error)
+            raise (Failed() if known is None else known) from error
+        except Exception:  # noqa: BLE001 # whatever it is, the library's executor meets it again and says it
+            return None
+        self.answered["walked"] += 1
+        return data
+
+    def _path(self, job: Job, variables: VariableValues) -> Path | None:
+        chosen = job.choice(variables)
+        if chosen in job.paths:
+            return job.paths[chosen]
+        path: Path | None = None
+        if job.operation.operation is OperationType.QUERY:
+            try:
+                path = find_path(self._schema, Selector(self._schema.core, job.document, job.operation, variables))
+            except Unsupported:
+                path = None
+        if len(job.paths) >= PLANS_MAX:
+            job.paths.clear()
+        job.paths[chosen] = path
+        return path
 
     def _given(self, part: Root | Described | str, arguments: dict[str, Any], *, is_present: bool) -> Given | None:
         return part.given(arguments, present=is_present) if isinstance(part, Root) else None

@@ -54,6 +54,8 @@ class Maker:
     roots: list[str]
     chance: random.Random
     cursors: dict[str, list[str]] = field(default_factory=dict)
+    deep: bool = False
+    """Whether relations, histories and other fields with resolvers are asked for as well."""
 
     def query(self) -> Query:
         """Make a query of one to three root fields."""
@@ -64,7 +66,7 @@ class Maker:
         query = self.schema.query_type
         assert query is not None
         fields = [
-            f"r{number}: {name}{self._arguments(name)} {self._selection(query.fields[name].type, 0)}"
+            f"r{number}: {name}{self._arguments(query, name)} {self._selection(query.fields[name].type, 0)}"
             for number, name in enumerate(chosen)
         ]
         if self._rarely():
@@ -80,14 +82,12 @@ class Maker:
     def _rarely(self) -> bool:
         return self.chance.random() < 0.08
 
-    def _arguments(self, root: str) -> str:
-        query = self.schema.query_type
-        assert query is not None
+    def _arguments(self, of: GraphQLObjectType, root: str) -> str:
         written = []
-        for name, argument in query.fields[root].args.items():
+        for name, argument in of.fields[root].args.items():
             if not is_non_null_type(argument.type) and self.chance.random() < 0.5:
                 continue
-            if name == "last" and "first" in query.fields[root].args and not self._rarely():
+            if name == "last" and "first" in of.fields[root].args and not self._rarely():
                 continue
             first, second = (self._argument(root, name, argument.type) for _ in range(2))
             if self.chance.random() < 0.5:
@@ -136,13 +136,20 @@ class Maker:
         simple = [
             name for name, each in kind.fields.items() if is_leaf_type(get_named_type(each.type)) and not each.args
         ]
-        deep = [name for name, each in kind.fields.items() if name not in simple and not each.args]
+        deep = [
+            name
+            for name, each in kind.fields.items()
+            if isinstance(get_named_type(each.type), GraphQLObjectType) and (self.deep or not each.args)
+        ]
         if kind.name.endswith("Connection"):
             simple, deep = [], ["edges", "pageInfo"]
             if self._rarely():
                 simple = ["totalCount"]
-        if depth >= 4:
+        if depth >= (7 if self.deep else 4):
             deep = []
+        elif self.deep:
+            some = self.chance.sample(deep, min(len(deep), 2))
+            deep = [name for name in deep if name in ("edges", "node") or name in some]
         elif kind.name in _ROWS:
             # What plans answer; the others come rarely.
             deep = [name for name in deep if name in ("account", "asset", "block") or self._rarely()]
@@ -171,7 +178,7 @@ class Maker:
         directive = " @skip(if: $on)" if self._rarely() else ""
         of = kind.fields[name].type
         below = "" if is_leaf_type(get_named_type(of)) else " " + self._selection(of, depth + 1)
-        return f"{alias}{name}{directive}{below}"
+        return f"{alias}{name}{self._arguments(kind, name)}{directive}{below}"
 
 
 _LINKS = ("_and", "_or", "_not")
