@@ -14,7 +14,9 @@ from deepnode_graphql.reading import Reading, driver_connection
 from deepnode_graphql.statements.flows import Flow, Moved, flows_of
 from deepnode_graphql.statements.line_types import TRANSFER, event_of, type_of
 from deepnode_graphql.statements.own_accounts import OwnAccounts, Part, held_by
-from deepnode_graphql.statements.statement import Balance, Line, LineType, Token
+from deepnode_graphql.statements.prices import Prices
+from deepnode_graphql.statements.rewards import Rewards
+from deepnode_graphql.statements.statement import Balance, Dates, Line, LineType, Token
 from deepnode_ledger.account import BURN, UNATTRIBUTED, wallet
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.record import ChainLog
@@ -65,15 +67,37 @@ class _Movement:
     paid_position: int
 
 
-def read_lines(
-    reading: Reading, own: OwnAccounts, opening: int, position: int, lines_max: int = LINES_MAX
-) -> tuple[tuple[Balance, ...], tuple[Line, ...], dict[int, int]]:
-    """Return the balances and lines of the entries behind ``opening`` up to ``position``, in the order of the log.
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """What moved in a period: the balances of the accounts, the lines, and which claims' payments are among them."""
 
-    The third is, for each line that a claim paid (by its place in the lines), the position of the claim.
+    balances: tuple[Balance, ...]
+    lines: tuple[Line, ...]
+    claim_positions: frozenset[int]
+
+
+def read_lines(
+    reading: Reading,
+    own: OwnAccounts,
+    opening: int,
+    position: int,
+    rewards: Rewards,
+    prices: Prices | None,
+    lines_max: int = LINES_MAX,
+) -> Lines:
+    """Read what the entries behind ``opening`` up to ``position`` moved, in the order of the log.
+
+    Args:
+        reading: the books.
+        own: the address's accounts.
+        opening: the last position before the period.
+        position: its last one.
+        rewards: of the address in the period, for the dates of claims.
+        prices: for values, if any are wanted.
+        lines_max: how many lines there may be.
 
     Raises:
-        BadInput: there are more than ``lines_max``.
+        BadInput: there are more.
     """
     positions = _positions(reading, own, opening, position, lines_max)
     flows, places = _flows(reading, positions, position)
@@ -86,7 +110,8 @@ def read_lines(
     places |= _places_in_log(reading, {each.position for each in movements} - places.keys())
     before, after = _held(reading, own, opening), _held(reading, own, position)
     tokens = {each.asset_id: Token(each.symbol, bytes(each.address), each.decimals) for each in reading.assets.values()}
-    lines, held = _lines(movements, places, before, tokens)
+    claims = rewards.dates_of_claims
+    lines, held = _lines(movements, places, before, tokens, claims, prices)
     assert {key: each for key, each in held.items() if each} == {key: each for key, each in after.items() if each}, (
         "the lines do not lead from the opening balances to the closing ones"
     )
@@ -100,8 +125,8 @@ def read_lines(
         )
         for account, asset in sorted(before.keys() | after.keys() | held.keys(), key=lambda each: (each[0], each[1]))
     )
-    claims = {n: each.paid_position for n, each in enumerate(movements) if each.type is LineType.REWARD}
-    return balances, lines, claims
+    paid = (each.paid_position for each in movements if each.type is LineType.REWARD)
+    return Lines(balances, lines, frozenset(paid))
 
 
 def _positions(reading: Reading, own: OwnAccounts, opening: int, position: int, lines_max: int) -> list[int]:
@@ -231,6 +256,8 @@ def _lines(
     places: Mapping[int, Place],
     opening: Mapping[tuple[str, int], int],
     tokens: Mapping[int, Token],
+    claims: Mapping[int, Dates],
+    prices: Prices | None,
 ) -> tuple[tuple[Line, ...], dict[tuple[str, int], int]]:
     """Write the movements as lines, each with the balance behind it; return them and the last balances."""
     held = dict(opening)
@@ -239,6 +266,14 @@ def _lines(
         place, key = places[each.position], (each.account, each.asset)
         held[key] = held.get(key, 0) + each.amount
         leg = lines[-1].leg + 1 if lines and lines[-1].position == each.position else 0
+        kind, token, dates, note = each.type, tokens[each.asset], None, ""
+        if kind is LineType.REWARD:
+            dates = claims.get(each.paid_position)
+            if dates is None:
+                kind, note = LineType.TRANSFER_IN, "a reward that is not this address's own"
+        value = None
+        if prices is not None and is_valued(kind, own=each.own):
+            value = prices.value(token, each.amount, each.position)
         lines.append(
             Line(
                 each.position,
@@ -247,20 +282,25 @@ def _lines(
                 place.block_number,
                 place.transaction_hash,
                 place.log_index,
-                each.type,
+                kind,
                 each.event,
                 each.account,
                 each.counterparty,
                 each.own,
-                tokens[each.asset],
+                token,
                 each.amount,
                 held[key],
-                None,
-                None,
-                "",
+                dates,
+                value,
+                note,
             )
         )
     return tuple(lines), held
+
+
+def is_valued(kind: LineType, *, own: bool) -> bool:
+    """Say whether a line has a value: what went to oneself, and shares that were handed on at cost, have none."""
+    return not own and kind is not LineType.SHARES
 
 
 def _too_many(lines_max: int) -> BadInput:

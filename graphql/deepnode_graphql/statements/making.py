@@ -1,16 +1,16 @@
 """Making a statement of the books: everything together, with values and remarks."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from deepnode_graphql import moments
 from deepnode_graphql.reading import Reading
-from deepnode_graphql.statements.lines import LINES_MAX, read_lines
+from deepnode_graphql.statements.lines import LINES_MAX, Lines, is_valued, read_lines
 from deepnode_graphql.statements.own_accounts import own_accounts
 from deepnode_graphql.statements.period import Period, read_period
 from deepnode_graphql.statements.prices import Prices, read_prices
-from deepnode_graphql.statements.rewards import Rewards, read_rewards
-from deepnode_graphql.statements.statement import FiatValue, Line, LineType, RewardPart, Statement, Token
+from deepnode_graphql.statements.rewards import read_rewards
+from deepnode_graphql.statements.statement import FiatValue, RewardPart, Statement, Token
 from deepnode_graphql.statements.waiting import read_waiting
 from deepnode_ledger.errors import BadInput
 
@@ -50,13 +50,11 @@ def make_statement(reading: Reading, request: Request, *, lines_max: int = LINES
     period = read_period(reading, request.begins, request.ends)
     known = _known(reading, request.known, period)
     own = own_accounts(reading, request.address, period.position)
-    balances, lines, claims = read_lines(reading, own, period.opening_position, period.position, lines_max)
     rewards = read_rewards(reading, request.address, period.opening_position, period.position, period.to_time)
     prices = None
     if request.fiat is not None:
-        tokens = sorted({each.token for each in balances} | {each.token for each in rewards.parts})
-        prices = read_prices(reading, tokens, request.fiat, request.source, period.position, known)
-    lines = tuple(_lines(lines, claims, rewards, prices))
+        prices = read_prices(reading, request.fiat, request.source, period.position, known)
+    found = read_lines(reading, own, period.opening_position, period.position, rewards, prices, lines_max)
     parts = tuple(_valued(rewards.parts, prices))
     moment = moments.at_position(reading.database, reading.checkpoint, period.position)
     return Statement(
@@ -74,19 +72,14 @@ def make_statement(reading: Reading, request: Request, *, lines_max: int = LINES
         reading.manifest.digest,
         "" if prices is None else prices.fiat,
         "" if prices is None else prices.source,
-        balances,
-        lines,
+        found.balances,
+        found.lines,
         parts,
         rewards.accruals,
-        tuple(_remarks(period, lines, parts, prices, claims)),
+        tuple(_remarks(period, found, parts, prices)),
         continues=request.continues,
         waiting=read_waiting(reading, request.address, period.opening_position, period.position),
     )
-
-
-def is_valued(line: Line) -> bool:
-    """Say whether a line has a value: what went to oneself, and shares that were handed on at cost, have none."""
-    return not line.own and line.type is not LineType.SHARES
 
 
 def _known(reading: Reading, given: str | None, period: Period) -> int:
@@ -103,22 +96,6 @@ def _known(reading: Reading, given: str | None, period: Period) -> int:
             f"corrections count from the period's end, {period.position}, to the books', {last}: not {known}"
         )
     return known
-
-
-def _lines(lines: Iterable[Line], claims: Mapping[int, int], rewards: Rewards, prices: Prices | None) -> Iterable[Line]:
-    """Give lines their values, and those of claims their dates."""
-    for number, line in enumerate(lines):
-        made = line
-        if number in claims:
-            dates = rewards.dates_of_claim(claims[number])
-            made = (
-                replace(made, dates=dates)
-                if dates is not None
-                else replace(made, type=LineType.TRANSFER_IN, note="a reward that is not this address's own")
-            )
-        if prices is not None and is_valued(line):
-            made = replace(made, value=prices.value(line.token, line.amount, line.position))
-        yield made
 
 
 def _valued(parts: Iterable[RewardPart], prices: Prices | None) -> Iterable[RewardPart]:
@@ -141,25 +118,21 @@ def _difference(prices: Prices, token: Token, before: int, behind: int, position
     return replace(whole, micros=whole.micros - first.micros)
 
 
-def _remarks(
-    period: Period,
-    lines: Sequence[Line],
-    parts: Sequence[RewardPart],
-    prices: Prices | None,
-    claims: Mapping[int, int],
-) -> Iterable[str]:
+def _remarks(period: Period, found: Lines, parts: Sequence[RewardPart], prices: Prices | None) -> Iterable[str]:
     if not period.over:
         yield "The period is not over in the books: what comes later is not in this statement."
     elif not period.final:
         yield "The chain has not finalized all of the period yet: a reorg could still change it."
     if prices is not None:
-        missing = sorted({each.token.symbol for each in lines if is_valued(each) and each.value is None})
+        missing = sorted(
+            {each.token.symbol for each in found.lines if is_valued(each.type, own=each.own) and each.value is None}
+        )
         if missing:
             yield f"No price in {prices.fiat} was known for some lines in {', '.join(missing)}: their value is empty."
     if any(each.epoch is None for each in parts):
         yield "More was claimed than the books know to be earned: such parts name no epoch."
-    if {each.claim_position for each in parts} - {None} - set(claims.values()):
+    if {each.claim_position for each in parts} - {None} - found.claim_positions:
         yield "Some rewards were paid to another address: they are received, and no line of the wallet shows them."
-    if any(each.account.startswith("Backing:") for each in lines):
+    if any(each.account.startswith("Backing:") for each in found.lines):
         yield "A part in a round is shown at what was paid in for it, not at what it is worth."
     yield "Fees of transactions (gas) are paid in the chain's own coin, which these books do not hold."

@@ -43,17 +43,16 @@ class Prices:
         return FiatValue(self.fiat, micros, self.source, positions[at], prices[at])
 
 
-def read_prices(
-    reading: Reading, tokens: list[Token], fiat: str, source: str | None, position: int, known_position: int
-) -> Prices:
-    """Read the prices told up to a position, as corrected up to another.
+def read_prices(reading: Reading, fiat: str, source: str | None, position: int, known_position: int) -> Prices:
+    """Read the prices of all tokens told up to a position, as corrected up to another.
 
     Raises:
         BadInput: no source is named and there are several, or the fiat money or the source is none of the books'.
     """
     connection = driver_connection(reading.database)
-    known = [bytes(each.address) for each in reading.assets.values()]
-    sources = [row[0] for row in connection.execute(_SOURCES, (known, fiat, known_position))]
+    tokens = [Token(each.symbol, bytes(each.address), each.decimals) for each in reading.assets.values()]
+    addresses = [each.address for each in tokens]
+    sources = [row[0] for row in connection.execute(_SOURCES, (addresses, fiat, known_position))]
     if source is None:
         if len(sources) != 1:
             raise BadInput(f"prices in {fiat!r:.20} have {len(sources)} sources, name one: {_listed(sources)}")

@@ -34,11 +34,14 @@ class Rewards:
     parts: tuple[RewardPart, ...]
     accruals: tuple[Accrual, ...]
 
-    def dates_of_claim(self, position: int) -> Dates | None:
-        """Return the dates of the newest epoch that a claim pays, None if it is no claim of the address's."""
-        paid = [each for each in self.parts if each.claim_position == position]
-        known = [each for each in paid if each.epoch is not None]
-        return (known or paid)[-1].dates if paid else None
+    @property
+    def dates_of_claims(self) -> dict[int, Dates]:
+        """The dates of the newest epoch that each claim pays, by the claim's position."""
+        found: dict[int, Dates] = {}
+        for each in sorted(self.parts, key=lambda part: part.epoch is not None):
+            if each.claim_position is not None:
+                found[each.claim_position] = each.dates
+        return found
 
 
 def read_rewards(reading: Reading, address: bytes, opening: int, position: int, to_time: int) -> Rewards:

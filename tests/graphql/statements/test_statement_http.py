@@ -9,6 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from deepnode_graphql.app import make_app
+from deepnode_graphql.service import EXPORTS_AT_ONCE
 from deepnode_graphql.statements import http
 from deepnode_graphql.statements.formats import BY_SUFFIX, FORMATS
 from deepnode_ledger.errors import BadInput
@@ -106,3 +107,15 @@ def test_the_command_refuses_what_it_cannot_do(run: Run, more: list[str], said: 
     """Names no format, no file and no place to write to."""
     with pytest.raises(BadInput, match=said):
         run(WHO, "--from", "block:3", *more)
+
+
+def test_a_database_that_is_away_is_answered_with_503(month_books: MonthScribe) -> None:
+    """Asks an API whose database does not listen, and one in which as many exports run as may."""
+    with TestClient(make_app("postgresql://nobody@127.0.0.1:1/none", month_books.manifest)) as away:
+        assert away.get(f"/statement/{WHO}.csv?{QUERY}").status_code == 503
+    app = make_app(month_books.url, month_books.manifest)
+    with TestClient(app) as busy:
+        app.state.service.exports_running = EXPORTS_AT_ONCE
+        answer = busy.get(f"/statement/{WHO}.csv?{QUERY}")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+        assert answer.json()["error"]["code"] == "TRY_AGAIN"
