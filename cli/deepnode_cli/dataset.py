@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from deepnode_graphql.dataset.making import Made
     from deepnode_graphql.dataset.manifest import EpochFiles
     from deepnode_graphql.dataset.verifying import Fault
-    from deepnode_graphql.service import Service
 
 EXIT_DIFFERENT: Final = 3
 FAULTS_MAX: Final = 100
@@ -70,14 +68,15 @@ def dataset(
 
 def _make(directory: Path, database: str, manifest: Path, as_json: bool) -> None:
     from deepnode_graphql.dataset.making import make
+    from deepnode_graphql.export.books import open_books
 
     say = Progress()
 
     def progress(files: "EpochFiles") -> None:
         say(f"epoch {files.epoch}: {sum(each.rows for each in files.files):,} rows".replace(",", " "))
 
-    with _service(database, manifest) as service:
-        made = make(service, directory, progress)
+    with open_books(database, load_manifest(manifest)) as books:
+        made = make(books, directory, progress)
     if as_json:
         typer.echo(json.dumps(_said(directory, made)))
         return
@@ -92,7 +91,8 @@ def _verify(directory: Path, database: str | None, manifest: Path | None, chosen
         compare_with_books,
         compare_with_manifest,
         read_manifest,
-    )  # fmt: skip
+    )
+    from deepnode_graphql.export.books import open_books
 
     listed = read_manifest(directory)
     epochs = chosen_epochs(listed, chosen)
@@ -100,9 +100,9 @@ def _verify(directory: Path, database: str | None, manifest: Path | None, chosen
     if database is not None and len(faults) < FAULTS_MAX:
         assert manifest is not None
         say = Progress()
-        with _service(database, manifest) as service:
+        with open_books(database, load_manifest(manifest)) as books:
             again = compare_with_books(
-                service, directory, chosen, lambda number: say(f"epoch {number} compared with the books")
+                books, directory, chosen, lambda number: say(f"epoch {number} compared with the books")
             )
             faults += _shown(again, as_json)
     files = sum(len(each.files) for each in epochs)
@@ -126,18 +126,6 @@ def _shown(found: Iterator["Fault"], as_json: bool) -> list["Fault"]:
         if len(faults) == FAULTS_MAX:
             break
     return faults
-
-
-@contextmanager
-def _service(database: str, manifest: Path) -> Iterator["Service"]:
-    from deepnode_graphql.service import make_service
-    from deepnode_projections.tables import SCHEMA
-
-    service = make_service(database, load_manifest(manifest), SCHEMA)
-    try:
-        yield service
-    finally:
-        service.engine.dispose()
 
 
 def _said(directory: Path, made: "Made") -> dict[str, Any]:

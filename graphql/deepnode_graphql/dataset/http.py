@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
+from deepnode_graphql.answers import incident
 from deepnode_graphql.dataset.manifest import NAME, DataFile, DatasetManifest, parse
 from deepnode_graphql.export.formats.parquet import PARQUET
 from deepnode_graphql.export.ranges import has_already, may_resume, range_of
@@ -41,9 +42,9 @@ class DatasetEndpoint:
             return self._refusal(404, "no dataset is served here")
         try:
             opened = await to_thread.run_sync(self._listing.open, path)
-        except Damaged:
+        except Damaged as error:
             # What is damaged is for the operator to know.
-            return self._refusal(500, "the dataset's files are not those of its manifest")
+            return self._refusal(500, incident(error))
         if opened is None:
             return self._refusal(404, f"there is no such file: /dataset/{NAME} lists all there are")
         return _Answer(self._service, request, opened)

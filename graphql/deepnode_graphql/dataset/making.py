@@ -14,10 +14,10 @@ from deepnode_graphql.dataset.directory import Directory, Parts
 from deepnode_graphql.dataset.epochs import ClosedEpoch, closed_epochs
 from deepnode_graphql.dataset.manifest import NAME, DataFile, DatasetManifest, EpochFiles
 from deepnode_graphql.dataset.writing import end_of, epoch_sources, write_file
+from deepnode_graphql.export.books import Books
 from deepnode_graphql.export.request import prepare
 from deepnode_graphql.export.source import Source
 from deepnode_graphql.reading import Reading
-from deepnode_graphql.service import Service
 from deepnode_ledger.errors import BadInput, Damaged
 from deepnode_ledger.hexadecimal import to_hex
 
@@ -35,11 +35,11 @@ class Made:
     rows: int = 0
 
 
-def make(service: Service, path: Path, progress: Callable[[EpochFiles], None] = lambda _: None) -> Made:
+def make(books: Books, path: Path, progress: Callable[[EpochFiles], None] = lambda _: None) -> Made:
     """Write the files of all closed epochs that are not in the directory yet.
 
     Args:
-        service: to read the books with.
+        books: what the files are made of.
         path: the directory, made if it is missing.
         progress: told of each epoch that is complete.
 
@@ -50,7 +50,7 @@ def make(service: Service, path: Path, progress: Callable[[EpochFiles], None] = 
     """
     directory = Directory(path)
     with directory.writing():
-        with service.reading() as reading:
+        with books.reading() as reading:
             manifest = directory.manifest() or of_books(reading)
             check_same_books(manifest, reading)
             closed = closed_epochs(reading)
@@ -59,11 +59,11 @@ def make(service: Service, path: Path, progress: Callable[[EpochFiles], None] = 
         for epoch, known in zip(closed, manifest.epochs, strict=False):
             missing = [each for each in known.files if not directory.has(each)]
             if missing:
-                _again(service, directory, epoch, missing)
+                _again(books, directory, epoch, missing)
                 made.files += len(missing)
         try:
             for epoch in closed[len(manifest.epochs) :]:
-                files = _epoch(service, directory, epoch, made.manifest.head)
+                files = _epoch(books, directory, epoch, made.manifest.head)
                 made.manifest = _longer(made.manifest, files)
                 made.epochs.append(epoch.epoch)
                 made.files += len(files.files)
@@ -133,8 +133,8 @@ def describe_epoch(reading: Reading, epoch: ClosedEpoch, files: Iterable[DataFil
     ).closed()
 
 
-def _epoch(service: Service, directory: Directory, epoch: ClosedEpoch, previous: str) -> EpochFiles:
-    with database_errors(), service.reading() as reading:
+def _epoch(books: Books, directory: Directory, epoch: ClosedEpoch, previous: str) -> EpochFiles:
+    with database_errors(), books.reading() as reading:
         prepare(reading)
         with directory.parts() as parts:
             files = [_write(reading, directory, parts, source, epoch) for source in epoch_sources()]
@@ -155,10 +155,10 @@ def _write(reading: Reading, directory: Directory, parts: Parts, source: Source,
     return made
 
 
-def _again(service: Service, directory: Directory, epoch: ClosedEpoch, missing: list[DataFile]) -> None:
+def _again(books: Books, directory: Directory, epoch: ClosedEpoch, missing: list[DataFile]) -> None:
     """Write files again that were lost."""
     sources = {each.name: each for each in epoch_sources()}
-    with database_errors(), service.reading() as reading, directory.parts() as parts:
+    with database_errors(), books.reading() as reading, directory.parts() as parts:
         prepare(reading)
         for known in missing:
             if known.source not in sources:

@@ -14,9 +14,9 @@ from deepnode_graphql.dataset.epochs import ClosedEpoch, closed_epochs
 from deepnode_graphql.dataset.making import check_epochs, check_same_books, describe_epoch
 from deepnode_graphql.dataset.manifest import NAME, DatasetManifest, EpochFiles
 from deepnode_graphql.dataset.writing import epoch_sources, write_file
+from deepnode_graphql.export.books import Books
 from deepnode_graphql.export.request import prepare
 from deepnode_graphql.reading import Reading
-from deepnode_graphql.service import Service
 from deepnode_ledger.errors import BadInput
 
 
@@ -71,7 +71,7 @@ def compare_with_manifest(path: Path, chosen: Collection[int] = ()) -> Iterator[
 
 
 def compare_with_books(
-    service: Service, path: Path, chosen: Collection[int] = (), progress: Callable[[int], None] = lambda _: None
+    books: Books, path: Path, chosen: Collection[int] = (), progress: Callable[[int], None] = lambda _: None
 ) -> Iterator[Fault]:
     """Make the chosen epochs again, beside the directory, and yield what the books say otherwise.
 
@@ -85,12 +85,12 @@ def compare_with_books(
     """
     manifest = read_manifest(path)
     epochs = chosen_epochs(manifest, chosen)
-    with database_errors(), service.reading() as reading:
+    with database_errors(), books.reading() as reading:
         check_same_books(manifest, reading)
         closed = closed_epochs(reading)
         check_epochs(manifest, closed)
     for known in epochs:
-        with database_errors(), service.reading() as reading:
+        with database_errors(), books.reading() as reading:
             prepare(reading)
             yield from _epoch(reading, path, manifest, known, closed[known.epoch])
         progress(known.epoch)

@@ -12,9 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from deepnode_cli.commands import command_line
-from deepnode_graphql.service import Service, make_service
-from deepnode_ledger.manifest import Manifest
-from deepnode_projections.tables import SCHEMA
+from deepnode_graphql.export.books import Books, open_books
 from tests.graphql.small_books import ALICE, BOB, DN, NOBODY, Event, transfer
 from tests.graphql.statements.month_books import MonthScribe, month_scribe, staked
 
@@ -43,10 +41,10 @@ class EpochScribe:
         self.books.seal(len(self.books.blocks))
 
     @contextmanager
-    def service(self, schema: str = SCHEMA) -> Iterator[Service]:
-        """A service over the books, or over others of the same log."""
-        with service_of(self.url, self.manifest, schema) as service:
-            yield service
+    def opened(self) -> Iterator[Books]:
+        """The books, to make datasets of."""
+        with open_books(self.url, self.manifest) as books:
+            yield books
 
     def command(self, *arguments: object, exit_code: int = 0) -> dict[str, Any]:
         """What ``deepnode dataset`` with the books says as JSON, and with which exit code it ends."""
@@ -61,16 +59,6 @@ def dataset(*arguments: object, exit_code: int = 0) -> dict[str, Any]:
     said = json.loads(done.stdout)
     assert isinstance(said, dict)
     return said
-
-
-@contextmanager
-def service_of(url: str, manifest: Manifest, schema: str = SCHEMA) -> Iterator[Service]:
-    """A service over books."""
-    service = make_service(url, manifest, schema)
-    try:
-        yield service
-    finally:
-        service.engine.dispose()
 
 
 def content_of(directory: Path) -> dict[str, bytes]:

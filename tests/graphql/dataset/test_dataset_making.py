@@ -17,6 +17,7 @@ from deepnode_graphql.dataset.manifest import GENESIS, parse
 from deepnode_graphql.dataset.verifying import compare_with_books, compare_with_manifest
 from deepnode_graphql.dataset.writing import epoch_sources, write_file
 from deepnode_graphql.export.sources import SOURCES
+from deepnode_graphql.service import make_service
 from deepnode_ledger.errors import BadInput, Damaged, TryAgain
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_projections.projector import Projector, connect
@@ -29,10 +30,10 @@ def test_an_epoch_is_closed_once_the_entry_that_opened_the_next_is_sealed(epochs
     epochs.open(1)
     epochs.open(2)
     found = []
-    with epochs.service() as service:
+    with epochs.opened() as books:
         for block in range(1, 6):
             epochs.books.seal(block)
-            with service.reading() as reading:
+            with books.reading() as reading:
                 found.append(closed_epochs(reading))
     first, second = ClosedEpoch(0, 1, 2), ClosedEpoch(1, 3, 8)
     assert found == [[], [first], [first], [first, second], [first, second]]
@@ -46,25 +47,26 @@ def test_a_dataset_is_the_same_in_steps_at_once_and_from_rebuilt_books(epochs: E
     steps, once, rebuilt = (folder / name for name in ("steps", "once", "rebuilt"))
     heads = [GENESIS]
     touched: dict[Path, tuple[int, int]] = {}
-    with epochs.service() as service:
+    with epochs.opened() as books:
         for number in range(1, 4):
             epochs.open(number)
             epochs.seal()
-            made = make(service, steps)
+            made = make(books, steps)
             assert made.epochs == [number - 1]
             assert made.manifest.epochs[-1].previous == heads[-1]
             heads.append(made.manifest.head)
             now = {path: path.stat() for path in steps.rglob("*.parquet")}
             assert all((now[path].st_ino, now[path].st_mtime_ns) == seen for path, seen in touched.items())
             touched = {path: (found.st_ino, found.st_mtime_ns) for path, found in now.items()}
-        assert make(service, steps).epochs == []
-        make(service, once)
+        assert make(books, steps).epochs == []
+        make(books, once)
     again = Projector(epochs.url, epochs.manifest, schema="books_again", step_entries=3)
     with closing(again):
         again.open()
         again.catch_up()
-    with epochs.service("books_again") as service:
-        make(service, rebuilt)
+    service = make_service(epochs.url, epochs.manifest, "books_again")
+    make(service, rebuilt)
+    service.engine.dispose()
     assert content_of(steps) == content_of(once) == content_of(rebuilt)
     assert len(content_of(steps)) == len(parse((steps / "manifest.json").read_bytes()).files) + 1
 
@@ -74,8 +76,8 @@ def test_a_file_says_what_it_is_of(epochs: EpochScribe, folder: Path) -> None:
     epochs.open(1)
     epochs.open(2)
     epochs.seal()
-    with epochs.service() as service:
-        manifest = make(service, folder / "made").manifest
+    with epochs.opened() as books:
+        manifest = make(books, folder / "made").manifest
     first, second = manifest.epochs
     assert [each.source for each in first.files] == [each.name for each in epoch_sources()]
     assert set(SOURCES) - {each.source for each in first.files} == {"balances"}
@@ -106,8 +108,8 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(
     epochs.open(1)
     epochs.open(2)
     epochs.seal()
-    with epochs.service() as service:
-        make(service, folder / "whole")
+    with epochs.opened() as books:
+        make(books, folder / "whole")
         for stop in (5, 80):
             left = stop
 
@@ -122,14 +124,14 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(
             with monkeypatch.context() as patch:
                 patch.setattr(making, "write_file", write)
                 with pytest.raises(KeyboardInterrupt):
-                    make(service, broken)
+                    make(books, broken)
             assert list(compare_with_manifest(broken)) == []
-            make(service, broken)
+            make(books, broken)
             assert content_of(broken) == content_of(folder / "whole")
         # A kill between the files' names and the manifest leaves files that nobody lists.
         kept = content_of(folder / "whole")
         (folder / "whole" / "manifest.json").unlink()
-        make(service, folder / "whole")
+        make(books, folder / "whole")
         assert content_of(folder / "whole") == kept
 
 
@@ -187,14 +189,14 @@ def test_files_of_books_that_say_otherwise_are_found(epochs: EpochScribe, folder
     epochs.open(2)
     epochs.seal()
     made = folder / "made"
-    with epochs.service() as service:
-        make(service, made)
+    with epochs.opened() as books:
+        make(books, made)
         with closing(connect(epochs.url, "books")) as connection:
             connection.execute("UPDATE posting SET amount = amount + 1, balance = balance + 1 WHERE position = 8")
             connection.commit()
-    with epochs.service() as service:
-        faults = {each.path for each in compare_with_books(service, made)}
-        assert list(compare_with_books(service, made, [0])) == []
+    with epochs.opened() as books:
+        faults = {each.path for each in compare_with_books(books, made)}
+        assert list(compare_with_books(books, made, [0])) == []
     assert faults == {"manifest.json", "postings/in_epoch=1/part-0.parquet"}
     assert list(compare_with_manifest(made)) == []
 
@@ -204,21 +206,21 @@ def test_other_books_and_other_writers_are_refused(epochs: EpochScribe, folder: 
     epochs.open(1)
     epochs.seal()
     made = folder / "made"
-    with epochs.service() as service:
-        make(service, made)
+    with epochs.opened() as books:
+        make(books, made)
         with Directory(made).writing(), pytest.raises(TryAgain, match="another process"):
-            make(service, made)
+            make(books, made)
         manifest = made / "manifest.json"
         text = manifest.read_bytes()
         manifest.write_bytes(text.replace(b'"chain_id": 8453', b'"chain_id": 8454'))
         with pytest.raises(BadInput, match="another directory"):
-            make(service, made)
+            make(books, made)
         manifest.write_bytes(text)
         with pytest.raises(BadInput, match="epoch 1 is not in the dataset"):
             list(compare_with_manifest(made, [1]))
         manifest.write_bytes(b"{}")
         with pytest.raises(Damaged, match=r"manifest\.json"):
-            make(service, made)
+            make(books, made)
     with pytest.raises(BadInput, match=r"manifest\.json is not there"):
         list(compare_with_manifest(folder / "nothing"))
     for arguments in ([made], [made, "--epoch", "1"], [made, "--verify", "--database", epochs.url]):

@@ -17,6 +17,7 @@ from deepnode_graphql.dataset.making import make
 from deepnode_graphql.dataset.manifest import PARTITION, DatasetManifest
 from deepnode_graphql.dataset.verifying import compare_with_books, compare_with_manifest
 from deepnode_graphql.dataset.writing import epoch_sources
+from deepnode_graphql.export.books import open_books
 from deepnode_graphql.export.source import AMOUNT, Source
 from deepnode_graphql.export.sources.records import column_name, record_source
 from deepnode_indexer.devnet.anvil import Anvil
@@ -29,9 +30,9 @@ from deepnode_projections.registers.record import fields_of
 from deepnode_projections.rules.book import RECORDS
 from tests.conftest import fresh_database
 from tests.e2e.real_parts import Devnet, open_ledger
-from tests.graphql.dataset.conftest import service_of
 
 BLOCKS = 80
+BLOCKS_AT_ONCE = 8
 BLOCKS_UNTIL_FINAL = 70
 
 
@@ -59,14 +60,17 @@ def played(postgres_url: str, room: Path) -> Iterator[Played]:
         devnet = Devnet(node, deployment, Economy(node.url, deployment, seed=7), manifest)
         ledger = open_ledger(url, node.url, manifest)
         with closing(ledger):
-            ledger.live(devnet, BLOCKS)
+            for _ in range(0, BLOCKS, BLOCKS_AT_ONCE):
+                envelopes = devnet.play(BLOCKS_AT_ONCE)
+                ledger.sync()
+                ledger.take_in(envelopes)
             JsonRpc(node.url).batch([("anvil_mine", (hex(BLOCKS_UNTIL_FINAL),))])
             ledger.sync()
-        with service_of(url, manifest) as service:
-            made = make(service, folder / "made")
+        with open_books(url, manifest) as books:
+            made = make(books, folder / "made")
             assert made.epochs == [0, 1, 2]
             assert list(compare_with_manifest(folder / "made")) == []
-            assert list(compare_with_books(service, folder / "made")) == []
+            assert list(compare_with_books(books, folder / "made")) == []
         yield Played(folder / "made", made.manifest, url)
 
 
