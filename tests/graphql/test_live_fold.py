@@ -10,6 +10,7 @@ from deepnode_graphql.execution import GraphQLRequest
 from deepnode_graphql.live import feed, pages
 from deepnode_graphql.service import Service, make_service
 from deepnode_ledger.hexadecimal import to_hex
+from deepnode_projections.projector import Step
 from tests.graphql.live_books import BALANCES, DISTRIBUTIONS, ENTRIES, Reader, Story, branch, live_books
 from tests.graphql.small_books import ALICE, BOB, Scribe, transfer
 
@@ -89,7 +90,8 @@ def test_the_fold_of_the_messages_is_the_querys_answer(
     books: Scribe, service: Service, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lets forty things happen, a quarter of them reorgs; readers with filters read at times of their own, and are cut
-    off at random; pages hold three rows, so that all seams are met. Compares whenever all have come to the end."""
+    off at random, also while the projections are in the middle of a block; pages hold three rows, so that all seams are
+    met. Compares whenever all have come to the end."""
     for module, name, figure in ((feed, "ROWS_MAX", 3), (pages, "SCAN_POSITIONS", 5)):
         monkeypatch.setattr(module, name, figure)
     for name in ("entries", "balances", "distributions"):
@@ -103,6 +105,17 @@ def test_the_fold_of_the_messages_is_the_querys_answer(
         "bob": Reader(service, "balances", f', where: {{ holder: "{to_hex(BOB)}", asset: "USDC" }}', BALANCES),
         "distributions": Reader(service, "distributions", "", DISTRIBUTIONS),
     }
+    monkeypatch.setattr(books.projector, "_step_entries", 2)
+    whole_step = books.projector.step
+
+    def step_and_look() -> Step:
+        done = whole_step()
+        for reader in readers.values():
+            if story.chance.random() < 0.3:
+                reader.read()
+        return done
+
+    monkeypatch.setattr(books.projector, "step", step_and_look)
     for step in range(40):
         story.go_on()
         for reader in readers.values():
