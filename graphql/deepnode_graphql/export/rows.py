@@ -7,13 +7,16 @@ up to which the home chain had come there, its time, and whether the row can sti
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deepnode_graphql.export.ahead import Ahead
 from deepnode_graphql.export.source import AMOUNT, NAME, TEXT, TIME
 from deepnode_graphql.export.wire import Column, Wire, constant, fetch, hexadecimal, named
+from deepnode_graphql.nodes import Asset
 from deepnode_graphql.reading import Reading, driver_connection
 from deepnode_ledger.hexadecimal import to_hex
 
@@ -89,26 +92,29 @@ def read(
         Column("block_time", "b.time", Wire.WHOLE, nullable=True),
     ]
     outer_order = ", ".join(f'x."{name}"' for name in query.order)
-    behind: dict[str, Any] = {}
-    while True:
+    connection = driver_connection(reading.database)
+
+    def page(behind: Mapping[str, Any]) -> dict[str, pa.Array] | None:
         conditions = [*where]
         if behind:
             conditions.append(f"({ordered}) > ({', '.join(f'%(behind_{name})s' for name in query.order)})")
-        page = (
+        rest = (
             f"FROM (SELECT {inner} FROM {query.source} WHERE {' AND '.join(conditions) or 'true'}"  # noqa: S608 - the program's own
             f" ORDER BY {ordered} LIMIT {PAGE_ROWS}) x LEFT JOIN LATERAL ("
             "SELECT number, time FROM block WHERE last_position >= x.position ORDER BY last_position LIMIT 1"
             f") b ON true ORDER BY {outer_order}"
         )
-        found = fetch(driver_connection(reading.database), columns, page, {**parameters, **behind})
-        if found is None:
-            return
-        last = {name: found[name][-1].as_py() for name in query.order}
-        rows = len(found[POSITION])
-        yield _batch(reading, query, found)
-        if rows < PAGE_ROWS:
-            return
-        behind = {f"behind_{name}": value for name, value in last.items()}
+        return fetch(connection, columns, rest, {**parameters, **behind})
+
+    # Asked for before the first page is begun: the connection is for one thing at a time.
+    assets = reading.assets
+    with Ahead[dict[str, pa.Array] | None](connection) as ahead:
+        found = page({})
+        while found is not None:
+            if len(found[POSITION]) == PAGE_ROWS:
+                ahead.begin(partial(page, {f"behind_{name}": found[name][-1].as_py() for name in query.order}))
+            yield _batch(query, found, assets, reading.checkpoint.sealed_position)
+            found = ahead.take()
 
 
 def finality(positions: pa.Array, sealed_position: int) -> pa.Array:
@@ -120,9 +126,9 @@ def finality(positions: pa.Array, sealed_position: int) -> pa.Array:
     return pc.if_else(sealed, "SEALED", "PENDING").dictionary_encode()
 
 
-def symbols(reading: Reading, addresses: pa.Array) -> tuple[pa.Array, pa.Array]:
+def symbols(assets: Mapping[int, Asset], addresses: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Return the symbols of tokens and their addresses as text; a token that the books do not know has no symbol."""
-    known = {bytes(each.address): each.symbol for each in reading.assets.values()}
+    known = {bytes(each.address): each.symbol for each in assets.values()}
     encoded = addresses.dictionary_encode()
     found = encoded.dictionary.to_pylist()
     as_text = pa.array([to_hex(each) for each in found], pa.string())
@@ -131,18 +137,20 @@ def symbols(reading: Reading, addresses: pa.Array) -> tuple[pa.Array, pa.Array]:
     return names, pa.DictionaryArray.from_arrays(encoded.indices, as_text)
 
 
-def _batch(reading: Reading, query: Query, found: Mapping[str, pa.Array]) -> pa.RecordBatch:
+def _batch(
+    query: Query, found: Mapping[str, pa.Array], assets: Mapping[int, Asset], sealed_position: int
+) -> pa.RecordBatch:
     positions = found[POSITION]
     columns = [
         positions,
         found["block_number"],
         found["block_time"].cast(TIME),
-        finality(positions, reading.checkpoint.sealed_position),
+        finality(positions, sealed_position),
     ]
     for cell in query.cells:
         array = found[cell.name]
         if cell.becomes is ASSET:
-            columns += symbols(reading, array)
+            columns += symbols(assets, array)
         else:
             columns.append(_MADE.get(cell.becomes, _cast(cell.becomes))(array))
     return pa.RecordBatch.from_arrays(columns, schema=query.schema)

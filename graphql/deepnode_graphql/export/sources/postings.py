@@ -4,13 +4,15 @@ There are more of them than of anything else, so what belongs to the entry is re
 and tokens by their ids.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from deepnode_graphql.export import filters
+from deepnode_graphql.export.ahead import Ahead
 from deepnode_graphql.export.rows import finality
 from deepnode_graphql.export.source import AMOUNT, BATCH_ROWS, NAME, TEXT, TIME, Selection, Source
 from deepnode_graphql.export.wire import Column, Integers, Wire, fetch, hexadecimal, integers, named
@@ -103,49 +105,62 @@ def _conditions(reading: Reading, selection: Selection) -> tuple[list[str], dict
     return where, parameters
 
 
+_Page = dict[str, pa.Array]
+
+
 def _pages(reading: Reading, where: list[str], parameters: dict[str, Any]) -> Iterator[pa.RecordBatch]:
     connection, names = driver_connection(reading.database), _Names(reading)
-    behind: dict[str, Any] = {}
-    while True:
+
+    def page(behind: Mapping[str, Any]) -> _Page | None:
         conditions = [*where, "(p.position, p.leg) > (%(position)s, %(leg)s)"] if behind else where
         rest = f"FROM posting p WHERE {' AND '.join(conditions)} ORDER BY p.position, p.leg LIMIT {BATCH_ROWS}"
-        page = fetch(connection, _POSTING, rest, {**parameters, **behind})
-        if page is None:
-            return
-        batch = _batch(reading, names, page)
-        yield batch
-        if batch.num_rows < BATCH_ROWS:
-            return
-        behind = {name: page[name][-1].as_py() for name in ("position", "leg")}
+        return fetch(connection, _POSTING, rest, {**parameters, **behind})
+
+    with Ahead[_Page | None](connection) as ahead:
+        found = page({})
+        while found is not None:
+            # All that belongs to the rows is asked for before the next page is begun.
+            made = _batch(reading, names, found)
+            if len(found["position"]) == BATCH_ROWS:
+                ahead.begin(partial(page, {name: found[name][-1].as_py() for name in ("position", "leg")}))
+            yield made()
+            found = ahead.take()
 
 
-def _batch(reading: Reading, names: "_Names", page: dict[str, pa.Array]) -> pa.RecordBatch:
+def _batch(reading: Reading, names: "_Names", page: _Page) -> Callable[[], pa.RecordBatch]:
+    """Ask for what belongs to a page's rows, and return what puts them together."""
     entries, places = _entries(reading, integers(page["position"]))
     # Each batch has dictionaries of its own: Polars reads none that grow from batch to batch.
     accounts, assets = page["account_id"].dictionary_encode(), page["asset_id"].dictionary_encode()
-    symbols = names.symbols(assets.dictionary).take(assets.indices).dictionary_encode()
-    columns = {
-        "position": page["position"],
-        "leg": page["leg"].cast(pa.int16()),
-        "block_number": entries["block_number"].take(places),
-        "block_time": entries["block_time"].cast(TIME).take(places),
-        "transaction_hash": hexadecimal(entries["transaction_hash"]).take(places),
-        "log_index": entries["log_index"].cast(pa.int32()).take(places),
-        "contract": named(entries["contract"]).take(places),
-        "kind": named(entries["kind"]).take(places),
-        "account": pa.DictionaryArray.from_arrays(accounts.indices, names.accounts(accounts.dictionary)),
-        "asset": symbols,
-        "asset_address": pa.DictionaryArray.from_arrays(assets.indices, names.addresses(assets.dictionary)),
-        "amount": page["amount"],
-        "balance": page["balance"],
-        "finality": finality(page["position"], reading.checkpoint.sealed_position),
-    }
-    return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+    account_names, symbols = names.accounts(accounts.dictionary), names.symbols(assets.dictionary)
+    addresses = names.addresses(assets.dictionary)
+
+    def made() -> pa.RecordBatch:
+        columns = {
+            "position": page["position"],
+            "leg": page["leg"].cast(pa.int16()),
+            "block_number": entries["block_number"].take(places),
+            "block_time": entries["block_time"].cast(TIME).take(places),
+            "transaction_hash": hexadecimal(entries["transaction_hash"]).take(places),
+            "log_index": entries["log_index"].cast(pa.int32()).take(places),
+            "contract": named(entries["contract"]).take(places),
+            "kind": named(entries["kind"]).take(places),
+            "account": pa.DictionaryArray.from_arrays(accounts.indices, account_names),
+            "asset": symbols.take(assets.indices).dictionary_encode(),
+            "asset_address": pa.DictionaryArray.from_arrays(assets.indices, addresses),
+            "amount": page["amount"],
+            "balance": page["balance"],
+            "finality": finality(page["position"], reading.checkpoint.sealed_position),
+        }
+        return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+    return made
 
 
 def _entries(reading: Reading, positions: Integers) -> tuple[dict[str, pa.Array], pa.Array]:
     """Return the entries at positions (ascending), and for each position the place of its entry among them."""
-    wanted = np.unique(positions)
+    # They are in order already, which np.unique does not know.
+    wanted = positions[np.concatenate(([True], positions[1:] != positions[:-1]))]
     first, last = int(wanted[0]), int(wanted[-1])
     if last - first < _SPARSE * len(wanted):
         rest, parameters = "e.position BETWEEN %(first)s AND %(last)s", {"first": first, "last": last}
