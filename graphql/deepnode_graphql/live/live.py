@@ -115,6 +115,14 @@ class Live:
             lambda: begin_operation(schema, reading, request, is_bare=is_bare), limiter=self._reads
         )
 
+    async def is_subscription(self, request: GraphQLRequest) -> bool:
+        """Say whether a request is a subscription."""
+        # Most requests can be told without being parsed, which is work for a thread.
+        if OperationType.SUBSCRIPTION.value not in request.query:
+            return False
+        kind = await to_thread.run_sync(lambda: operation_of(request), limiter=self._reads)
+        return kind is OperationType.SUBSCRIPTION
+
     async def run(self, request: GraphQLRequest, client: str, *, queries_only: bool = False) -> Answer:
         """Answer a request that is no subscription."""
         service = self.service
@@ -202,11 +210,6 @@ class Live:
             return await to_thread.run_sync(read, limiter=self._reads)
         except TookTooLong as error:
             raise Refused(refused(str(error), "LIMIT_EXCEEDED")) from error
-
-
-def is_subscription(request: GraphQLRequest) -> bool:
-    """Say whether a request is a subscription."""
-    return operation_of(request) is OperationType.SUBSCRIPTION
 
 
 def client_of(scope: Scope) -> str:

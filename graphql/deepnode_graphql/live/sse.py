@@ -21,7 +21,7 @@ from deepnode_graphql.answers import Outcome, failed, refused
 from deepnode_graphql.execution import GraphQLRequest
 from deepnode_graphql.graphql_http import Malformed, read_body, read_parameters
 from deepnode_graphql.live.documents import STREAMS, request_of
-from deepnode_graphql.live.live import Beat, Live, TooMany, client_of, is_subscription
+from deepnode_graphql.live.live import Beat, Live, TooMany, client_of
 from deepnode_graphql.live.operation import Message, Operation, Refused
 from deepnode_graphql.live.place import format_place
 from deepnode_ledger.errors import BadInput
@@ -61,7 +61,7 @@ class SseEndpoint:
             by_post = request.method == "POST"
             try:
                 asked = await self._asked(request)
-                if is_subscription(asked):
+                if await self._live.is_subscription(asked):
                     operation = await self._live.begin(asked)
                     return _EventStream(self._live, operation, _next, _comment, _complete)
             except Malformed as error:

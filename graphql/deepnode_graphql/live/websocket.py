@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from deepnode_graphql.answers import Outcome, incident, refused, try_again
 from deepnode_graphql.client_rates import TooFast
 from deepnode_graphql.execution import GraphQLRequest
-from deepnode_graphql.live.live import SUBSCRIPTIONS_PER_CONNECTION_MAX, Beat, Live, TooMany, client_of, is_subscription
+from deepnode_graphql.live.live import SUBSCRIPTIONS_PER_CONNECTION_MAX, Beat, Live, TooMany, client_of
 from deepnode_graphql.live.operation import Refused
 from deepnode_graphql.persisted import Documents
 from deepnode_ledger.errors import BadInput
@@ -205,7 +205,7 @@ class _Connection:
         task = asyncio.current_task()
         try:
             self._let_in()
-            if is_subscription(request):
+            if await self._live.is_subscription(request):
                 await self._follow(name, request)
             else:
                 await self._execute(name, request)
