@@ -22,6 +22,7 @@ from typing import Any, Final
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
+from benchmarks import closed_epochs
 from benchmarks.postgres import database, server
 from benchmarks.result import RUNS, Result, medians, publish, result
 
@@ -85,6 +86,8 @@ def main() -> None:
         with database(url) as books:
             fill(books, manifest, given.rows)
             results += rates(books, manifest, given.rows, given.runs)
+            peer = partial(peer_rate, books, to_arrow, given.rows)
+            results += closed_epochs.rates(books, Path(folder) / "manifest.toml", given.rows, given.runs, peer)
         if given.memory_rows:
             results += memory(url, manifest, Path(folder), given.memory_rows)
     publish("export", results, write=not given.trial)
@@ -182,19 +185,28 @@ def memory(url: str, manifest: Manifest, folder: Path, rows: int) -> list[Result
     for size in (rows // 10, rows):
         with database(url) as books:
             fill(books, manifest, size)
-            most[size] = {suffix: _megabytes(books, folder / "manifest.toml", suffix) for suffix in formats}
+            path = folder / "manifest.toml"
+            most[size] = {
+                f"an export to {suffix}": _megabytes(_export_command(books, path, suffix)) for suffix in formats
+            }
+            closed_epochs.open_epochs(books)
+            made = closed_epochs.dataset_command(books, path, folder / f"dataset{size}")
+            most[size]["making a dataset"] = _megabytes(made)
     return [
         result(
-            f"memory of an export to {suffix}, {rows:,} rows", "MB", most[rows][suffix],
-            "a tenth of the rows", most[rows // 10][suffix], bound=None, goal="flat: ≤ 1.2 ×", runs=1,
+            f"memory of {what}, {rows:,} rows", "MB", most[rows][what],
+            "a tenth of the rows", most[rows // 10][what], bound=None, goal="flat: ≤ 1.2 ×", runs=1,
         )
-        for suffix in formats
+        for what in most[rows]
     ]  # fmt: skip
 
 
-def _megabytes(url: str, manifest: Path, suffix: str) -> float:
+def _export_command(url: str, manifest: Path, suffix: str) -> list[str]:
     command = [sys.executable, "-m", "deepnode_cli.main", "export", "postings", "--format", suffix, "--out", "-"]
-    command += ["--database", url, "--manifest", str(manifest)]
+    return [*command, "--database", url, "--manifest", str(manifest)]
+
+
+def _megabytes(command: list[str]) -> float:
     most = 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         # What a process says of itself at its end counts what this one had when it began it.
