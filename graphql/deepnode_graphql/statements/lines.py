@@ -44,8 +44,9 @@ _NEAR: Final = (-2, -1, 1, 2)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an entry stands: its block and time, its transaction, and its place in the block."""
+    """Where an entry stands: its chain, its block and time, its transaction, and its place in the block."""
 
+    chain_id: int
     block_number: int
     time: int
     transaction_hash: bytes
@@ -111,7 +112,7 @@ def read_lines(
     before, after = _held(reading, own, opening), _held(reading, own, position)
     tokens = {each.asset_id: Token(each.symbol, bytes(each.address), each.decimals) for each in reading.assets.values()}
     claims = rewards.dates_of_claims
-    lines, held = _lines(movements, places, before, tokens, claims, prices)
+    lines, held = _lines(movements, places, before, tokens, claims, prices, reading.manifest.chain_id)
     assert {key: each for key, each in held.items() if each} == {key: each for key, each in after.items() if each}, (
         "the lines do not lead from the opening balances to the closing ones"
     )
@@ -148,9 +149,9 @@ def _flows(reading: Reading, positions: Sequence[int], last: int) -> tuple[list[
     rows = driver_connection(reading.database).execute(_TRANSACTIONS, (list(positions), last))
     for _, lines in groupby(rows, key=lambda row: (row[1], bytes(row[5]))):
         moved = []
-        for position, _chain, kind, number, time, transaction, index, name, asset, amount in lines:
+        for position, chain_id, kind, number, time, transaction, index, name, asset, amount in lines:
             moved.append(Moved(position, name, asset, amount, kind))
-            places[position] = Place(number, time, bytes(transaction), index)
+            places[position] = Place(chain_id, number, time, bytes(transaction), index)
         flows += flows_of(moved, _passes)
     return flows, places
 
@@ -238,7 +239,8 @@ def _places_in_log(reading: Reading, positions: Iterable[int]) -> dict[int, Plac
         [entry] = reading.snapshot.entries(position, position)
         assert isinstance(entry.record, ChainLog), entry
         log = entry.record
-        found[position] = Place(entry.block.number, entry.block.time, log.transaction_hash, log.log_index)
+        block = entry.block
+        found[position] = Place(entry.chain_id, block.number, block.time, log.transaction_hash, log.log_index)
     return found
 
 
@@ -258,6 +260,7 @@ def _lines(
     tokens: Mapping[int, Token],
     claims: Mapping[int, Dates],
     prices: Prices | None,
+    home: int,
 ) -> tuple[tuple[Line, ...], dict[tuple[str, int], int]]:
     """Write the movements as lines, each with the balance behind it; return them and the last balances."""
     held = dict(opening)
@@ -266,7 +269,8 @@ def _lines(
         place, key = places[each.position], (each.account, each.asset)
         held[key] = held.get(key, 0) + each.amount
         leg = lines[-1].leg + 1 if lines and lines[-1].position == each.position else 0
-        kind, token, dates, note = each.type, tokens[each.asset], None, ""
+        kind, token, dates = each.type, tokens[each.asset], None
+        note = "" if place.chain_id == home else f"on chain {place.chain_id}"
         if kind is LineType.REWARD:
             dates = claims.get(each.paid_position)
             if dates is None:

@@ -87,12 +87,13 @@ def test_hledger_loads_the_journal_and_its_balances_hold(month: Statement) -> No
 
 
 def test_hledger_finds_one_base_unit_anywhere(month: Statement) -> None:
-    """Changes figures of the journal by one unit, one at a time."""
+    """Changes every third figure of the journal by one unit, one at a time."""
     journal = hledger.write(month).decode()
     body = journal.index(" * ")
     figures = [each for each in FIGURE.finditer(journal) if each.start() > body]
     assert len(figures) > 90
-    for each in figures:
+    # Each has a process of its own; Beancount, in this one, is asked about all of them.
+    for each in figures[::3]:
         assert hledger_error(one_unit_more(journal, each)), each
 
 
