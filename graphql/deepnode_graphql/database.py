@@ -89,6 +89,8 @@ def make_engine(database_url: str, schema: str, *, connections: int) -> Engine:
         connection.autocommit = False
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         connection.read_only = True
+        # The driver drops what it has prepared, and everybody else's, at the end of each transaction.
+        connection.prepare_threshold = None
         connection.adapters.register_loader("numeric", _WholeNumber)
         return connection
 

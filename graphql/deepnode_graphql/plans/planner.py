@@ -23,11 +23,10 @@ from deepnode_graphql.moments import Moment, present
 from deepnode_graphql.plans import wire
 from deepnode_graphql.plans.capturing import POSITION_MAX, at_of, is_given
 from deepnode_graphql.plans.compiling import Plan, compile_plan
-from deepnode_graphql.plans.described import Described
 from deepnode_graphql.plans.marks import Unsupported
 from deepnode_graphql.plans.nodes import nodes_of
 from deepnode_graphql.plans.output import Page, Token
-from deepnode_graphql.plans.roots import Given, Root
+from deepnode_graphql.plans.roots import Allowance, Given, Root
 from deepnode_graphql.plans.selections import Selector
 from deepnode_graphql.plans.walking import Path, find_path
 from deepnode_graphql.plans.wire import Ask, Rows
@@ -112,9 +111,7 @@ class Planner:
         if bound is None or any(is_given(at) for at in bound.moments):
             return None
         try:
-            given = [
-                self._given(*each, is_present=True) for each in zip(bound.plan.parts, bound.arguments, strict=True)
-            ]
+            given = _given(bound, [True] * len(bound.moments))
             return self._at_the_end(bound.plan, given)
         except (Unsupported, BadInput, GraphQLError):
             return None
@@ -136,10 +133,7 @@ class Planner:
     def _read(self, bound: _Bound, reading: Reading) -> dict[str, Any] | None:
         try:
             moments = [self._moment(reading, at) for at in bound.moments]
-            given = [
-                self._given(part, arguments, is_present=moment.present)
-                for part, arguments, moment in zip(bound.plan.parts, bound.arguments, moments, strict=True)
-            ]
+            given = _given(bound, [moment.present for moment in moments])
             asks = [
                 each.ask(moment.position, reading.asset_id)
                 for each, moment in zip(given, moments, strict=True)
@@ -219,9 +213,6 @@ class Planner:
         job.paths[chosen] = path
         return path
 
-    def _given(self, part: Root | Described | str, arguments: dict[str, Any], *, is_present: bool) -> Given | None:
-        return part.given(arguments, present=is_present) if isinstance(part, Root) else None
-
     def _moment(self, reading: Reading, at: Any) -> Moment:
         return reading.moment(at_of(self._schema, at) if is_given(at) else None)
 
@@ -262,11 +253,24 @@ class Failed(Exception):
     """A statement of a plan failed: the reading is over, and the library's executor says what there is to say."""
 
 
+def _given(bound: _Bound, present: Sequence[bool]) -> list[Given | None]:
+    allowance = Allowance()
+    return [
+        part.given(arguments, allowance, present=at_the_end) if isinstance(part, Root) else None
+        for part, arguments, at_the_end in zip(bound.plan.parts, bound.arguments, present, strict=True)
+    ]
+
+
 def _asked(pooled: PoolProxiedConnection, asks: Sequence[Ask]) -> list[Rows]:
     connection = pooled.driver_connection
     assert isinstance(connection, psycopg.Connection), connection
     try:
-        return wire.ask(connection, pooled.info, asks)
+        try:
+            return wire.ask(connection, pooled.info, asks)
+        except psycopg.errors.InvalidSqlStatementName:
+            # Somebody else has dropped the connection's prepared statements.
+            wire.forget(connection, pooled.info)
+            return wire.ask(connection, pooled.info, asks)
     except BaseException:
         _mend(pooled, connection)
         raise

@@ -17,8 +17,11 @@ from deepnode_graphql.plans.output import Page, Writer
 from deepnode_graphql.plans.templates import Template, make_template
 from deepnode_graphql.plans.wire import Ask, Rows
 
-TEMPLATES_MAX: Final = 64
+TEMPLATES_MAX: Final = 16
 """Shapes of arguments for which one root field keeps a statement."""
+
+MADE_MAX: Final = 2
+"""Statements that are made for one request: each costs some milliseconds, and a later request makes the next ones."""
 
 _CURSORS: Final = ("after", "before")
 _SIZES: Final = ("first", "last")
@@ -41,6 +44,23 @@ class Given:
 
 Compose = Callable[[Given, Page, bool], Any]
 """Makes the field's value of a page; true if the list goes on behind it."""
+
+
+@dataclass(slots=True)
+class Allowance:
+    """How many statements one request may still make."""
+
+    statements: int = MADE_MAX
+
+    def spend(self) -> None:
+        """Make one more.
+
+        Raises:
+            Unsupported: there were enough.
+        """
+        if self.statements <= 0:
+            raise Unsupported
+        self.statements -= 1
 
 
 @dataclass(slots=True)
@@ -72,8 +92,8 @@ class Root:
             self._constant = dict(found)
         return found
 
-    def given(self, arguments: dict[str, Any], *, present: bool) -> Given:
-        """Find the statement for arguments (without ``at``).
+    def given(self, arguments: dict[str, Any], allowance: Allowance, *, present: bool) -> Given:
+        """Find the statement for arguments (without ``at``), or make it.
 
         Raises:
             BadInput: they break a rule.
@@ -86,7 +106,7 @@ class Root:
         shape = (present, *shown, *sizes.items(), take_apart(rest, leaves))
         if "" in shown.values():
             raise Unsupported
-        template = self._template(shape, arguments, present=present)
+        template = self._template(shape, arguments, allowance, present=present)
         keys: dict[str, Sequence[Any]] = {}
         for name, cursor in shown.items():
             assert template.order is not None
@@ -104,10 +124,11 @@ class Root:
             cut.reverse()
         return self.compose(given, page(cut, given.template.columns), more)
 
-    def _template(self, shape: Any, arguments: dict[str, Any], *, present: bool) -> Template:
+    def _template(self, shape: Any, arguments: dict[str, Any], allowance: Allowance, *, present: bool) -> Template:
         try:
             found = self._templates[shape]
         except KeyError:
+            allowance.spend()
             found = self._make(arguments, present=present)
             if len(self._templates) >= TEMPLATES_MAX:
                 self._templates.clear()

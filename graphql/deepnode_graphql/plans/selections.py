@@ -1,6 +1,6 @@
 """What a query selects, with fragments and directives worked out: the library's own rules, applied once a document."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
@@ -24,6 +24,9 @@ from deepnode_graphql.plans.output import Writer, constant, objects
 
 TYPE_NAME = "__typename"
 
+FIELDS_MAX = 1_000
+"""Fields that are worked out of one operation: fragments in fragments can stand for far more than they look."""
+
 Fields = dict[str, list[FieldDetails]]
 """Selections by their keys in the answer; those of one key are of one field."""
 
@@ -36,6 +39,7 @@ class Selector:
     document: DocumentNode
     operation: OperationDefinitionNode
     variables: VariableValues
+    met: list[int] = field(default_factory=lambda: [0])
 
     def of_root(self) -> Fields:
         """Return the root fields."""
@@ -84,6 +88,9 @@ class Selector:
 
     def _taken(self, found: Any) -> Fields:
         if found.new_defer_usages or found.forbidden_directive_instances:
+            raise Unsupported
+        self.met[0] += len(found.grouped_field_set)
+        if self.met[0] > FIELDS_MAX:
             raise Unsupported
         return dict(found.grouped_field_set)
 

@@ -16,7 +16,7 @@ from psycopg.adapt import Transformer as DriverTransformer
 
 from deepnode_graphql.database import STATEMENT_SECONDS_MAX
 
-PREPARED_MAX: Final = 100
+PREPARED_MAX: Final = 64
 """Statements that one connection keeps prepared."""
 
 _SILENCE_SECONDS_MAX: Final = STATEMENT_SECONDS_MAX + 5

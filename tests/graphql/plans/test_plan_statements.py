@@ -1,6 +1,8 @@
 """What a plan sends to the database, and what becomes of it when the database or the books are not as they were."""
 
+import itertools
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,10 +10,12 @@ from typing import Any
 import orjson
 import psycopg
 import pytest
+from graphql import get_operation_ast, parse
 
 from deepnode_graphql.answers import Outcome
 from deepnode_graphql.execution import GraphQLRequest
 from deepnode_graphql.plans import wire
+from deepnode_graphql.plans.planner import Job
 from deepnode_graphql.plans.wire import Ask
 from tests.graphql.plans.conftest import Pair, pair_over
 from tests.graphql.small_books import ALICE, BOB, DN, Scribe, transfer
@@ -40,6 +44,7 @@ def test_a_request_is_one_trip_with_one_statement_for_each_root_field(
     """Three root fields are asked for, and what goes over the wire is listened to: beside them only the checkpoint."""
     query = "{ a: postings { edges { node { leg } } } b: entry(position: 1) { kind } collaterals { edges { cursor } } }"
 
+    pair.same(query)
     with sent(monkeypatch) as trips:
         pair.same(query)
 
@@ -109,14 +114,12 @@ def test_a_statement_that_fails_is_left_to_the_library_and_the_connection_lives_
 
 
 def test_prepared_statements_that_are_gone_are_prepared_again(pair: Pair) -> None:
-    """They are dropped behind the plan's back on every connection; the request is answered, and planned later on."""
+    """They are dropped behind the plan's back; the next request is answered by a plan all the same."""
     pair.same(LIST, first=3)
     pooled = pair.service.engine.raw_connection()
     assert isinstance(pooled.driver_connection, psycopg.Connection)
     pooled.driver_connection.execute("DEALLOCATE ALL")
     pooled.close()
-
-    pair.same(LIST, first=3)
     before = pair.planner.answered["directly"]
     pair.same(LIST, first=3)
 
@@ -186,3 +189,34 @@ def test_assets_are_named_in_conditions_by_symbol_or_address(pair: Pair) -> None
 
     assert pair.planner.answered["directly"] == before + 2
     assert b"is not in the books" in pair.same(query, asset="nothing")
+
+
+def test_a_document_that_stands_for_very_much_is_not_planned(pair: Pair) -> None:
+    """Fragments that spread fragments mean thousands of fields; the planner gives up early, and for good."""
+    names = [f"f{number}" for number in range(12)]
+    below = [f"fragment {name} on Account {{ balances {{ a: account {{ ...{then} }} b: account {{ ...{then} }} }} }}"
+             for name, then in itertools.pairwise(names)]  # fmt: skip
+    query = f'{{ account(name: "none") {{ ...f0 }} }} {" ".join(below)} fragment f11 on Account {{ name }}'
+
+    began = time.process_time()
+    document = parse(query)
+    operation = get_operation_ast(document, None)
+    assert operation is not None
+    job = Job(document, operation, (), 1)
+    assert pair.planner.directly(job, None) is None
+    with pair.service.reading() as reading:
+        assert pair.planner.within(job, None, reading) is None
+
+    assert time.process_time() - began < 1
+    assert (job.plans, job.paths) == ({(): None}, {(): None})
+
+
+def test_many_shapes_at_once_are_planned_a_few_at_a_time(pair: Pair) -> None:
+    """Twenty root fields of as many shapes are asked for together again and again: in the end a plan answers."""
+    fields = " ".join(f"e{size}: entries(first: {size}) {{ edges {{ node {{ kind }} }} }}" for size in range(1, 21))
+
+    for _ in range(20):
+        pair.same(f"{{ {fields} }}")
+
+    assert pair.planner.answered["walked"] >= 3
+    assert pair.planner.answered["directly"] >= 3
