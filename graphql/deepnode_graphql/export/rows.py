@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from psycopg import Connection
 
 from deepnode_graphql.export.ahead import Ahead
 from deepnode_graphql.export.source import AMOUNT, NAME, TEXT, TIME
-from deepnode_graphql.export.wire import Column, Wire, constant, fetch, hexadecimal, named
+from deepnode_graphql.export.wire import Column, Wire, constant, fetch, hexadecimal, integers, named
 from deepnode_graphql.nodes import Asset
 from deepnode_graphql.reading import Reading, driver_connection
 from deepnode_ledger.hexadecimal import to_hex
@@ -86,11 +88,7 @@ def read(
     cells = {each.name: each for each in (position, *query.cells)}
     inner = ", ".join(f'{each.sql} AS "{each.name}"' for each in cells.values())
     ordered = ", ".join(cells[name].sql for name in query.order)
-    columns = [
-        *(Column(each.name, f'x."{each.name}"', each.wire, each.nullable) for each in cells.values()),
-        Column("block_number", "b.number", Wire.WHOLE, nullable=True),
-        Column("block_time", "b.time", Wire.WHOLE, nullable=True),
-    ]
+    columns = [Column(each.name, f'x."{each.name}"', each.wire, each.nullable) for each in cells.values()]
     outer_order = ", ".join(f'x."{name}"' for name in query.order)
     connection = driver_connection(reading.database)
 
@@ -98,12 +96,10 @@ def read(
         conditions = [*where]
         if behind:
             conditions.append(f"({ordered}) > ({', '.join(f'%(behind_{name})s' for name in query.order)})")
-        rest = (
-            f"FROM (SELECT {inner} FROM {query.source} WHERE {' AND '.join(conditions) or 'true'}"  # noqa: S608 - the program's own
-            f" ORDER BY {ordered} LIMIT {PAGE_ROWS}) x LEFT JOIN LATERAL ("
-            "SELECT number, time FROM block WHERE last_position >= x.position ORDER BY last_position LIMIT 1"
-            f") b ON true ORDER BY {outer_order}"
-        )
+        held = " AND ".join(conditions) or "true"
+        # What follows after the limit is done for the rows of the page alone.
+        rows = f"SELECT {inner} FROM {query.source} WHERE {held} ORDER BY {ordered} LIMIT {PAGE_ROWS}"  # noqa: S608 - the program's own
+        rest = f"FROM ({rows}) x ORDER BY {outer_order}"
         return fetch(connection, columns, rest, {**parameters, **behind})
 
     # Asked for before the first page is begun: the connection is for one thing at a time.
@@ -111,10 +107,47 @@ def read(
     with Ahead[dict[str, pa.Array] | None](connection) as ahead:
         found = page({})
         while found is not None:
+            blocks = blocks_at(connection, found[POSITION])
             if len(found[POSITION]) == PAGE_ROWS:
                 ahead.begin(partial(page, {f"behind_{name}": found[name][-1].as_py() for name in query.order}))
-            yield _batch(query, found, assets, reading.checkpoint.sealed_position)
+            yield _batch(query, found, blocks, assets, reading.checkpoint.sealed_position)
             found = ahead.take()
+
+
+_BLOCK: Final = (
+    Column("last_position", "b.last_position", Wire.WHOLE),
+    Column("number", "b.number", Wire.WHOLE),
+    Column("time", "b.time", Wire.WHOLE),
+)
+
+_SPARSE: Final = 4
+"""Blocks to a row from which on they are looked up one by one and not read as a run."""
+
+_RUN: Final = (
+    "FROM block b WHERE b.last_position >= %(first)s AND b.last_position <="
+    " coalesce((SELECT min(last_position) FROM block WHERE last_position >= %(last)s), %(last)s)"
+    " ORDER BY b.last_position LIMIT %(most)s"
+)
+
+_ONE_BY_ONE: Final = (
+    "FROM unnest(%(wanted)s::bigint[]) w(position) CROSS JOIN LATERAL (SELECT last_position, number, time FROM block"
+    " WHERE last_position >= w.position ORDER BY last_position LIMIT 1) b ORDER BY w.position"
+)
+
+
+def blocks_at(connection: Connection[Any], positions: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return the number and the time of the home chain's block at each position; null behind the last one."""
+    wanted = np.unique(integers(positions))
+    most = _SPARSE * PAGE_ROWS
+    found = fetch(connection, _BLOCK, _RUN, {"first": int(wanted[0]), "last": int(wanted[-1]), "most": most})
+    if found is not None and len(found["number"]) == most:
+        # Between rows that are far from each other there are more blocks than rows.
+        found = fetch(connection, _BLOCK, _ONE_BY_ONE, {"wanted": wanted.tolist()})
+    if found is None:
+        return pa.nulls(len(positions), pa.int64()), pa.nulls(len(positions), TIME)
+    places = np.searchsorted(integers(found["last_position"]), integers(positions))
+    known = pa.array(places, mask=places == len(found["number"]))
+    return found["number"].take(known), found["time"].cast(TIME).take(known)
 
 
 def finality(positions: pa.Array, sealed_position: int) -> pa.Array:
@@ -138,13 +171,16 @@ def symbols(assets: Mapping[int, Asset], addresses: pa.Array) -> tuple[pa.Array,
 
 
 def _batch(
-    query: Query, found: Mapping[str, pa.Array], assets: Mapping[int, Asset], sealed_position: int
+    query: Query,
+    found: Mapping[str, pa.Array],
+    blocks: tuple[pa.Array, pa.Array],
+    assets: Mapping[int, Asset],
+    sealed_position: int,
 ) -> pa.RecordBatch:
     positions = found[POSITION]
     columns = [
         positions,
-        found["block_number"],
-        found["block_time"].cast(TIME),
+        *blocks,
         finality(positions, sealed_position),
     ]
     for cell in query.cells:

@@ -10,9 +10,10 @@ import psycopg
 import pyarrow as pa
 import pytest
 
+from deepnode_graphql.export import rows
 from deepnode_graphql.export.formats import FORMATS
-from deepnode_graphql.export.sources import SOURCES
-from deepnode_graphql.export.sources.records import column_name, record_source
+from deepnode_graphql.export.sources import SOURCES, log_entries, postings
+from deepnode_graphql.export.sources.records import HISTORY, column_name, record_source
 from deepnode_graphql.service import Service
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_projections.registers.record import Record, fields_of
@@ -36,6 +37,25 @@ def test_every_source_reads_the_same_in_every_format(full_service: Service, suff
         assert arrow["position"], f"{name}: no row"
 
 
+def test_short_pages_give_the_same_rows(full_service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads each source two rows at a time, with all that ever was so, and compares it with what one page gives."""
+    whole = {name: by_arrow(made(full_service, name, "arrow", **_all(name)), each) for name, each in SOURCES.items()}
+    monkeypatch.setattr(rows, "PAGE_ROWS", 2)
+    monkeypatch.setattr(rows, "_SPARSE", 1)
+    monkeypatch.setattr(postings, "BATCH_ROWS", 2)
+    monkeypatch.setattr(postings, "_SPARSE", 0)
+    monkeypatch.setattr(log_entries, "BATCH_ENTRIES", 2)
+    for name, source in SOURCES.items():
+        content = made(full_service, name, "arrow", **_all(name))
+        assert by_arrow(content, source) == whole[name], name
+        lengths = [batch.num_rows for batch in pa.ipc.open_stream(content)]
+        assert set(lengths[:-1]) <= {2}, name
+        assert sum(lengths) == len(whole[name]["position"]), name
+    monkeypatch.setattr(log_entries, "BATCH_DATA_BYTES", 1)
+    content = made(full_service, "log_entries", "arrow")
+    assert by_arrow(content, SOURCES["log_entries"]) == whole["log_entries"]
+
+
 @pytest.mark.parametrize("history", [False, True])
 def test_every_kind_of_record_is_exported_value_by_value(full_service: Service, history: bool) -> None:
     """Compares the rows that were put with the rows of the export: what holds at the moment, and all that ever did."""
@@ -43,13 +63,13 @@ def test_every_kind_of_record_is_exported_value_by_value(full_service: Service, 
         source = record_source(kind)
         asked = {"at_position": POSITION, "history": "true" if history else "false"}
         read = by_arrow(made(full_service, source.name, "arrow", **asked), source)
-        rows = [row for row in rows_of(kind) if row[-2] <= POSITION and (history or (row[-1] or 99) > POSITION)]
-        expected = sorted((_expected(kind, row) for row in rows), key=str)
+        put = [row for row in rows_of(kind) if row[-2] <= POSITION and (history or (row[-1] or 99) > POSITION)]
+        expected = sorted((_expected(kind, row) for row in put), key=str)
         names = ["position", "until", *(column_name(field) for field in fields_of(kind))]
         names = [f"{name}_address" if f"{name}_address" in read else name for name in names]
         found = sorted(zip(*(read[name] for name in names), strict=True), key=str)
         assert found == expected, kind
-        assert [int(each or "") for each in read["position"]] == sorted(row[-2] for row in rows), kind
+        assert [int(each or "") for each in read["position"]] == sorted(row[-2] for row in put), kind
 
 
 def test_sums_are_those_of_sql_to_the_wei(full_books: Scribe, full_service: Service) -> None:
@@ -65,9 +85,9 @@ def test_sums_are_those_of_sql_to_the_wei(full_books: Scribe, full_service: Serv
                     f" WHERE position <= {POSITION} AND (until IS NULL OR until > {POSITION})",
                 )
                 assert sum(int(each) for each in read[column_name(field)] if each) == int(total), (kind, field)
-        postings = by_arrow(made(full_service, "postings", "arrow"), SOURCES["postings"])
+        lines = by_arrow(made(full_service, "postings", "arrow"), SOURCES["postings"])
         [absolute] = _one(connection, "SELECT sum(abs(amount)) FROM posting")
-        assert sum(abs(int(each or 0)) for each in postings["amount"]) == int(absolute)
+        assert sum(abs(int(each or 0)) for each in lines["amount"]) == int(absolute)
         balances = by_arrow(made(full_service, "balances", "arrow"), SOURCES["balances"])
         [held] = _one(connection, "SELECT sum(abs(balance)) FROM balance")
         assert sum(abs(int(each or 0)) for each in balances["balance"]) == int(held)
@@ -75,8 +95,8 @@ def test_sums_are_those_of_sql_to_the_wei(full_books: Scribe, full_service: Serv
 
 def test_balances_of_the_past_are_made_of_postings(full_service: Service) -> None:
     """Compares them at every position with the last posting of each account and asset up to there."""
-    postings = by_arrow(made(full_service, "postings", "arrow"), SOURCES["postings"])
-    lines = list(zip(*(postings[name] for name in ("position", "account", "asset", "balance")), strict=True))
+    read = by_arrow(made(full_service, "postings", "arrow"), SOURCES["postings"])
+    lines = list(zip(*(read[name] for name in ("position", "account", "asset", "balance")), strict=True))
     for position in range(16):
         read = by_arrow(made(full_service, "balances", "arrow", at_position=position), SOURCES["balances"])
         found = dict(zip(zip(read["account"], read["asset"], strict=True), read["balance"], strict=True))
@@ -114,20 +134,29 @@ def test_duckdb_polars_and_pandas_read_all_of_parquet_and_arrow(full_service: Se
 
 
 def test_filters_of_records_choose_by_any_field(full_service: Service) -> None:
-    """Filters each kind by the value of each field of its first row; the row is there, and all rows have the value."""
+    """Filters each kind by all fields of its first row at once, and two kinds by each field alone."""
     for kind in RECORDS:
         source = record_source(kind)
-        everything = by_arrow(made(full_service, source.name, "arrow", at_position=POSITION), source)
-        for name in source.filters[:-1]:
-            shown = f"{name}_address" if f"{name}_address" in everything else name
-            value = everything[shown][0]
-            if value is None or "_time" in name:
-                continue
-            if shown != name and everything[name][0] is None:
-                continue
-            read = by_arrow(made(full_service, source.name, "arrow", at_position=POSITION, **{name: value}), source)
-            assert set(read[shown]) == {value}, (kind, name)
-            assert len(read[shown]) == everything[shown].count(value), (kind, name)
+        everything = by_arrow(made(full_service, source.name, "arrow"), source)
+        shown = {name: f"{name}_address" if f"{name}_address" in everything else name for name in source.filters[:-1]}
+        asked = {
+            name: value
+            for name, column in shown.items()
+            if (value := everything[column][0]) is not None and everything[name][0] is not None and "_time" not in name
+        }
+        alone = [{name: value} for name, value in asked.items()] if kind.TABLE in ("observation", "reward") else []
+        for given in (asked, *alone):
+            read = by_arrow(made(full_service, source.name, "arrow", **given), source)
+            assert read["position"], (kind, given)
+            for name, value in given.items():
+                assert set(read[shown[name]]) == {value}, (kind, name)
+            if len(given) == 1:
+                [(name, value)] = given.items()
+                assert len(read["position"]) == everything[shown[name]].count(value), (kind, name)
+
+
+def _all(name: str) -> dict[str, str]:
+    return {"history": "true"} if HISTORY in SOURCES[name].filters else {}
 
 
 def _expected(kind: type[Record], row: tuple[Any, ...]) -> tuple[str | None, ...]:
