@@ -46,6 +46,8 @@ def test_one_that_stops_reading_keeps_nobody_waiting_and_loses_nothing(own_books
     """Lets 5000 entries come while one of two subscribers does not read: the other is told of each block as it comes,
     the server holds a page for the first and no more, and when it reads again it is told everything, in order."""
     last = 1 + BLOCKS * EACH
+    # However slow the machine is, nobody is closed here for being slow.
+    server.app.state.live.send_seconds_max = server.app.state.sockets.pong_seconds_max = 600
     with Socket(server, sock=narrow(server), max_queue=1, compression=None) as slow, Socket(server) as quick:
         slow.subscribe(QUERY)
         quick.subscribe(QUERY)
@@ -58,8 +60,8 @@ def test_one_that_stops_reading_keeps_nobody_waiting_and_loses_nothing(own_books
             while told < 1 + (number + 1) * EACH:
                 told += len(quick.follow()["entries"])
             waited.append(time.monotonic() - begun)
-        # Of 250 entries each; a second is many times what it takes.
-        assert sorted(waited)[BLOCKS // 2] < 1, waited
+        # Many times what 250 entries take, and still less than if they waited for the one that does not read.
+        assert sorted(waited)[BLOCKS // 2] < 5, waited
         # Quick was told of each block by one message or two; slow has what fits between it and the server.
         of_both = server.metric("deepnode_live_messages_total")
         assert of_both < BLOCKS * 3, of_both
@@ -69,7 +71,7 @@ def test_one_that_stops_reading_keeps_nobody_waiting_and_loses_nothing(own_books
 def test_one_that_does_not_read_for_too_long_is_closed(own_books: Scribe, server: Server) -> None:
     """Makes the time short; a WebSocket and an event stream that are not read are ended, and counted."""
     server.app.state.live.send_seconds_max = 0.3
-    own_books.block(*(transfer(ALICE, BOB, 1) for _ in range(1_500)))
+    own_books.block(*(transfer(ALICE, BOB, 1) for _ in range(600)))
     host, _, _ = server.address.partition(":")
     with narrow(server) as raw, Socket(server, sock=narrow(server), max_queue=1, compression=None) as silent:
         raw.sendall(f"GET /live/entries?from=0 HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
@@ -77,7 +79,7 @@ def test_one_that_does_not_read_for_too_long_is_closed(own_books: Scribe, server
         wait_for(server, 'deepnode_live_ended_total{transport="websocket",reason="slow"}')
         wait_for(server, 'deepnode_live_ended_total{transport="sse",reason="slow"}')
         with pytest.raises(ConnectionClosed):
-            positions(silent, 1_501)
+            positions(silent, 601)
     assert server.metric("deepnode_live_subscriptions") == 0
 
 
@@ -90,18 +92,18 @@ def wait_for(server: Server, name: str) -> None:
 
 
 def test_those_who_leave_in_the_middle_leave_nothing_behind(own_books: Scribe, server: Server) -> None:
-    """Cuts twenty connections off while rows come, by socket and by event stream; afterwards nothing is followed, the
+    """Cuts twelve connections off while rows come, by socket and by event stream; afterwards nothing is followed, the
     tailer has ended, and the next one is served."""
     stop = threading.Event()
 
     def go_on() -> None:
         while not stop.is_set():
-            own_books.block(*(transfer(ALICE, BOB, 1) for _ in range(20)))
+            own_books.block(*(transfer(ALICE, BOB, 1) for _ in range(5)))
 
     writer = threading.Thread(target=go_on)
     writer.start()
     try:
-        for _ in range(10):
+        for _ in range(6):
             with Socket(server) as leaving:
                 leaving.subscribe(QUERY)
                 leaving.follow()
