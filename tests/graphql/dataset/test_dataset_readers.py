@@ -1,5 +1,6 @@
 """DuckDB, Polars, pandas and Arrow read the dataset of a real chain's books as it is, and add up what SQL does."""
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -30,6 +31,8 @@ from deepnode_projections.registers.record import fields_of
 from deepnode_projections.rules.book import RECORDS
 from tests.conftest import fresh_database
 from tests.e2e.real_parts import Devnet, open_ledger
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "dataset.md"
 
 BLOCKS = 80
 BLOCKS_AT_ONCE = 8
@@ -67,11 +70,11 @@ def played(postgres_url: str, room: Path) -> Iterator[Played]:
             JsonRpc(node.url).batch([("anvil_mine", (hex(BLOCKS_UNTIL_FINAL),))])
             ledger.sync()
         with open_books(url, manifest) as books:
-            made = make(books, folder / "made")
+            made = make(books, folder / "dataset")
             assert made.epochs == [0, 1, 2]
-            assert list(compare_with_manifest(folder / "made")) == []
-            assert list(compare_with_books(books, folder / "made")) == []
-        yield Played(folder / "made", made.manifest, url)
+            assert list(compare_with_manifest(folder / "dataset")) == []
+            assert list(compare_with_books(books, folder / "dataset")) == []
+        yield Played(folder / "dataset", made.manifest, url)
 
 
 def test_every_source_is_read_exactly_by_every_reader(played: Played) -> None:
@@ -131,6 +134,16 @@ def test_what_is_for_an_epoch_keeps_its_number(played: Played) -> None:
     assert pl.scan_parquet(files).select("epoch", PARTITION).unique().collect().rows() == [(1, 2)]
     frame = pd.read_parquet(files)
     assert set(zip(frame["epoch"], frame[PARTITION], strict=True)) == {(1, 2)}
+
+
+def test_the_examples_of_the_page_run(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs each Python example of docs/dataset.md beside the dataset, but for Spark's, which is said not to be run."""
+    monkeypatch.chdir(played.directory.parent)
+    examples = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    run = [each for each in examples if "pyspark" not in each]
+    assert len(run) == len(examples) - 1 == 5
+    for each in run:
+        exec(compile(each, str(PAGE), "exec"), {})
 
 
 Rows = list[tuple[Any, ...]]
