@@ -14,7 +14,7 @@ import psycopg
 import pyarrow as pa
 from sqlalchemy import text
 
-from deepnode_graphql.database import database_errors
+from deepnode_graphql.database import TookTooLong, database_errors
 from deepnode_graphql.export.books import Books
 from deepnode_graphql.export.filters import whole
 from deepnode_graphql.export.formats import FORMATS
@@ -91,8 +91,12 @@ class Export:
             BadInput: a page took too long.
             TryAgain: the database is away.
         """
-        with database_errors():
-            return next(self.chunks, None)
+        try:
+            with database_errors():
+                return next(self.chunks, None)
+        except TookTooLong:
+            said = f"a page of rows took more than {EXPORT_STATEMENT_SECONDS_MAX} seconds to find"
+            raise TookTooLong(f"{said}: export with fewer filters, or from a later from_position") from None
 
     def cancel(self) -> None:
         """Have the database stop the statement that runs; whoever waits for it gets an error."""
@@ -197,11 +201,13 @@ def prepare(reading: Reading) -> None:
 def describe(reading: Reading, source: Source, selection: Selection, query: str) -> dict[str, str]:
     """Say what a file is of, for the metadata of its schema: equal files have equal descriptions."""
     moment = selection.moment
+    # A final file says the same whenever it is made: not that the newest block was another one then.
+    block = reading.moment(At(position=Long(moment.position))).block if moment.final else moment.block
     return {
         "deepnode.format": f"{source.name}/1",
         "deepnode.chain_id": str(reading.manifest.chain_id),
-        "deepnode.block_number": "" if moment.block is None else str(moment.block.number),
-        "deepnode.block_hash": "" if moment.block is None else to_hex(moment.block.hash),
+        "deepnode.block_number": "" if block is None else str(block.number),
+        "deepnode.block_hash": "" if block is None else to_hex(block.hash),
         "deepnode.position": str(moment.position),
         "deepnode.finality": "SEALED" if moment.final else "PENDING",
         "deepnode.manifest": f"{reading.manifest.name} {reading.manifest.version}",

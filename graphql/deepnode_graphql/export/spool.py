@@ -45,7 +45,12 @@ class Spool:
             if tag not in self._files:
                 return None
             self._files.move_to_end(tag)
-            return self._path(tag).open("rb")
+            try:
+                return self._path(tag).open("rb")
+            except OSError:
+                # Somebody tidies the directory for temporary files.
+                del self._files[tag]
+                return None
 
     def length(self, tag: str) -> int | None:
         """Return how long a file is, if it is known."""

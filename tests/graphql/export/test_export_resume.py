@@ -286,6 +286,9 @@ def test_the_spool_keeps_within_its_bounds(full_service: Service) -> None:
     assert [kept_file(kept, name) for name in "abcd"] == [None, None, b"c" * 100, b"d" * 100]
     with reader:
         assert reader.read() == b"a" * 100
+    assert kept._directory is not None
+    (kept._directory / "d").unlink()
+    assert kept_file(kept, "d") is None, "somebody else has tidied up"
     large = kept.begin("e")
     large.write(b"e" * 201)
     large.finish()
