@@ -94,7 +94,10 @@ def at_block(database: Connection, checkpoint: Checkpoint, number: int) -> Momen
         raise BadInput(f"at.block {number} is above the books, which cover no block yet")
     if number > checkpoint.tip.number:
         raise BadInput(f"at.block {number} is above the last block that the books cover, {checkpoint.tip.number}")
-    final = checkpoint.finalized is not None and number <= checkpoint.finalized.number
+    # What producers say stands behind the tip until there is a newer one: so the tip's end is not known, final or not.
+    final = (
+        checkpoint.finalized is not None and number <= checkpoint.finalized.number and number < checkpoint.tip.number
+    )
     newest = checkpoint.tip if number == checkpoint.tip.number else None
     return _behind_last_block(database, checkpoint, number, newest, final=final)
 
@@ -115,7 +118,7 @@ def at_time(database: Connection, checkpoint: Checkpoint, time: int) -> Moment:
             f"{checkpoint.tip.time}: blocks up to that time may still come"
         )
     # A block's time is later than its parent's, so the finalized block's time settles all before it.
-    final = checkpoint.finalized is not None and time <= checkpoint.finalized.time
+    final = checkpoint.finalized is not None and time <= checkpoint.finalized.time and time < checkpoint.tip.time
     if time == checkpoint.tip.time:
         return _behind_last_block(database, checkpoint, checkpoint.tip.number, checkpoint.tip, final=final)
     row = database.execute(
