@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -240,20 +240,3 @@ def test_columns_come_from_the_database_as_they_are(full_service: Service) -> No
     assert hexadecimal(found["octets"]).to_pylist() == as_text
     assert hexadecimal(found["octets"].slice(3, 9)).to_pylist() == as_text[3:12]
     assert named(found["octets"]).to_pylist() == as_text
-
-
-def test_memory_does_not_grow_with_the_rows(full_service: Service) -> None:
-    """Writes 650 000 rows by each format but XLSX, and looks at how much Arrow has at most: it is some batches."""
-
-    def many() -> Iterator[pa.RecordBatch]:
-        for _ in range(10):
-            yield rows
-
-    rows = batch(["text %d" % (place % 1000) for place in range(65_536)], list(range(65_536)), 0)  # noqa: UP031 - short
-    for suffix in ("arrow", "csv", "ndjson", "parquet"):
-        base, most, octets = pa.total_allocated_bytes(), 0, 0
-        for chunk in FORMATS[suffix].write(many(), SCHEMA, {}):
-            octets += len(chunk)
-            most = max(most, pa.total_allocated_bytes() - base)
-        assert octets > 2**20, suffix
-        assert most < 64 * 2**20, (suffix, most)
