@@ -94,13 +94,14 @@ class Way:
     """How the records of a kind are found by what they refer to.
 
     ``fixed`` is a field with its possible values, ``fields`` hold what is asked for, and ``argument`` is the field
-    before them in the key, which must be given.
+    before them in the key, which must be given. ``found_by``: by an index of the field itself, not by the key's.
     """
 
     source: type[Record]
     fields: tuple[str, ...]
     fixed: tuple[str, tuple[Value, ...]] | None = None
     argument: str | None = None
+    found_by: bool = False
 
     @property
     def is_one(self) -> bool:
@@ -144,7 +145,7 @@ def way_back(reference: Reference) -> Way | None:
     if key[: len(prefix)] == prefix or reference.fields == key[: len(reference.fields)]:
         return Way(kind, reference.fields, fixed)
     if len(reference.fields) == 1 and reference.fields[0] in found_by:
-        return Way(kind, reference.fields, fixed)
+        return Way(kind, reference.fields, fixed, found_by=True)
     if key[0] in ARGUMENTS and key[1 : 1 + len(reference.fields)] == reference.fields and fixed is None:
         return Way(kind, reference.fields, argument=key[0])
     return None

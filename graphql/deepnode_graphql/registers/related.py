@@ -86,7 +86,7 @@ def pages_of(
         BadInput: a cursor or a condition breaks a rule.
     """
     window, asked = wanted.window, _asked(wanted, keys)
-    rows, by = _sorted(page.moment, wanted)
+    rows, by = _sorted(page.moment, wanted, asked)
     one = window.select(select(rows).where(*_conditions(wanted, rows, asked)), by).lateral("page")
     outer = Order(by.name, tuple(one.c[str(column.key)] for column in by.key), by.descending)
     statement = (
@@ -112,7 +112,7 @@ def pages_of(
 def _counted(page: Page, wanted: Wanted, keys: Sequence[Key], key: Key) -> int:
     def fetch(keys: Sequence[Key]) -> Mapping[Key, int]:
         asked = _asked(wanted, keys)
-        rows, _ = _sorted(page.moment, wanted)
+        rows, _ = _sorted(page.moment, wanted, asked)
         one = select(func.count().label("count")).select_from(rows).where(*_conditions(wanted, rows, asked))
         each = one.lateral("counted")
         found = page.reading.database.execute(
@@ -128,13 +128,19 @@ def _asked(wanted: Wanted, keys: Sequence[Key]) -> Any:
     return asked_for({name: table.c[name].type for name in wanted.way.fields}, keys)
 
 
-def _sorted(moment: Moment, wanted: Wanted) -> tuple[FromClause, Order]:
+def _sorted(moment: Moment, wanted: Wanted, asked: Any) -> tuple[FromClause, Order]:
     register, way = wanted.register, wanted.way
     named = Conditions(register, register.table)
     named.of(wanted.where)
     known = named.named | {*way.fields} | ({way.fixed[0]} if way.fixed else set())
     by_key = is_by_key(register, wanted.order) and known <= {each.name for each in register.key}
-    return sorted_rows(register, state_at(register, moment, by_key=by_key), wanted.order)
+    state = state_at(register, moment, by_key=by_key)
+    if way.found_by:
+        # Those who name a thing are found by their own index and then sorted. Left to itself, the server may go through
+        # the whole table in the order of the key instead, in the hope that it soon meets enough of them.
+        found = select(state).where(*(state.c[name] == asked.c[name] for name in way.fields))
+        state = found.offset(0).correlate(asked).lateral("found")
+    return sorted_rows(register, state, wanted.order)
 
 
 def _conditions(wanted: Wanted, rows: FromClause, asked: Any) -> list[ColumnElement[bool]]:
