@@ -78,10 +78,7 @@ def make(books: Books, path: Path, progress: Callable[[EpochFiles], None] = lamb
 
 def of_books(reading: Reading) -> DatasetManifest:
     """Return the manifest of an empty dataset of these books."""
-    deployment = reading.manifest
-    return DatasetManifest(
-        deployment.chain_id, f"{deployment.name} {deployment.version}", to_hex(deployment.digest)
-    )  # fmt: skip
+    return DatasetManifest(reading.manifest.chain_id, to_hex(reading.manifest.digest))
 
 
 def check_same_books(manifest: DatasetManifest, reading: Reading) -> None:
@@ -181,9 +178,7 @@ def _check_same(directory: Directory, made: DataFile) -> None:
 
 
 def _longer(manifest: DatasetManifest, files: EpochFiles) -> DatasetManifest:
-    return DatasetManifest(
-        manifest.chain_id, manifest.deployment, manifest.deployment_digest, (*manifest.epochs, files)
-    )  # fmt: skip
+    return DatasetManifest(manifest.chain_id, manifest.deployment_digest, (*manifest.epochs, files))
 
 
 def _write_manifest(directory: Directory, manifest: DatasetManifest) -> None:

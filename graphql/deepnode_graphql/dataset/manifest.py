@@ -101,10 +101,9 @@ class EpochFiles:
 
 @dataclass(frozen=True)
 class DatasetManifest:
-    """What a directory holds: of which chain, made with which deployment's manifest (its digest), epoch by epoch."""
+    """What a directory holds: of which chain, made with which deployment's manifest (its digest), by epoch."""
 
     chain_id: int
-    deployment: str
     deployment_digest: str
     epochs: tuple[EpochFiles, ...] = ()
 
@@ -123,7 +122,6 @@ class DatasetManifest:
         said = {
             "format": FORMAT,
             "chain_id": self.chain_id,
-            "manifest": self.deployment,
             "manifest_digest": self.deployment_digest,
             "head": self.head,
             "epochs": [asdict(each) for each in self.epochs],
@@ -142,9 +140,9 @@ def parse(text: bytes) -> DatasetManifest:
         if said["format"] != FORMAT:
             raise Damaged(f"{NAME} has the format {said['format']!r:.80}, not {FORMAT}")
         epochs = tuple(_epochs(said["epochs"]))
-        made = DatasetManifest(int(said["chain_id"]), said["manifest"], said["manifest_digest"], epochs)
+        made = DatasetManifest(int(said["chain_id"]), said["manifest_digest"], epochs)
         head = said["head"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise Damaged(f"{NAME} is no manifest of a dataset: {error!r:.200}") from error
     if made.head != head or made.text() != text:
         raise Damaged(f"{NAME} is not what was written")

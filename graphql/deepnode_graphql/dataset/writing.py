@@ -22,8 +22,8 @@ from deepnode_graphql.moments import At, Moment
 from deepnode_graphql.reading import Reading
 from deepnode_graphql.scalars import Long
 
-_NOT_OF_THE_ROWS: Final = ("deepnode.code_version", "deepnode.query")
-"""What an export says of itself beside its rows."""
+_NOT_OF_THE_ROWS: Final = ("deepnode.code_version", "deepnode.manifest", "deepnode.query")
+"""What an export says of itself that is not told by its rows: another operator names his manifest as he likes."""
 
 
 def epoch_sources() -> list[Source]:

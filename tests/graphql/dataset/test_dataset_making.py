@@ -1,6 +1,8 @@
 """The files of a closed epoch depend upon the books alone, and are never written again."""
 
+import hashlib
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from deepnode_graphql.dataset import making
 from deepnode_graphql.dataset.directory import Directory
 from deepnode_graphql.dataset.epochs import ClosedEpoch, closed_epochs
 from deepnode_graphql.dataset.making import make
-from deepnode_graphql.dataset.manifest import GENESIS, parse
+from deepnode_graphql.dataset.manifest import GENESIS, DataFile, DatasetManifest, EpochFiles, file_path, parse
 from deepnode_graphql.dataset.verifying import compare_with_books, compare_with_manifest
 from deepnode_graphql.dataset.writing import epoch_sources, write_file
 from deepnode_graphql.export.sources import SOURCES
@@ -199,6 +201,67 @@ def test_files_of_books_that_say_otherwise_are_found(epochs: EpochScribe, folder
         assert list(compare_with_books(books, made, [0])) == []
     assert faults == {"manifest.json", "postings/in_epoch=1/part-0.parquet"}
     assert list(compare_with_manifest(made)) == []
+
+
+def test_another_version_of_the_library_is_no_difference_of_the_books(epochs: EpochScribe, folder: Path) -> None:
+    """Patches what a file says it was written by, and the manifest: its rows still have to be those of the books."""
+    epochs.open(1)
+    epochs.seal()
+    with epochs.opened() as books:
+        [epoch] = make(books, folder).manifest.epochs
+        [file] = [each for each in epoch.files if each.source == "postings"]
+        content = (folder / file.path).read_bytes()
+        version = pq.read_metadata(folder / file.path).created_by.encode()
+        found = []
+        for patched in (
+            content.replace(version, version.replace(b"parquet", b"PARQUET")),
+            content.replace(b"deepnode.epoch", b"deepnode.EPOCH"),
+        ):
+            assert patched != content
+            (folder / file.path).write_bytes(patched)
+            files = (replace(each, sha256=hashlib.sha256(patched).hexdigest()) if each == file else each
+                     for each in epoch.files)  # fmt: skip
+            listed = DatasetManifest(
+                8453, to_hex(epochs.manifest.digest), (replace(epoch, files=tuple(files)).closed(),)
+            )
+            (folder / "manifest.json").write_bytes(listed.text())
+            assert list(compare_with_manifest(folder)) == []
+            found.append([each.path for each in compare_with_books(books, folder)])
+    assert found == [[], [file.path]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        b"", b"[]", b"{", b"null", b"\xff", b"[" * 100_000, (b'"block": [', b'"block": [], "b": ['),
+        (b'"files": [', b'"files": [1,'),
+        (b"postings/in_epoch=1", b"../secret/in_epoch=1"), (b"in_epoch=1/part-0", b"in_epoch=2/part-0"),
+        (b'"epoch": 1', b'"epoch": 2'), (b'"rows": 8', b'"rows": -8'), (b'"rows": 8', b'"rows": 8.0'),
+        (b'"format": "deepnode.dataset/1"', b'"format": "deepnode.dataset/2"'), (b'"head": "', b'"head": "0'),
+        (b'"previous": "0', b'"previous": "1'), (b"\n", b"\n\n"), (b'"epochs": [', b'"more": 1, "epochs": ['),
+    ],
+)  # fmt: skip
+def test_what_is_no_manifest_is_told(manifest_text: bytes, change: bytes | tuple[bytes, bytes]) -> None:
+    """Changes a manifest in many ways: each is Damaged, with the name of the file, and nothing else is raised."""
+    text = change if isinstance(change, bytes) else manifest_text.replace(*change, 1)
+    assert text != manifest_text
+    with pytest.raises(Damaged, match=r"manifest\.json"):
+        parse(text)
+
+
+@pytest.fixture(scope="module")
+def manifest_text() -> bytes:
+    """A manifest of two epochs that nothing was made for."""
+    epochs: list[EpochFiles] = []
+    for number in range(2):
+        digest, path = f"{number:064x}", file_path("postings", number)
+        file = DataFile(path, 8, 100, digest, 2 * number + 1, 2 * number + 2, digest)
+        previous = epochs[-1].digest if epochs else GENESIS
+        block = (number, "0x00", number)
+        epochs.append(EpochFiles(number, 1, 2, block, "0x01", (file,), previous).closed())
+    made = DatasetManifest(8453, "0x02", tuple(epochs))
+    assert parse(made.text()) == made
+    return made.text()
 
 
 def test_other_books_and_other_writers_are_refused(epochs: EpochScribe, folder: Path) -> None:
