@@ -70,6 +70,7 @@ def test_the_page_names_every_stream_field_parameter_and_limit() -> None:
         live.CONNECTIONS_MAX, live.CONNECTIONS_PER_CLIENT_MAX, live.SUBSCRIPTIONS_MAX,
         live.SUBSCRIPTIONS_PER_CONNECTION_MAX, live.BEAT_SECONDS, live.SEND_SECONDS_MAX, feed.ROWS_MAX,
         websocket.INIT_SECONDS_MAX, websocket.PONG_SECONDS_MAX, websocket.MESSAGE_CHARACTERS_MAX,
+        websocket.MESSAGES_AT_ONCE, websocket.MESSAGES_PER_SECOND,
     ]  # fmt: skip
     assert [each for each in figures if f"{int(each):,}".replace(",", " ") not in TEXT] == []
     counted = set(re.findall(r"^# TYPE (\w+)", "".join(LiveFigures().lines()), re.MULTILINE))

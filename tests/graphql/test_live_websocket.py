@@ -170,6 +170,17 @@ def test_a_message_that_is_too_long_closes(server: Server) -> None:
         assert closing(socket)[0] == 4400
 
 
+def test_a_client_that_floods_is_closed(server: Server) -> None:
+    """Sends a thousand pings at once."""
+    with Socket(server) as socket:
+        for _ in range(1_000):
+            try:
+                socket.send(type="ping")
+            except ConnectionClosed:
+                break
+        assert closing(socket) == (1008, "more than 20 messages a second")
+
+
 def test_the_selection_fragments_variables_and_aliases_are_honoured(server: Server) -> None:
     """Asks with all of them; the answer has exactly what was asked for."""
     query = (

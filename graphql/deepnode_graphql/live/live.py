@@ -163,7 +163,7 @@ class Live:
                     continue
                 behind = not page.at_end
                 if behind:
-                    self.service.rates.charge(client, operation.cost)
+                    self.service.rates.charge(client, operation.cost if page.messages else 0)
                 for message in page.messages:
                     yield message
                 place, first = page.place, False

@@ -29,6 +29,8 @@ SUBPROTOCOL: Final = "graphql-transport-ws"
 INIT_SECONDS_MAX: Final = 10.0
 CLOSE_SECONDS_MAX: Final = 5.0
 MESSAGE_CHARACTERS_MAX: Final = 256 * 1024
+MESSAGES_PER_SECOND: Final = 20
+MESSAGES_AT_ONCE: Final = 500
 ID_CHARACTERS_MAX: Final = 256
 PING_SECONDS: Final = 15.0
 PONG_SECONDS_MAX: Final = 45.0
@@ -38,6 +40,7 @@ PONG_SECONDS_MAX: Final = 45.0
 class Code(IntEnum):
     """Why a connection is closed. Those from 4400 on are the protocol's."""
 
+    TOO_FAST = 1008
     TRY_AGAIN_LATER = 1013
     INVALID = 4400
     UNAUTHORIZED = 4401
@@ -124,6 +127,7 @@ class _Connection:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._heard = asyncio.get_running_loop().time()
+        self._allowed = float(MESSAGES_AT_ONCE)
 
     async def run(self) -> None:
         """Serve until the client leaves.
@@ -162,8 +166,15 @@ class _Connection:
         }
         while True:
             message = _parsed(await self._websocket.receive())
-            self._heard = asyncio.get_running_loop().time()
+            self._count()
             await handlers[message["type"]](message)
+
+    def _count(self) -> None:
+        """Count a message. Who is quiet for a while may send many at once."""
+        before, self._heard = self._heard, asyncio.get_running_loop().time()
+        self._allowed = min(MESSAGES_AT_ONCE, self._allowed + (self._heard - before) * MESSAGES_PER_SECOND) - 1
+        if self._allowed < 0:
+            raise Closed(Code.TOO_FAST, f"more than {MESSAGES_PER_SECOND} messages a second")
 
     async def _init(self, _message: dict[str, Any]) -> None:
         if self._initialised.is_set():
