@@ -18,19 +18,22 @@ from deepnode_graphql.dataset.making import make
 from deepnode_graphql.dataset.manifest import PARTITION, DatasetManifest
 from deepnode_graphql.dataset.verifying import compare_with_books, compare_with_manifest
 from deepnode_graphql.dataset.writing import epoch_sources
+from deepnode_graphql.export import rows
 from deepnode_graphql.export.books import open_books
 from deepnode_graphql.export.source import AMOUNT, Source
+from deepnode_graphql.export.sources import log_entries, postings
 from deepnode_graphql.export.sources.records import column_name, record_source
 from deepnode_indexer.devnet.anvil import Anvil
 from deepnode_indexer.devnet.deployment import deploy
 from deepnode_indexer.devnet.economy import Economy
 from deepnode_indexer.rpc import JsonRpc
-from deepnode_ledger.manifest import load_manifest
+from deepnode_ledger.manifest import Manifest, load_manifest
 from deepnode_projections.projector import connect
 from deepnode_projections.registers.record import fields_of
 from deepnode_projections.rules.book import RECORDS
 from tests.conftest import fresh_database
 from tests.e2e.real_parts import Devnet, open_ledger
+from tests.graphql.dataset.conftest import content_of
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "dataset.md"
 
@@ -46,6 +49,7 @@ class Played:
     directory: Path
     manifest: DatasetManifest
     url: str
+    deployment: Manifest
 
     def rows_of(self, statement: str) -> list[dict[str, Any]]:
         """What the books answer to SQL, up to the end of the last closed epoch, ``%(end)s``."""
@@ -74,7 +78,18 @@ def played(postgres_url: str, room: Path) -> Iterator[Played]:
             assert made.epochs == [0, 1, 2]
             assert list(compare_with_manifest(folder / "dataset")) == []
             assert list(compare_with_books(books, folder / "dataset")) == []
-        yield Played(folder / "dataset", made.manifest, url)
+        yield Played(folder / "dataset", made.manifest, url, manifest)
+
+
+def test_the_bytes_do_not_depend_on_how_rows_are_read(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes it again with pages of a few rows: the same files and manifest."""
+    monkeypatch.setattr(rows, "PAGE_ROWS", 37)
+    monkeypatch.setattr(postings, "BATCH_ROWS", 53)
+    monkeypatch.setattr(log_entries, "BATCH_ENTRIES", 41)
+    again = played.directory.with_name("again")
+    with open_books(played.url, played.deployment) as books:
+        make(books, again)
+    assert content_of(again) == content_of(played.directory)
 
 
 def test_every_source_is_read_exactly_by_every_reader(played: Played) -> None:
