@@ -6,12 +6,26 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import pytest
+from starlette.testclient import TestClient
 
-from deepnode_projections.explaining import Asset, NothingToExplain, explain_reward, explain_split, receipts
+from deepnode_graphql.app import make_app
+from deepnode_graphql.explanations import PLACES_MAX
+from deepnode_ledger.manifest import load_manifest
+from deepnode_ledger.snapshot import Snapshot
+from deepnode_projections.explaining import (
+    Asset,
+    NothingToExplain,
+    as_text,
+    explain_reward,
+    explain_split,
+    log_places,
+    receipts,
+)
 from deepnode_projections.explaining.past import span_of
 from deepnode_projections.explaining.rewards import line_of
 from deepnode_projections.projector import connect
 from deepnode_projections.registers.at import StateAt
+from deepnode_projections.registers.record import key_of
 from deepnode_projections.rules.comparisons import Checked
 from deepnode_projections.rules.pools import Earned, Reward
 from deepnode_projections.rules.revenue import SETTLED, Receipt
@@ -62,6 +76,7 @@ def test_every_amount_is_explained(devnet: Devnet, ledger: Ledger) -> None:
     check_what_is_missing(ledger)
     assert page(ledger) == PAGE.read_text(), "make the page again: python -m tests.e2e.explain_page"
     check_commands(devnet, ledger)
+    check_api(devnet, ledger)
 
 
 def check_what_is_missing(ledger: Ledger) -> None:
@@ -110,3 +125,25 @@ def check_commands(devnet: Devnet, ledger: Ledger) -> None:
         refused = deepnode(wrong, settings)
         assert refused.returncode != 0
         assert "Traceback" not in refused.stderr
+
+
+def check_api(devnet: Devnet, ledger: Ledger) -> None:
+    """Ask the API for explanations of reward lines and payments: each text is the one that the command writes."""
+    query = (
+        "query ($e: Long!) { rewards(first: 9, orderBy: SUBJECT_ASC, where: { epoch: { _eq: $e } }) { edges { node {"
+        " explanation { text holds } } } } receipts(first: 2) { edges { node { explanation { text holds } } } } }"
+    )
+    manifest = load_manifest(devnet.deployment.manifest)
+    with TestClient(make_app(ledger.url, manifest)) as http:
+        data = http.post("/graphql", json={"query": query, "variables": {"e": EPOCH}}).json()["data"]
+    with books(ledger) as (past, assets):
+        log, known = Snapshot(past.connection), manifest
+        lines = sorted(past.every(Reward, EPOCH), key=lambda line: (line.subject, line.epoch, key_of(line)))[:9]
+        told = [line_of(past, assets[line.asset], line) for line in lines]
+        told += [explain_split(past, assets[each.asset], each) for each in past.every(Receipt)[:2]]
+        edges = [*data["rewards"]["edges"], *data["receipts"]["edges"]]
+        for edge, expected in zip(edges, told, strict=True):
+            answer = edge["node"]["explanation"]
+            assert answer["holds"]
+            places = log_places(log, known, expected.positions) if len(expected.positions) <= PLACES_MAX else ()
+            assert answer["text"] == as_text(expected, places)
