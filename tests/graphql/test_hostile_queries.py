@@ -5,16 +5,21 @@ that Python does for it. The database's work is bounded by its own clock (``stat
 """
 
 import json
+import re
 import time
 from random import Random
 from typing import Any, Final
 
 import pytest
 from graphql import get_introspection_query, get_operation_ast, parse
+from starlette.testclient import TestClient
 
 from deepnode_graphql import limits
+from deepnode_graphql.app import make_app
 from deepnode_graphql.schema import make_schema
+from deepnode_graphql.service import Service
 from tests.graphql.conftest import Api
+from tests.graphql.small_books import Scribe
 
 CPU_SECONDS_MAX: Final = 0.1
 TRIES: Final = 3
@@ -265,3 +270,24 @@ def nest_of_lists(rng: Random, names: list[str]) -> str:
         below = " ".join([f"...f{number - 1}"] * rng.randrange(3)) if number else ""
         parts.append(f"fragment f{number} on Query {{ __typename {lists} {below} }}")
     return f"{{ ...f{len(parts) - 1} }} " + " ".join(parts)
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/ready", "/metrics", "/export/postings.arrow"])
+def test_whatever_goes_wrong_is_told_by_an_id_alone(
+    small_books: Scribe, path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Breaks each route where nobody foresees it: 500, and an id under which the log has the rest."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("SELECT secret FROM books AT postgresql://somebody:password@host")
+
+    app = make_app(small_books.url, small_books.manifest)
+    monkeypatch.setattr(app.state.service.executor, "_execute", fail)
+    monkeypatch.setattr(Service, "reading", fail)
+    with TestClient(app, raise_server_exceptions=False) as http:
+        answer = http.get(path, params={"query": "{ _meta { position } }"})
+    assert answer.status_code == 500
+    assert not re.search("secret|password|books|Error", answer.text)
+    told = re.search("internal error ([0-9a-f]{16}): the log of the service says more", answer.text)
+    assert told is not None
+    assert any(told[1] in record.getMessage() and record.exc_info for record in caplog.records)
