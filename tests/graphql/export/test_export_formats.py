@@ -22,6 +22,7 @@ import pytest
 from deepnode_graphql.export.formats import FORMATS, parquet, xlsx
 from deepnode_graphql.export.request import Question, begin
 from deepnode_graphql.export.source import AMOUNT, NAME, TEXT, TIME
+from deepnode_graphql.export.sources import postings
 from deepnode_graphql.export.wire import Column, Wire, fetch, hexadecimal, named
 from deepnode_graphql.service import Service
 from tests.graphql.export.export_books import made
@@ -191,10 +192,14 @@ def test_an_xlsx_file_is_of_no_day() -> None:
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_an_export_that_is_given_up_leaves_nothing(full_service: Service, suffix: str) -> None:
-    """Takes one piece of a file and closes it: its connection is back, and the next one works."""
+def test_an_export_that_is_given_up_leaves_nothing(
+    full_service: Service, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Takes two pieces of a file, while the next page is being read, and closes it: its connection is back."""
+    monkeypatch.setattr(postings, "BATCH_ROWS", 2)
     for _ in range(20):
         export = begin(full_service, Question("postings", suffix, {}, ""))
+        assert export.next_chunk() is not None
         assert export.next_chunk() is not None
         export.close()
     assert made(full_service, "postings", suffix)
