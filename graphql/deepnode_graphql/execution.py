@@ -27,7 +27,6 @@ from deepnode_graphql.answers import Answer, Outcome, executed, refused, refused
 from deepnode_graphql.database import TookTooLong
 from deepnode_graphql.entity_tags import tag_of
 from deepnode_graphql.plans.planner import Failed, Job, Planner, Way
-from deepnode_graphql.plans.selections import deciding_variables
 from deepnode_graphql.reading import Reading
 from deepnode_graphql.registers.register import registers_of
 from deepnode_graphql.schema import KINDS, LedgerSchema, make_schema, taken_names
@@ -48,6 +47,20 @@ class GraphQLRequest:
     query: str
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of a document and the operation that is asked of it: found out once, when it is first needed.
+
+    It is kept by the query's text: a document's own hash is that of all its nodes, made anew each time.
+    """
+
+    document: DocumentNode
+    operation: OperationDefinitionNode | None
+    weight: limits.Weight | None = None
+    mistakes: list[GraphQLError] | None = None
+    job: Job | None = None
 
 
 class _ParsedAlready(SchemaExtension):
@@ -81,10 +94,7 @@ class Executor:
         self._read = read
         self.schema: LedgerSchema = make_schema(_ParsedAlready, kinds=kinds)
         self.planner = None if way is None else Planner(self.schema, registers_of(kinds, *taken_names()), way)
-        self._job = lru_cache(DOCUMENTS_KEPT)(self._begin)
-        self._parsed = lru_cache(DOCUMENTS_KEPT)(_parse)
-        self._validated = lru_cache(DOCUMENTS_KEPT)(self._validate)
-        self._weighed = lru_cache(DOCUMENTS_KEPT)(self._weigh)
+        self._known = lru_cache(DOCUMENTS_KEPT)(_know)
         self._introspected = lru_cache(INTROSPECTIONS_KEPT)(self._introspect)
 
     def mistakes(self, query: str) -> list[str]:
@@ -107,11 +117,11 @@ class Executor:
         """
         short = len(request.query) <= KEPT_CHARACTERS_MAX
         try:
-            document = self._parsed(request.query) if short else _parse(request.query)
+            known = (self._known if short else _know)(request.query, request.operation_name)
         except GraphQLError as error:
             over = "Parsing aborted" in error.message
             return refused_with([error], "LIMIT_EXCEEDED" if over else "GRAPHQL_PARSE_FAILED")
-        operation = get_operation_ast(document, request.operation_name)
+        document, operation = known.document, known.operation
         if operation is None:
             named = request.operation_name
             rule = "give operationName: the document has several operations or none"
@@ -122,18 +132,18 @@ class Executor:
             said = "a subscription is followed by WebSocket (graphql-transport-ws) or with Accept: text/event-stream"
             return refused(said, "BAD_INPUT")
         try:
-            weight = (self._weighed if short else self._weigh)(document, operation)
+            weight = known.weight = known.weight or limits.weigh(self.schema.core, document, operation)
             cost = weight.check(request.variables)
         except limits.LimitExceeded as error:
             return refused(str(error), "LIMIT_EXCEEDED")
-        mistakes = self._validated(document) if short else self._validate(document)
-        if mistakes:
-            return refused_with(mistakes, "GRAPHQL_VALIDATION_FAILED")
+        if known.mistakes is None:
+            known.mistakes = self._validate(document)
+        if known.mistakes:
+            return refused_with(known.mistakes, "GRAPHQL_VALIDATION_FAILED")
         if weight.usual_introspection and not request.variables:
             return replace(self._introspected(print_ast(document), request.operation_name), cost=cost)
-        job = self._job(document, operation) if short else None
-        if job is not None:
-            job.requests += 1
+        job = known.job = known.job or Job(document, operation)
+        job.requests += 1
         answer = self._execute(request, document, job, seen)
         return answer if answer.outcome is Outcome.UNCHANGED else replace(answer, cost=cost)
 
@@ -191,9 +201,6 @@ class Executor:
         )
         return executed(result.data, result.errors)
 
-    def _begin(self, document: DocumentNode, operation: OperationDefinitionNode) -> Job:
-        return Job(document, operation, deciding_variables(document))
-
     def _introspect(self, query: str, operation_name: str | None) -> Answer:
         # Of the schema alone, which stays as it is while the program runs.
         result = self.schema.execute_sync(
@@ -201,11 +208,13 @@ class Executor:
         )
         return executed(result.data, result.errors)
 
-    def _weigh(self, document: DocumentNode, operation: OperationDefinitionNode) -> limits.Weight:
-        return limits.weigh(self.schema.core, document, operation)
-
     def _validate(self, document: DocumentNode) -> list[GraphQLError]:
         return validate(self.schema.core, document, max_errors=limits.MISTAKES_MAX, hide_suggestions=True)
+
+
+def _know(query: str, operation_name: str | None) -> _Known:
+    document = _parse(query)
+    return _Known(document, get_operation_ast(document, operation_name))
 
 
 def _parse(query: str) -> DocumentNode:

@@ -27,7 +27,7 @@ from deepnode_graphql.plans.marks import Unsupported
 from deepnode_graphql.plans.nodes import nodes_of
 from deepnode_graphql.plans.output import Page, Token
 from deepnode_graphql.plans.roots import Allowance, Given, Root
-from deepnode_graphql.plans.selections import Selector
+from deepnode_graphql.plans.selections import Selector, deciding_variables
 from deepnode_graphql.plans.walking import Path, find_path
 from deepnode_graphql.plans.wire import Ask, Rows
 from deepnode_graphql.reading import Reading, checkpoint_of, driver_connection
@@ -66,13 +66,15 @@ class Job:
 
     document: DocumentNode
     operation: OperationDefinitionNode
-    deciding: tuple[str, ...]
     requests: int = 0
+    deciding: tuple[str, ...] | None = None
     plans: dict[tuple[Any, ...], Plan | None] = field(default_factory=dict)
     paths: dict[tuple[Any, ...], Path | None] = field(default_factory=dict)
 
     def choice(self, variables: VariableValues) -> tuple[Any, ...]:
         """Return what the variables choose of the selections."""
+        if self.deciding is None:
+            self.deciding = deciding_variables(self.document)
         return tuple([variables.coerced.get(name) is True for name in self.deciding])
 
 

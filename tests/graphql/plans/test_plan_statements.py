@@ -202,7 +202,7 @@ def test_a_document_that_stands_for_very_much_is_not_planned(pair: Pair) -> None
     document = parse(query)
     operation = get_operation_ast(document, None)
     assert operation is not None
-    job = Job(document, operation, (), 1)
+    job = Job(document, operation, requests=1)
     assert pair.planner.directly(job, None) is None
     with pair.service.reading() as reading:
         assert pair.planner.within(job, None, reading) is None
