@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from graphql import get_operation_ast, parse
 
+from deepnode_graphql import execution
 from deepnode_graphql.answers import Outcome
 from deepnode_graphql.execution import GraphQLRequest
 from deepnode_graphql.plans import wire
@@ -220,3 +221,21 @@ def test_many_shapes_at_once_are_planned_a_few_at_a_time(pair: Pair) -> None:
 
     assert pair.planner.answered["walked"] >= 3
     assert pair.planner.answered["directly"] >= 3
+
+
+def test_a_document_is_parsed_and_validated_once(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same query is asked again with other variables, and what parses and validates counts its calls."""
+    called: list[str] = []
+    for name in ("parse", "validate"):
+        own = getattr(execution, name)
+
+        def counting(*arguments: Any, name: str = name, own: Any = own, **named: Any) -> Any:
+            called.append(name)
+            return own(*arguments, **named)
+
+        monkeypatch.setattr(execution, name, counting)
+
+    for first in (1, 2, 3):
+        assert pair.planned.run(GraphQLRequest(LIST, {"first": first})).outcome is Outcome.ANSWERED
+
+    assert sorted(called) == ["parse", "validate"]
