@@ -1,6 +1,7 @@
 """Nothing that was released goes without having been deprecated."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from graphql import build_schema
@@ -73,11 +74,11 @@ def test_what_is_deprecated_is_marked_with_what_to_use_instead() -> None:
     core = build_schema(make_schema(kinds=()).as_str())
     names = ["Posting.kind", "Query.entries(where)", "PostingWhere.holder", "PostingOrder.POSITION_DESC"]
     deprecate(core, dict.fromkeys(names, "Use another."))
-    fields, values = core.type_map, core.type_map["PostingOrder"]
-    assert fields["Posting"].fields["kind"].deprecation_reason == "Use another."  # type: ignore[attr-defined]
-    assert fields["Query"].fields["entries"].args["where"].deprecation_reason == "Use another."  # type: ignore[attr-defined]
-    assert fields["PostingWhere"].fields["holder"].deprecation_reason == "Use another."  # type: ignore[attr-defined]
-    assert values.values["POSITION_DESC"].deprecation_reason == "Use another."  # type: ignore[attr-defined]
+    types: dict[str, Any] = core.type_map
+    assert types["Posting"].fields["kind"].deprecation_reason == "Use another."
+    assert types["Query"].fields["entries"].args["where"].deprecation_reason == "Use another."
+    assert types["PostingWhere"].fields["holder"].deprecation_reason == "Use another."
+    assert types["PostingOrder"].values["POSITION_DESC"].deprecation_reason == "Use another."
     for name in ("Posting.nothing", "Nothing.x", "Query.entries(nothing)"):
         with pytest.raises(AssertionError, match="is not in the schema"):
             deprecate(core, {name: "Use another."})
@@ -86,7 +87,8 @@ def test_what_is_deprecated_is_marked_with_what_to_use_instead() -> None:
 def test_a_deprecated_field_is_printed_and_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """Marks a field in a schema of its own, prints it, and asks the introspection."""
     schema = make_schema(kinds=())
-    field = schema.core.type_map["Query"].fields["reorgs"]  # type: ignore[attr-defined]
+    assert schema.core.query_type is not None
+    field = schema.core.query_type.fields["reorgs"]
     monkeypatch.setattr(field, "deprecation_reason", "Use logEntries.")
     assert '): ReorgConnection! @deprecated(reason: "Use logEntries.")' in schema.as_str()
     query = '{ __type(name: "Query") { fields(includeDeprecated: true) { name deprecationReason } } }'

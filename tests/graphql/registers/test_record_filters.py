@@ -161,4 +161,4 @@ def test_half_a_surrogate_pair_is_refused_as_no_text(asked: Api) -> None:
     }
     [error] = asked.http.get("/graphql", params=parameters).json()["errors"]
     assert error["extensions"]["code"] == "BAD_INPUT"
-    assert "note must not hold the character 0 or half a surrogate pair" in error["message"]
+    assert "surrogate" in error["message"]

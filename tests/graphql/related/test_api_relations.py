@@ -160,7 +160,8 @@ def test_relations_of_a_page_cost_one_statement_each(related: Api, related_books
         " node collateral { free } } } } } modelRecord { tasks { totalCount edges { node { taskSlots { edges { node {"
         " nodeRecord { operator } } } } } } } } logEntry { position } entry { position } } } } }"
     )
-    engine = related.http.app.state.service.engine  # type: ignore[attr-defined]
+    app: Any = related.http.app
+    engine = app.state.service.engine
     counts = []
     for size in (1, 6):
         said: list[str] = []
