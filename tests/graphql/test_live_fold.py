@@ -85,7 +85,7 @@ def check(service: Service, readers: dict[str, Reader]) -> None:
         assert newest(readers["distributions"], name, *key) == records
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 3])
 def test_the_fold_of_the_messages_is_the_querys_answer(
     books: Scribe, service: Service, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
