@@ -122,19 +122,28 @@ def weigh(schema: GraphQLSchema, document: DocumentNode, operation: OperationDef
 
 @dataclass(frozen=True, slots=True)
 class _Amount:
-    """A cost: the sum of ``fixed`` and of rows times a cost, for each of ``parts``; at ``depth`` fields."""
+    """A cost: the sum of ``fixed`` and of rows times a cost, for each of ``parts``; at ``depth`` fields.
+
+    ``once`` is what stands in a list beside its rows, such as their count: it costs that much for any number of rows.
+    """
 
     fixed: int
     depth: int
     parts: tuple[tuple[tuple[int | str, ...], "_Amount"], ...] = ()
     """What depends on a variable: the sizes asked for (numbers, or names of variables), and the cost of a row."""
 
+    once: int = 0
+
     def times(self, rows: tuple[int | str, ...], own: int) -> "_Amount":
         """The cost of a field that costs ``own`` and has so many rows of this."""
         depth = self.depth + 1
         if self.parts or any(isinstance(each, str) for each in rows):
-            return _Amount(own, depth, ((rows, self),))
-        return _Amount(own + _largest(rows, {}) * self.fixed, depth)
+            return _Amount(own + self.once, depth, ((rows, self),))
+        return _Amount(own + self.once + _largest(rows, {}) * self.fixed, depth)
+
+    def beside_rows(self) -> "_Amount":
+        """The same, of a field that stands in a list beside its rows."""
+        return self if self.parts else _Amount(0, self.depth, once=self.fixed)
 
     def worth(self, values: Mapping[str, Any], known: dict[int, int]) -> int:
         """The cost with these variables. ``known`` is what was computed before: fragments share their parts."""
@@ -214,7 +223,7 @@ class _Weigher:
             raise LimitExceeded(
                 f"{len(selections.selections)} selections stand side by side, {SELECTIONS_MAX} are allowed"
             )
-        depth, fixed, parts = 0, 0, []
+        depth, fixed, once, parts = 0, 0, 0, []
         for selection in selections.selections:
             amount = _NOTHING
             if isinstance(selection, FieldNode):
@@ -225,11 +234,11 @@ class _Weigher:
                 amount = self.selections(selection.selection_set, inner, nesting + 1)
             elif isinstance(selection, FragmentSpreadNode):
                 amount = self._fragment(selection.name.value, nesting)
-            depth, fixed = max(depth, amount.depth), fixed + amount.fixed
+            depth, fixed, once = max(depth, amount.depth), fixed + amount.fixed, once + amount.once
             if amount.parts:
                 # As one part, which a fragment shares among all its spreads.
                 parts.append((_ONE_ROW, _Amount(0, 0, amount.parts)) if len(amount.parts) > 1 else amount.parts[0])
-        return _Amount(fixed, depth, tuple(parts))
+        return _Amount(fixed, depth, tuple(parts), once)
 
     def _fragment(self, name: str, nesting: int) -> _Amount:
         known = self._known.get(name)
@@ -241,7 +250,7 @@ class _Weigher:
             made = self.selections(fragment.selection_set, inner, nesting + 1)
             # Its parts are one, so that who spreads it many times shares what is computed for it.
             shared = ((_ONE_ROW, _Amount(0, 0, made.parts)),) if made.parts else ()
-            known = self._known[name] = _Amount(made.fixed, made.depth, shared)
+            known = self._known[name] = _Amount(made.fixed, made.depth, shared, made.once)
         return known or _NOTHING
 
     def _field(self, node: FieldNode, parent: Any, nesting: int) -> _Amount:
@@ -253,15 +262,17 @@ class _Weigher:
         cost = WEIGHTS.get((parent_name, name)) or WEIGHTS.get(("*", name), 1)
         if parent is self._schema.query_type and not name.startswith("__"):
             cost += ROOT_FIELD_WEIGHT
+        beside_rows = parent_name.endswith("Connection") and name != "edges"
         if node.selection_set is None:
-            return _Amount(cost, 1)
+            amount = _Amount(cost, 1)
+            return amount.beside_rows() if beside_rows else amount
         inner = get_named_type(found.type) if found is not None else self._introspection.root(name)
         below = self.selections(node.selection_set, inner, nesting + 1)
         amount = below.times(self._rows(node, found, parent_name), cost)
         if found is None and inner is not None:
             # Asked for again under the same name it is answered once, so each place in the document counts once.
             self.introspection += amount.fixed
-        return amount
+        return amount.beside_rows() if beside_rows else amount
 
     def _rows(self, node: FieldNode, found: GraphQLField | None, parent_name: str) -> tuple[int | str, ...]:
         if found is not None and "first" in found.args:

@@ -259,6 +259,24 @@ def test_a_cost_by_variables_is_that_of_the_same_numbers_written_out(api: Api) -
         assert costs[0] == costs[1]
 
 
+@pytest.mark.parametrize("rows", [1, 10, 700])
+def test_what_stands_beside_the_rows_of_a_list_counts_once(rows: int) -> None:
+    """Adds the count and the ends of a page to lists of several lengths, also by a fragment: one difference."""
+    schema = make_schema().core
+    costs = []
+    for beside in ("", "totalCount pageInfo { endCursor hasNextPage }", "...f"):
+        query = f"{{ accounts(first: {rows}) {{ edges {{ node {{ name }} }} {beside} }} }}"
+        query += (
+            " fragment f on AccountConnection { totalCount pageInfo { endCursor hasNextPage } }"
+            * beside.startswith("...")
+        )
+        document = parse(query)
+        operation = get_operation_ast(document)
+        assert operation is not None
+        costs.append(limits.weigh(schema, document, operation).check({}))
+    assert costs[1] == costs[2] == costs[0] + limits.WEIGHTS["*", "totalCount"] + 3
+
+
 def nest_of_lists(rng: Random, names: list[str]) -> str:
     """A query whose fragments hold each other, several times, with lists of sizes by variables in between."""
     parts, entry = [], "kind postings { amount }"
