@@ -18,9 +18,16 @@ def check_liveness(engine: Engine) -> Engine:
     return engine
 
 
-def _refuse_dead(driver: Any, _record: Any, _proxy: Any) -> None:
+def is_ready(socket: int, seconds: float, *, for_room: bool = False) -> bool:
+    """Wait until something can be read from a socket, or, ``for_room``, written to it; false if nothing happened."""
+    if not hasattr(select, "poll"):
+        # Windows, where a program has few sockets.
+        return any(select.select([socket], [socket] if for_room else [], [], seconds))
     poll = select.poll()
-    if not driver.closed:
-        poll.register(driver.pgconn.socket, select.POLLIN)
-    if driver.closed or poll.poll(0):
+    poll.register(socket, select.POLLOUT | select.POLLIN if for_room else select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
+def _refuse_dead(driver: Any, _record: Any, _proxy: Any) -> None:
+    if driver.closed or is_ready(driver.pgconn.socket, 0):
         raise DisconnectionError("the server has closed the connection")

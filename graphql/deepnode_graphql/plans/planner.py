@@ -144,8 +144,9 @@ class Planner:
             # What is said of assets must be known before a plan can go out at once, so it is always looked at here.
             needed = [_ASSETS, *asks]
             connection = driver_connection(reading.database)
-            self._assets, *rows = wire.ask(connection, reading.database.info, needed)
-            data = _composed(bound.plan, given, moments, self._assets, rows, reading)
+            assets, *rows = wire.ask(connection, reading.database.info, needed)
+            self._assets = assets
+            data = _composed(bound.plan, given, moments, assets, rows, reading)
         except (Unsupported, BadInput, GraphQLError):
             return None
         except psycopg.Error as error:

@@ -5,7 +5,6 @@ BEGIN, the checkpoint, the statements, ROLLBACK. The driver's own functions send
 row's types in Python; here its libpq and its loaders are used as they are.
 """
 
-import select
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,6 +14,7 @@ from psycopg import pq
 from psycopg.adapt import Transformer as DriverTransformer
 
 from deepnode_graphql.database import STATEMENT_SECONDS_MAX
+from deepnode_graphql.liveness import is_ready
 
 PREPARED_MAX: Final = 64
 """Statements that one connection keeps prepared."""
@@ -144,7 +144,5 @@ def _rows(
 
 def _wait(socket: int, *, for_room: bool = False) -> None:
     # Waiting inside of libpq would keep the interpreter's lock.
-    poll = select.poll()
-    poll.register(socket, select.POLLOUT | select.POLLIN if for_room else select.POLLIN)
-    if not poll.poll(_SILENCE_SECONDS_MAX * 1000):
+    if not is_ready(socket, _SILENCE_SECONDS_MAX, for_room=for_room):
         raise psycopg.OperationalError(f"the database said nothing for {_SILENCE_SECONDS_MAX} seconds")
