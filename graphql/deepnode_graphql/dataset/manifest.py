@@ -13,8 +13,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Annotated, Final
 
+import msgspec
 import pyarrow as pa
 
 from deepnode_ledger.errors import Damaged
@@ -30,7 +31,6 @@ a distribution is *for* stands in a column of that name, and readers put the par
 GENESIS: Final = "0" * 64
 """What stands before the first epoch."""
 
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _PATH: Final = re.compile(rf"(?P<source>[a-z][a-z_]*)/{PARTITION}=(?P<epoch>0|[1-9][0-9]*)/part-0\.parquet", re.ASCII)
 
 
@@ -136,15 +136,14 @@ def parse(text: bytes) -> DatasetManifest:
         Damaged: it is not what was written.
     """
     try:
-        said = json.loads(text)
-        if said["format"] != FORMAT:
-            raise Damaged(f"{NAME} has the format {said['format']!r:.80}, not {FORMAT}")
-        epochs = tuple(_epochs(said["epochs"]))
-        made = DatasetManifest(int(said["chain_id"]), said["manifest_digest"], epochs)
-        head = said["head"]
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise Damaged(f"{NAME} is no manifest of a dataset: {error!r:.200}") from error
-    if made.head != head or made.text() != text:
+        # Of known types only: a text that nests deeper than these is refused where it does.
+        said = msgspec.json.decode(text, type=_Said)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Damaged(f"{NAME} is no manifest of a dataset: {error!s:.200}") from error
+    if said.format != FORMAT:
+        raise Damaged(f"{NAME} has the format {said.format!r:.80}, not {FORMAT}")
+    made = DatasetManifest(said.chain_id, said.manifest_digest, tuple(_epochs(said.epochs)))
+    if made.head != said.head or made.text() != text:
         raise Damaged(f"{NAME} is not what was written")
     return made
 
@@ -162,20 +161,41 @@ def schema_digest(schema: pa.Schema) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _epochs(said: list[dict[str, Any]]) -> Iterator[EpochFiles]:
+def _epochs(said: list["_SaidEpoch"]) -> Iterator[EpochFiles]:
     previous = GENESIS
     for number, each in enumerate(said):
-        fields = dict(each)
-        files = tuple(_file(file) for file in fields.pop("files"))
-        block = fields.pop("block")
-        made = EpochFiles(**fields, files=files, block=None if block is None else (block[0], block[1], block[2]))
+        fields = msgspec.structs.asdict(each)
+        fields["files"] = tuple(DataFile(**msgspec.structs.asdict(file)) for file in each.files)
+        made = EpochFiles(**fields)
         made.check(number, previous)
         previous = made.digest
         yield made
 
 
-def _file(said: dict[str, Any]) -> DataFile:
-    made = DataFile(**said)
-    if not (_DIGEST.fullmatch(made.sha256) and made.bytes >= 0 and made.rows >= 0):
-        raise ValueError(f"{made.path!r:.120} has the digest {made.sha256!r:.80}")
-    return made
+class _SaidFile(msgspec.Struct, forbid_unknown_fields=True):
+    path: str
+    rows: Annotated[int, msgspec.Meta(ge=0)]
+    bytes: Annotated[int, msgspec.Meta(ge=0)]
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    first_position: int | None
+    last_position: int | None
+    schema: str
+
+
+class _SaidEpoch(msgspec.Struct, forbid_unknown_fields=True):
+    epoch: int
+    first_position: int
+    last_position: int
+    block: tuple[int, str, int] | None
+    state_root: str
+    files: list[_SaidFile]
+    previous: str
+    digest: str
+
+
+class _Said(msgspec.Struct, forbid_unknown_fields=True):
+    format: str
+    chain_id: int
+    manifest_digest: str
+    head: str
+    epochs: list[_SaidEpoch]

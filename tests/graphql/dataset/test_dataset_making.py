@@ -233,7 +233,8 @@ def test_another_version_of_the_library_is_no_difference_of_the_books(epochs: Ep
 @pytest.mark.parametrize(
     "change",
     [
-        b"", b"[]", b"{", b"null", b"\xff", b"[" * 100_000, (b'"block": [', b'"block": [], "b": ['),
+        b"", b"[]", b"{", b"null", b"\xff", b"[" * 10**6, b'{"format":' * 10**5,
+        b'{"epochs":[{"files":' + b"[" * 10**6, (b'"block": [', b'"block": [], "b": ['),
         (b'"files": [', b'"files": [1,'),
         (b"postings/in_epoch=1", b"../secret/in_epoch=1"), (b"in_epoch=1/part-0", b"in_epoch=2/part-0"),
         (b'"epoch": 1', b'"epoch": 2'), (b'"rows": 8', b'"rows": -8'), (b'"rows": 8', b'"rows": 8.0'),
