@@ -16,6 +16,7 @@ from deepnode_graphql import database
 from deepnode_graphql.app import make_app
 from deepnode_graphql.database import SESSION, make_engine, reading_transaction
 from deepnode_ledger.reader import READER
+from deepnode_projections.rebuild import rebuild
 from deepnode_projections.schema import create_books
 from tests.graphql.small_books import ALICE, NOBODY, Scribe, transfer
 
@@ -165,3 +166,13 @@ def test_a_connection_from_before_the_books_becomes_the_reader_later(
         engine.dispose()
     assert before != READER
     assert after == READER
+
+
+def test_rebuilt_books_can_be_read_by_the_reader(own_books: Scribe) -> None:
+    """Rebuilds the books, which puts another schema in their place."""
+    own_books.block(transfer(NOBODY, ALICE, 5))
+    own_books.projector.close()
+    rebuild(own_books.url, own_books.manifest)
+    with reading(own_books.url) as connection:
+        assert connection.execute(text("SELECT current_user")).scalar() == READER
+        assert connection.execute(text("SELECT count(*) FROM posting")).scalar() == 2
