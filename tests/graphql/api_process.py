@@ -33,7 +33,7 @@ def api_process(database_url: str, folder: Path, **settings: str) -> Iterator[st
 
 
 @contextmanager
-def running_api(database_url: str, folder: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running_api(database_url: str, folder: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Run the API over small books with these DEEPNODE_ settings; gives the process and its URL once it is ready.
 
     ``folder`` is an empty one, where the manifest is written to.
@@ -43,25 +43,26 @@ def running_api(database_url: str, folder: Path, **settings: str) -> Iterator[tu
     environment = {key: value for key, value in os.environ.items() if not key.startswith("DEEPNODE_")} | settings
     environment |= {"DEEPNODE_DATABASE_URL": database_url, "DEEPNODE_MANIFEST": str(folder / "manifest.toml")}
     command = [sys.executable, "-m", "uvicorn", "deepnode_cli.asgi:app", "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    said = folder / "server.log"
+    # Into a file: a server whose words nobody reads from a pipe stands still when the pipe is full.
+    with said.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         url = f"http://127.0.0.1:{port}"
-        _wait(process, url)
+        _wait(process, url, said)
         yield process, url
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.wait(timeout=20)
 
 
-def _wait(process: subprocess.Popen[str], url: str) -> None:
+def _wait(process: subprocess.Popen[bytes], url: str, said: Path) -> None:
     end = time.monotonic() + START_SECONDS_MAX
     while True:
         try:
             with urllib.request.urlopen(f"{url}/ready", timeout=5):
                 return
         except (urllib.error.URLError, ConnectionError):
-            assert process.poll() is None, process.communicate()[0]
+            assert process.poll() is None, said.read_text()
             assert time.monotonic() < end
             time.sleep(0.1)

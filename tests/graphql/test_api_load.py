@@ -38,7 +38,8 @@ def test_load_meets_no_error_and_memory_stays(own_books: Scribe, tmp_path: Path,
     written(own_books, Random(1), 200)
     folder = tmp_path / "api"
     folder.mkdir()
-    with running_api(own_books.url, folder) as (process, url), arriving_blocks(own_books), deaf(url):
+    rates = {"DEEPNODE_API_REQUEST_RATE": "0", "DEEPNODE_API_VALUE_RATE": "0"}
+    with running_api(own_books.url, folder, **rates) as (process, url), arriving_blocks(own_books), deaf(url):
         command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(SCRIPT), url]
         load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         sizes = [resident_kib(process.pid)]
