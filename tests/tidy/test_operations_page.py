@@ -11,7 +11,7 @@ from deepnode_ledger.manifest import Contract, Manifest
 from tests.tidy.tracked import ROOT
 
 PAGE = (ROOT / "docs/operations.md").read_text()
-NAMED = set(re.findall(r"\bdeepnode_(?:indexer|provider|books|api)_[a-z_]+[a-z]", PAGE))
+NAMED = set(re.findall(r"\bdeepnode_(?:indexer|provider|books|api|live)_[a-z_]+[a-z]", PAGE))
 TYPE_LINE = re.compile(r"# TYPE (\w+)")
 
 
@@ -33,7 +33,11 @@ def test_every_metric_is_described_and_every_described_one_exists() -> None:
     producers = of_source("indexer/deepnode_indexer/producers.py", r'\("(\w+)", \[\(state')
     told |= {f"deepnode_indexer_producer_{name}" for name in producers}
     books = of_source("graphql/deepnode_graphql/operations.py", r'\("(\w+)", "[A-Z]')
-    told |= {f"deepnode_books_{name}" for name in books} | {"deepnode_api_ready", "deepnode_api_requests_total"}
+    told |= {f"deepnode_books_{name}" for name in books} | {"deepnode_api_ready"}
+    told |= of_source("graphql/deepnode_graphql/operations.py", r"# TYPE (deepnode_\w+)")
+    told |= of_source("graphql/deepnode_graphql/live/figures.py", r"# TYPE (deepnode_live_[a-z_]+) ")
+    live = of_source("graphql/deepnode_graphql/live/figures.py", r'\("(\w+)", "(?:gauge|counter)"')
+    told |= {f"deepnode_live_{name}" for name in live}
     assert told == NAMED
 
 
