@@ -24,10 +24,10 @@ TITLES: Final = {
 
 NOTES: Final = {
     "api": """\
-The same tables on one PostgreSQL, the same uvicorn, one process each, eight connections that ask without a pause; client,
-server and database share the two cores. Each server's answers are compared before anything is measured. Strawberry as it
-comes: its ASGI application, types with asynchronous resolvers, and the same SQL. The bound is a handler of that SQL which
-writes dictionaries by orjson, without GraphQL.
+The same tables on one PostgreSQL, the same uvicorn, one process each, eight connections that ask without a pause;
+client, server and database share the two cores. Each server's answers are compared before anything is measured.
+Strawberry as it comes: its ASGI application, types with asynchronous resolvers, and the same SQL. The bound is a
+handler of that SQL which writes dictionaries by orjson, without GraphQL.
 """,
     "ingest": """\
 Transfers of one token on one anvil node, everybody on the same PostgreSQL, from an empty database and the start of the
