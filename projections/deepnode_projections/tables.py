@@ -66,6 +66,7 @@ block = Table(
     Column("last_position", BigInteger, nullable=False),
     Index("block_last_position", "last_position"),
     Index("block_time", "time"),
+    Index("block_hash", "hash"),
 )
 """Blocks of the home chain that have log entries, and the last position under each."""
 

@@ -221,6 +221,7 @@ def _others(reading: Reading, term: _Term, moment: Moment) -> Iterator[SearchHit
         yield from _of_address(reading, term.bytes, moment)
     if term.bytes is not None and len(term.bytes) == WORD_BYTES:
         yield from _of_transaction(reading, term.bytes, moment)
+        yield from _of_block(reading, block_table.c.hash == term.bytes, "hash", moment)
     if term.number is not None:
         yield from _of_number(reading, term.number, moment)
     for asset in reading.assets.values():
@@ -286,11 +287,14 @@ def _of_number(reading: Reading, number: int, moment: Moment) -> Iterator[Search
     moved = select(entry_table.c.position).where(entry_table.c.position == number)
     if number <= moment.position and reading.database.execute(moved).one_or_none() is not None:
         yield _one("Entry", "position", "what the entry at this position moved", number, f"entry(position: {number})")
-    block = select(block_table.c.last_position).where(block_table.c.number == number)
-    row = reading.database.execute(block).one_or_none()
-    if row is not None and row.last_position <= moment.position:
-        ask = f"logEntries(where: {{ position_lte: {row.last_position} }}, orderBy: POSITION_DESC)"
-        yield _one("Block", "number", "block with log entries, of which this is the last", row.last_position, ask)
+    yield from _of_block(reading, block_table.c.number == number, "number", moment)
+
+
+def _of_block(reading: Reading, is_it: ColumnElement[bool], field: str, moment: Moment) -> Iterator[SearchHit]:
+    for row in reading.database.execute(select(block_table.c.last_position).where(is_it)):
+        if row.last_position <= moment.position:
+            ask = f"logEntries(where: {{ position_lte: {row.last_position} }}, orderBy: POSITION_DESC)"
+            yield _one("Block", field, "block with log entries, of which this is the last", row.last_position, ask)
 
 
 def _several(kind: str, positions: Sequence[int], label: str, many: str, shown: str) -> SearchHit:

@@ -62,11 +62,15 @@ def test_the_thing_comes_before_those_who_name_it(related: Api) -> None:
         assert related.ask(QUERY, id=to_hex(id_))["search"][0]["kind"] == kind
 
 
-def test_a_transaction_a_holder_a_token_and_a_contract_are_found(api: Api) -> None:
+def test_a_block_a_transaction_a_holder_a_token_and_a_contract_are_found(api: Api) -> None:
     """Searches the small history for one of each."""
     entry = api.ask("{ entries(first: 1) { edges { node { position transactionHash } } } }")["entries"]["edges"][0][
         "node"
     ]
+    [posting] = api.ask("{ postings(first: 1) { edges { node { block { number hash } } } } }")["postings"]["edges"]
+    block = posting["node"]["block"]
+    by_hash, by_number = hits(api, block["hash"]), hits(api, str(block["number"]))
+    assert by_hash[("Block", "hash")]["position"] == by_number[("Block", "number")]["position"]
     found = hits(api, entry["transactionHash"])
     assert {place: hit["position"] for place, hit in found.items()} == {
         ("Entry", "transactionHash"): entry["position"], ("LogEntry", "transactionHash"): entry["position"],
