@@ -37,8 +37,8 @@ def table_of(kind: type[Record], metadata: MetaData) -> Table:
     Index(f"{kind.TABLE}_position", table.c.position)
     Index(f"{kind.TABLE}_until", table.c.until, postgresql_where=table.c.until.is_not(None))
     for name in getattr(kind, "FOUND_BY", ()):
-        # Of all rows, so that it serves the past as well.
-        Index(f"{kind.TABLE}_{name}", table.c[name])
+        # Of all rows, so that it serves the past as well; with the key, so that the first of many are found in order.
+        Index(f"{kind.TABLE}_{name}", table.c[name], *now)
     return table
 
 
