@@ -47,6 +47,8 @@ PARENT = """
     from deepnode_cli.process_tree import ProcessTree
 
     logs, child = Path(sys.argv[1]), sys.argv[2]
+    # As in a terminal: what a shell starts in the background is deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with ProcessTree(logs) as tree:

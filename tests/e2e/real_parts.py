@@ -100,7 +100,7 @@ class Ledger:
         with closing(connect(self.url, "books")) as connection:
             return to_hex(state_root(connection, position))
 
-    def rebuilt_root(self, step_entries: int = 73) -> str:
+    def rebuilt_root(self, step_entries: int = 331) -> str:
         """The state root of books that are made of the same log, anew and in steps of another size."""
         again = Projector(self.url, self.manifest, schema="books_again", step_entries=step_entries)
         again.open()

