@@ -15,7 +15,7 @@ def test_a_reorg_leaves_the_root_of_a_fresh_index(
     """After a reorg of any depth that is not final, the money is where a fresh index of the new chain has it, and the
     state is that of books made anew from the log.
     """
-    ledger.take_in(devnet.play(90))
+    ledger.take_in(devnet.play(60))
     ledger.sync()
     before = ledger.root()
     devnet.economy.reorg(depth)

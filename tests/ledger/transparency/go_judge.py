@@ -17,6 +17,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from deepnode_indexer.devnet.toolchain import cache_dir
+
 SOURCE = Path(__file__).parent / "go" / "judge.go"
 # Debian's packages of Go libraries are one GOPATH, so there is no version to choose and no module file to write.
 GOPATH = Path("/usr/share/gocode")
@@ -107,7 +109,8 @@ def compile_go(source: Path, binary: Path) -> None:
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(home),
-        "GOCACHE": str(home / "cache"),
+        # Go tells by content what is compiled already, for any number of processes.
+        "GOCACHE": str(cache_dir() / "go-build"),
         "GOTMPDIR": str(home),
         "GOPATH": str(GOPATH),
         "GO111MODULE": "off",
