@@ -1,26 +1,30 @@
 """The clients that people use understand what is sent: the npm packages graphql-ws and graphql-sse are the judges."""
 
-import hashlib
 import json
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deepnode_indexer.devnet.toolchain import cache_dir, npm_command
 from tests.graphql.live_books import branch
 from tests.graphql.live_clients import Server, newer_node, served
 from tests.graphql.small_books import ALICE, BOB, NOBODY, Scribe, transfer
+from tests.npm_judge import installed_judge
 
 FOLDER = Path(__file__).with_name("live_judge")
 
 
 def judge(server: Server, way: str, until: int = 0) -> "subprocess.Popen[str]":
     """The client as a process."""
-    command = [newer_node(), str(FOLDER / "follow.cjs"), str(installed_judge()), server.address, way, str(until)]
+    command = [
+        newer_node(),
+        str(FOLDER / "follow.cjs"),
+        str(installed_judge(FOLDER, "live-judge")),
+        server.address,
+        way,
+        str(until),
+    ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -54,24 +58,3 @@ def test_the_npm_client_gets_a_query_answered(small_books: Scribe) -> None:
         {"data": {"_meta": {"position": 15}}},
         {"complete": True},
     ]
-
-
-def installed_judge() -> Path:
-    """The folder that holds the packages, installed once from exact versions and hashes; no script of them is run."""
-    lock = (FOLDER / "package-lock.json").read_bytes()
-    home = cache_dir() / f"live-judge-{hashlib.sha256(lock).hexdigest()[:16]}"
-    if home.is_dir():
-        return home
-    home.parent.mkdir(parents=True, exist_ok=True)
-    # Several processes may run tests: each installs for itself, and the first to be done has made the folder.
-    with tempfile.TemporaryDirectory(prefix=f".{home.name}-", dir=home.parent) as scratch:
-        staging = Path(scratch) / home.name
-        staging.mkdir()
-        for name in ("package.json", "package-lock.json", ".npmrc"):
-            shutil.copyfile(FOLDER / name, staging / name)
-        subprocess.run([*npm_command(), "ci", "--ignore-scripts"], cwd=staging, check=True, capture_output=True)
-        try:
-            staging.rename(home)
-        except OSError:
-            assert home.is_dir()
-    return home

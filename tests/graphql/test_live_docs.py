@@ -17,7 +17,8 @@ from deepnode_ledger.hexadecimal import to_hex
 from tests.graphql.live_books import branch
 from tests.graphql.live_clients import Server, Socket, newer_node, served
 from tests.graphql.small_books import ALICE, BOB, NOBODY, Scribe, transfer
-from tests.graphql.test_live_clients import installed_judge
+from tests.graphql.test_live_clients import FOLDER as JUDGE
+from tests.npm_judge import installed_judge
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "live.md").read_text("utf-8")
 
@@ -114,7 +115,7 @@ def test_the_pages_python_folds_what_holds_through_a_reorg_and_a_restart(own_boo
 
 def test_the_pages_javascript_follows(own_books: Scribe, tmp_path: Path) -> None:
     """Runs the program by Node while a block and a reorg come."""
-    (tmp_path / "node_modules").symlink_to(installed_judge() / "node_modules")
+    (tmp_path / "node_modules").symlink_to(installed_judge(JUDGE, "live-judge") / "node_modules")
     own_books.block(transfer(NOBODY, ALICE, 100))
     with served(own_books) as server:
         (tmp_path / "follow.mjs").write_text(at(server, block("javascript")), "utf-8")

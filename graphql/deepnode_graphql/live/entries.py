@@ -13,11 +13,10 @@ from deepnode_graphql.live.changes import EntriesChange, Head
 from deepnode_graphql.live.feed import ROWS_MAX, Cut, OfPositions
 from deepnode_graphql.live.whose import Whose, whose_postings
 from deepnode_graphql.moments import Moment
-from deepnode_graphql.nodes import Block, Entry, Posting, finality
+from deepnode_graphql.nodes import Entry
 from deepnode_graphql.reading import Reading
-from deepnode_graphql.reads.postings import postings_at
-from deepnode_graphql.scalars import Address, Hex, Long
-from deepnode_graphql.together import Together
+from deepnode_graphql.reads.entries import entries_of
+from deepnode_graphql.scalars import Address
 from deepnode_projections.tables import block as block_table
 from deepnode_projections.tables import entry as entry_table
 
@@ -66,23 +65,7 @@ class EntriesFeed(OfPositions):
 
     @override
     def content(self, reading: Reading, rows: Sequence[Any], moment: Moment) -> list[Entry]:
-        def fetch(positions: Sequence[int]) -> dict[int, list[Posting]]:
-            return postings_at(reading, positions, moment)
-
-        together = Together((row.position for row in rows), fetch)
-        return [
-            Entry(
-                postings_together=together,
-                position=Long(row.position),
-                kind=row.kind,
-                contract=row.contract,
-                block=Block(number=Long(row.block_number), hash=Hex(row.block_hash), time=Long(row.block_time)),
-                transaction_hash=Hex(row.transaction_hash),
-                log_index=row.log_index,
-                finality=finality(sealed=reading.sealed(row.position)),
-            )
-            for row in rows
-        ]
+        return entries_of(reading, rows, moment)
 
     @override
     def message(self, head: Head, content: Any) -> EntriesChange:

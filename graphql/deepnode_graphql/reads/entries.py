@@ -72,7 +72,7 @@ def find_entry(reading: Reading, position: int, moment: Moment) -> Entry | None:
     """Return the accounting entry of a log entry, or None if that moved nothing or came later than the moment."""
     statement = _entries().where(entry_table.c.position == position, entry_table.c.position <= moment.position)
     row = reading.database.execute(statement).one_or_none()
-    return None if row is None else _entries_of(reading, [row], moment)[0]
+    return None if row is None else entries_of(reading, [row], moment)[0]
 
 
 def list_entries(
@@ -86,13 +86,13 @@ def list_entries(
     by = Order(f"entries {order.value}", (entry_table.c.position,), descending=order is EntryOrder.POSITION_DESC)
     statement = _entries().where(*_conditions(reading, given(where) or EntryWhere(), moment))
     page = read_slice(reading.database, statement, by, first, after)
-    return page.connect(_entries_of(reading, page.rows, moment))
+    return page.connect(entries_of(reading, page.rows, moment))
 
 
 def entries_at(reading: Reading, positions: Sequence[int], moment: Moment) -> dict[int, Entry]:
     """Return the accounting entries at some positions with one query; a position that moved nothing has none."""
     statement = _entries().where(entry_table.c.position.in_(positions), entry_table.c.position <= moment.position)
-    found = _entries_of(reading, reading.database.execute(statement).all(), moment)
+    found = entries_of(reading, reading.database.execute(statement).all(), moment)
     return {entry.position: entry for entry in found}
 
 
@@ -116,7 +116,9 @@ def _own(reading: Reading, where: EntryWhere, moment: Moment) -> list[ColumnElem
     return conditions
 
 
-def _entries_of(reading: Reading, rows: Sequence[Row[Any]], moment: Moment) -> list[Entry]:
+def entries_of(reading: Reading, rows: Sequence[Row[Any]], moment: Moment) -> list[Entry]:
+    """Make entries of rows; their postings are fetched together, and what accounts hold is of the moment."""
+
     def fetch(positions: Sequence[int]) -> dict[int, list[Posting]]:
         return postings_at(reading, positions, moment)
 
