@@ -1,8 +1,8 @@
 """GraphQL over HTTP: ours, strawberry as it comes, and an endpoint without GraphQL, over the same tables in one run.
 
 Each server is one process with the same uvicorn; eight connections ask it the same question again and again, with other
-variables each time. The figures are requests a second, and the CPU time that the server's process and the database's
-spent on a request. See ``benchmarks.api_servers`` for what each server is.
+variables each time. The figures are requests a second, and the CPU time that the server's process spent on a request,
+without the database's. See ``benchmarks.api_servers`` for what each server is.
 """
 
 import argparse

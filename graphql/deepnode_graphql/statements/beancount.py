@@ -10,11 +10,13 @@ from collections.abc import Iterable
 
 from deepnode_graphql.statements.figures import FIAT_DECIMALS, day, exact, utc
 from deepnode_graphql.statements.journal import (
+    DAY_SECONDS,
     OPENING,
     Transaction,
     accounts,
     asset_account,
     commodities,
+    day_before,
     day_prices,
     declared,
     explanation,
@@ -22,8 +24,6 @@ from deepnode_graphql.statements.journal import (
 )
 from deepnode_graphql.statements.statement import Statement, Token
 from deepnode_ledger.hexadecimal import to_hex
-
-_DAY_SECONDS = 24 * 3600
 
 
 def write(statement: Statement) -> bytes:
@@ -33,7 +33,7 @@ def write(statement: Statement) -> bytes:
 
 def _lines(statement: Statement) -> Iterable[str]:
     names = commodities(statement)
-    before = day(statement.from_time - _DAY_SECONDS) if statement.from_time >= _DAY_SECONDS else day(0)
+    before = day_before(statement)
     yield from (f"; {each}" for each in explanation(statement))
     yield ""
     yield f'option "title" {_quoted("DeepNode " + to_hex(statement.address))}'
@@ -58,7 +58,7 @@ def _lines(statement: Statement) -> Iterable[str]:
         yield ""
         yield from _transaction(each, names)
     yield ""
-    behind = day(statement.to_time - 1 + _DAY_SECONDS)
+    behind = day(statement.to_time - 1 + DAY_SECONDS)
     for balance in statement.balances:
         amount = exact(balance.closing, balance.token.decimals)
         yield f"{behind} balance {asset_account(balance.account)}  {amount} ~ 0 {names[balance.token]}"
@@ -74,7 +74,7 @@ def _opening(statement: Statement, names: dict[Token, str], before: str) -> Iter
         yield ""
     for each in statement.balances:
         amount = exact(each.opening, each.token.decimals)
-        first = day(statement.from_time) if statement.from_time >= _DAY_SECONDS else day(_DAY_SECONDS)
+        first = day(max(statement.from_time, DAY_SECONDS))
         yield f"{first} balance {asset_account(each.account)}  {amount} ~ 0 {names[each.token]}"
     yield ""
 

@@ -12,14 +12,13 @@ from deepnode_graphql.statements.journal import (
     accounts,
     asset_account,
     commodities,
+    day_before,
     day_prices,
     explanation,
     transactions,
 )
 from deepnode_graphql.statements.statement import Statement, Token
 from deepnode_ledger.hexadecimal import to_hex
-
-_DAY_SECONDS = 24 * 3600
 
 
 def write(statement: Statement) -> bytes:
@@ -42,7 +41,7 @@ def _lines(statement: Statement) -> Iterable[str]:
     for time, token, value in day_prices(statement):
         yield f"P {day(time)} {names[token]} {exact(value.price_ppm, FIAT_DECIMALS)} {value.fiat}"
     yield ""
-    before = day(statement.from_time - _DAY_SECONDS) if statement.from_time >= _DAY_SECONDS else day(0)
+    before = day_before(statement)
     yield from _opening(statement, names, before)
     for each in transactions(statement):
         yield from _transaction(each, names)

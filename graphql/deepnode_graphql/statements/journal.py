@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
+from deepnode_graphql.statements.figures import day
 from deepnode_graphql.statements.statement import FiatValue, Line, LineType, Statement, Token
+
+DAY_SECONDS: Final = 24 * 3600
 
 OPENING: Final = "Equity:DeepNode:Opening"
 ELSEWHERE: Final = "Equity:DeepNode:Elsewhere"
@@ -38,6 +41,11 @@ AGAINST: Final[Mapping[LineType, tuple[str, str]]] = {
 
 _OTHER: Final = "Equity:DeepNode:Other"
 _COMMODITY: Final = re.compile(r"[A-Z][A-Z0-9]{1,15}", re.ASCII)
+
+
+def day_before(statement: Statement) -> str:
+    """Write the day before the period, on which the opening balances stand: 1970-01-01 at the earliest."""
+    return day(max(statement.from_time - DAY_SECONDS, 0))
 
 
 @dataclass(frozen=True, slots=True)
