@@ -74,7 +74,7 @@ def make_app(
         try:
             yield
         finally:
-            service.engine.dispose()
+            service.close()
             export.close()
 
     app = Starlette(
