@@ -10,10 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from deepnode_ledger.bundle import Bundle
 from deepnode_ledger.transparency import Verifier, Witness
+
+if TYPE_CHECKING:
+    from deepnode_ledger.bundle import Bundle
 
 FINDINGS_MAX: Final = 1_000
 """Findings that a stage yields; behind them it only counts. A forger cannot fill an auditor's disk."""
@@ -74,7 +76,7 @@ class Examination(Protocol):
     """
 
     @property
-    def bundle(self) -> Bundle:
+    def bundle(self) -> "Bundle":
         """The bundle, open."""
         ...
 
@@ -90,7 +92,7 @@ class Examination(Protocol):
 
     def each(
         self,
-        work: Callable[[Bundle, Piece], Result],
+        work: "Callable[[Bundle, Piece], Result]",
         pieces: Iterable[Piece],
         result: type[Result],
         *,
