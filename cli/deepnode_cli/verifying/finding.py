@@ -6,10 +6,10 @@ file that cannot be read is a finding too. What a stage counted (entries, signat
 at, for a verification that found nothing because it looked at nothing is none.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from types import MappingProxyType
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from deepnode_ledger.transparency import Verifier, Witness
@@ -56,12 +56,33 @@ class Finding:
     where: str
     said: str
     positions: tuple[int, ...] = ()
-    integers: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    integers: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert self.where, self
         assert self.said, self
         assert len(self.positions) <= POSITIONS_MAX, self
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What the auditor brings: it is what the bundle is measured by, for a bundle cannot vouch for itself.
+
+    Attributes:
+        verifiers: the log's keys that are trusted; none: the bundle's own is taken, and that is a warning.
+        witnesses: the witnesses' keys that are trusted.
+        quorum: how many of them must have cosigned.
+        manifest: the deployment's manifest as the auditor knows it; None: the bundle's is taken.
+        blocks: hashes (32 bytes) of the last covered block, by the chain's id, from a node or an explorer.
+        against: a node of the auditor's, to compare with; None: no network is used.
+    """
+
+    verifiers: Sequence[Verifier] = ()
+    witnesses: Sequence[Witness] = ()
+    quorum: int = 0
+    manifest: Path | None = None
+    blocks: Mapping[int, bytes] = field(default_factory=dict)
+    against: str | None = None
 
 
 class Examination(Protocol):
@@ -81,13 +102,8 @@ class Examination(Protocol):
         ...
 
     @property
-    def verifiers(self) -> Collection[Verifier]:
-        """The log's keys that the auditor trusts; none: the bundle's own key is taken, and that is a warning."""
-        ...
-
-    @property
-    def witnesses(self) -> Collection[Witness]:
-        """The witnesses' keys that the auditor trusts."""
+    def brought(self) -> Brought:
+        """What the auditor knows from elsewhere."""
         ...
 
     def each(
