@@ -4,7 +4,9 @@ Logs are gathered by their event. Transfers are folded as columns; those of an e
 left; every other log, and every task event, is put to ``rules.book``, one by one and in order.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -17,6 +19,7 @@ from deepnode_ledger.gathering import Rows, gather
 from deepnode_ledger.posting import Entry
 from deepnode_ledger.record import BlockRef, Finality, Kind, LogEntry, TaskEvent
 from deepnode_ledger.roster import Roster
+from deepnode_ledger.statement import Statement
 from deepnode_projections.books import Page, Quarantined
 from deepnode_projections.folds import transfers
 from deepnode_projections.registers.state import State
@@ -26,8 +29,15 @@ from deepnode_projections.rules.scene import Scene
 SINGLE_ENTRIES: Final = 10_000
 """Entries on one page that are put to the rules one by one: each becomes Python objects of some kilobytes."""
 
+Corrected = Mapping[int, Statement | None]
+"""What is heard in place of the statements at these positions; None: the event there is not heard."""
 
-def fold(run: pa.RecordBatch, roster: Roster, state: State, *, by_definition: bool) -> tuple[Page, int]:
+AS_SAID: Final[Corrected] = MappingProxyType({})
+
+
+def fold(
+    run: pa.RecordBatch, roster: Roster, state: State, *, by_definition: bool, corrected: Corrected = AS_SAID
+) -> tuple[Page, int]:
     """Fold entries from the first of a run on; return the page, and how many entries are on it.
 
     Args:
@@ -35,6 +45,7 @@ def fold(run: pa.RecordBatch, roster: Roster, state: State, *, by_definition: bo
         roster: the contracts that are known before the run; what the page's entries announce is added.
         state: what is known before the run; what the page's entries put is added.
         by_definition: put every log to the rules.
+        corrected: what is heard in place of some statements.
     """
     uncertain = {child.contract.address for child in roster.learn(run)}
     divide = _all_singly if by_definition else _divide
@@ -46,7 +57,7 @@ def fold(run: pa.RecordBatch, roster: Roster, state: State, *, by_definition: bo
     _add_blocks(page, run, roster.manifest.chain_id)
     if len(singles):
         for each in entries(run.take(pa.array(singles)), Finality.PENDING):
-            _put(page, each, roster, state)
+            _put(page, each, roster, state, corrected)
     return page, run.num_rows
 
 
@@ -90,13 +101,18 @@ def _add_blocks(page: Page, run: pa.RecordBatch, home: int) -> None:
         page.blocks[number] = (BlockRef(number, block_hash, time), position)
 
 
-def _put(page: Page, logged: LogEntry, roster: Roster, state: State) -> None:
+def _put(page: Page, logged: LogEntry, roster: Roster, state: State, corrected: Corrected) -> None:
     """Put an entry to the rules; its postings and its refusal come on the page."""
     block = logged.block
     scene = Scene(state, roster.manifest, logged.position, logged.chain_id, block.number, block.time, roster)
     record = logged.record
     if isinstance(record, TaskEvent):
-        refused = book.hear(record, replace(scene, block_hash=block.hash))
+        scene = replace(scene, block_hash=block.hash)
+        if logged.position not in corrected:
+            refused = book.hear(record, scene)
+        else:
+            instead = corrected[logged.position]
+            refused = None if instead is None else book.consider(instead, scene)
         if refused is not None:
             page.refusals.append((logged, record.type, record.producer, refused))
         return

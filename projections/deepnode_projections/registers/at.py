@@ -14,6 +14,7 @@ from psycopg import Connection, sql
 from psycopg.rows import tuple_row
 
 from deepnode_projections.registers.record import COLUMN_TYPES, Record, Value, fields_of, key_names, of_row
+from deepnode_projections.registers.state import Ruling
 
 R = TypeVar("R", bound=Record)
 
@@ -28,6 +29,7 @@ class StateAt:
 
     def __init__(self, connection: Connection[Any], position: int) -> None:
         assert position >= 0, position
+        self.ruling: Ruling | None = None
         self.position = position
         self.connection = connection
 

@@ -15,6 +15,7 @@ from psycopg import Cursor, sql
 from psycopg.rows import DictRow, tuple_row
 
 from deepnode_projections.registers.record import COLUMN_TYPES, Key, Record, Value, fields_of, key_of, of_row, values_of
+from deepnode_projections.registers.state import Ruling
 
 R = TypeVar("R", bound=Record)
 
@@ -51,6 +52,7 @@ class Kept:
     """
 
     def __init__(self, cursor: Cursor[DictRow]) -> None:
+        self.ruling: Ruling | None = None
         self._cursor = cursor.connection.cursor(row_factory=tuple_row, binary=True)
         self._known: dict[type[Record], _Known] = {}
         self._changes: dict[type[Record], dict[Key, list[tuple[int, Record]]]] = {}

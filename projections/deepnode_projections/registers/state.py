@@ -5,17 +5,23 @@ use; the projector's (``registers.kept``) reads from the books and keeps what is
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TypeVar, cast
 
 from deepnode_projections.registers.record import Key, Record, Value, fields_of, key_of
+from deepnode_projections.rulesets.ruleset import Ruleset
 
 R = TypeVar("R", bound=Record)
 
+Ruling = Callable[[int, Ruleset], Ruleset]
+"""Says which ruleset holds in an epoch, given the one that the chain has activated for it (or the default one)."""
+
 
 class State(Protocol):
-    """What is known now."""
+    """What is known now. ``ruling``, where there is one, has the last word on the rules: a what-if sets it."""
+
+    ruling: Ruling | None
 
     def get(self, kind: type[R], *key: Value) -> R | None:
         """Return the newest record of a thing, or None if there is none."""
@@ -37,6 +43,7 @@ class MemoryState:
     """All newest records in dictionaries."""
 
     def __init__(self) -> None:
+        self.ruling: Ruling | None = None
         self._records: dict[type[Record], dict[Key, Record]] = {}
         self._keys: dict[type[Record], list[Key]] = {}
         self._before: list[tuple[type[Record], Key, Record | None]] | None = None

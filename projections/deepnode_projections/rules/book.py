@@ -12,7 +12,7 @@ from typing import Final
 from deepnode_ledger.decoding import ChainEvent
 from deepnode_ledger.posting import AmountTooLarge, Posting
 from deepnode_ledger.record import TaskEvent
-from deepnode_ledger.statement import Unreadable, read
+from deepnode_ledger.statement import Statement, Unreadable, read
 from deepnode_projections.registers.record import Record
 from deepnode_projections.rules import (
     burns,
@@ -99,6 +99,11 @@ def hear(event: TaskEvent, scene: Scene) -> Refusal | None:
     statement = read(event)
     if isinstance(statement, Unreadable):
         return Refusal(statement.reason)
+    return consider(statement, scene)
+
+
+def consider(statement: Statement, scene: Scene) -> Refusal | None:
+    """Put to the rules what a task event says, or what it should have said."""
     try:
         with scene.state.attempt(scene.position):
             for rule in _TASK_RULES.get(statement.type, ()):

@@ -96,9 +96,11 @@ def ruleset_at(state: State, epoch: int) -> Ruleset:
     """Return the ruleset of an epoch: the default one where none was activated, or one that does not come with us.
 
     What a ruleset that we do not have would say cannot be guessed; its hash stays in ``RulesetInForce`` for all to see.
+    A state with a ``ruling`` has the last word.
     """
     active = ruleset_hash_in_force(state, epoch)
-    return (active is not None and by_hash(active)) or default()
+    ruleset = (active is not None and by_hash(active)) or default()
+    return ruleset if state.ruling is None else state.ruling(epoch, ruleset)
 
 
 def effective_epoch(scene: Scene, epoch: int) -> int:

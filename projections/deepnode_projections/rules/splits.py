@@ -25,7 +25,7 @@ from deepnode_projections.registers.record import Amount
 from deepnode_projections.rules.comparisons import compare
 from deepnode_projections.rules.domains import Route
 from deepnode_projections.rules.epochs import current
-from deepnode_projections.rules.parameters import ruleset_hash_in_force
+from deepnode_projections.rules.parameters import ruleset_at, ruleset_hash_in_force
 from deepnode_projections.rules.pockets import bounded
 from deepnode_projections.rules.registry import Model
 from deepnode_projections.rules.scene import Scene
@@ -169,11 +169,11 @@ _NOTHING: Final[Sequence[int | None]] = (None,) * len(LEGS)
 
 def _expected(scene: Scene, model: Model, route: Route, gross: int, said: bytes) -> tuple[Sequence[int | None], str]:
     """Return what the legs should be, carrying what they leave; and why they may differ, or why nothing is expected."""
-    in_force = ruleset_hash_in_force(scene.state, current(scene.state))
-    ruleset = rulesets.default() if in_force is None else rulesets.by_hash(in_force)
-    if ruleset is None:
-        assert in_force is not None
+    epoch = current(scene.state)
+    in_force = ruleset_hash_in_force(scene.state, epoch)
+    if in_force is not None and scene.state.ruling is None and rulesets.by_hash(in_force) is None:
         return _NOTHING, f"the ruleset in force is not known: {to_hex(in_force)}"
+    ruleset = ruleset_at(scene.state, epoch)
     try:
         rates = rates_of(ruleset, model, route)
     except RatesRefused as refused:

@@ -1,0 +1,218 @@
+"""Replaying: the fold of the log's entries, one run after another, and the state root at every epoch's end.
+
+The replay and the projector share the fold (``folding``) and the rules, and nothing of how the outcome is kept. So a
+root that is made here of files alone is that of the books which wrote the files, or one of the two is wrong.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from deepnode_ledger.abi import EventAbi
+from deepnode_ledger.batch import entries as entries_of
+from deepnode_ledger.contract import Creates, Events
+from deepnode_ledger.decoding import ChainEvent, decode
+from deepnode_ledger.manifest import Manifest
+from deepnode_ledger.record import Finality
+from deepnode_ledger.roster import Roster
+from deepnode_projections.books import Page, Quarantined
+from deepnode_projections.folding import AS_SAID, Corrected, fold
+from deepnode_projections.folds.running_balance import BalanceKey
+from deepnode_projections.registers.record import Record, values_of
+from deepnode_projections.registers.state import MemoryState, Ruling
+from deepnode_projections.replay.holding import Holdings
+from deepnode_projections.replay.wellformed import check
+from deepnode_projections.rules.book import RECORDS
+from deepnode_projections.rules.epochs import current
+from deepnode_projections.rules.reading import NUMBER_LIMIT
+from deepnode_projections.rulesets import Ruleset
+from deepnode_projections.state_root import root_of
+
+R = TypeVar("R", bound=Record)
+
+RUN_ENTRIES: Final = 65_536
+"""Entries that are folded at a time, so that memory has a bound whatever comes in."""
+
+_OPENING: Final = ("Emission", "EpochOpened")
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEnd:
+    """An epoch ended with the entry at ``position``; the state root there (32 bytes). Epoch 0 is before the first."""
+
+    epoch: int
+    position: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An entry without effect: its ``kind`` of event, the contract or producer that ``source`` names, and why."""
+
+    position: int
+    kind: str
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """What a batch did: its pages as they were folded, what had no effect or no meaning, and which epochs ended.
+
+    All are in the order of positions. A page's entries hold also those that went too far, which are ``refused``.
+    """
+
+    pages: list[Page] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    ended: list[EpochEnd] = field(default_factory=list)
+
+
+class Replay:
+    """The books of a deployment in memory, from position 0 on."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        *,
+        ruleset: Ruleset | Ruling | None = None,
+        corrected: Corrected = AS_SAID,
+        state: MemoryState | None = None,
+        by_definition: bool = False,
+    ) -> None:
+        """Begin with empty books.
+
+        Args:
+            manifest: the deployment.
+            ruleset: what holds in place of the rulesets that the chain has activated, in every epoch; or what says
+                so of an epoch and of the chain's own ruleset there.
+            corrected: statements to be heard in place of those at these positions; None: the event is not heard.
+            state: an empty one, or of a kind of its own that changes what is put into it.
+            by_definition: take no short cut for transfers.
+        """
+        self.position = 0
+        self.refusals = 0
+        self.quarantined = 0
+        self.state = MemoryState() if state is None else state
+        if ruleset is not None:
+            self.state.ruling = _always(ruleset) if isinstance(ruleset, Ruleset) else ruleset
+        self._manifest = manifest
+        self._corrected = corrected
+        self._by_definition = by_definition
+        self._holdings = Holdings()
+        self._roster = Roster(manifest)
+        self._opening_topics = pa.array(sorted(_topics(manifest)), pa.binary(32))
+        self._callbacks: list[Callable[[EpochEnd], None]] = []
+
+    @property
+    def balances(self) -> Mapping[BalanceKey, int]:
+        """Base units by account name and token address (20 bytes); some may be zero."""
+        return self._holdings.balances
+
+    @property
+    def roster(self) -> Roster:
+        """The contracts that are known at the position, with the children of factories."""
+        return self._roster
+
+    def records(self, kind: type[R]) -> Sequence[R]:
+        """Return the newest record of each thing of a kind, in the order of keys."""
+        return self.state.every(kind)
+
+    def on_epoch(self, callback: Callable[[EpochEnd], None]) -> None:
+        """Have a function called at every epoch's end, while the replay still stands there."""
+        self._callbacks.append(callback)
+
+    def feed(self, batch: pa.RecordBatch) -> Fed:
+        """Fold the entries that follow those of before, of any number, sealed or pending.
+
+        Args:
+            batch: with the columns of ``batch_versions.SCHEMA``.
+
+        Raises:
+            Damaged: the entries do not follow one another, or are none that a log can hold; nothing was folded.
+        """
+        check(batch, self.position + 1)
+        fed = Fed()
+        for start in range(0, batch.num_rows, RUN_ENTRIES):
+            self._feed(batch.slice(start, RUN_ENTRIES), fed)
+        self.refusals += len(fed.refused)
+        self.quarantined += len(fed.quarantined)
+        return fed
+
+    def root(self) -> bytes:
+        """Return the state root at the position (32 bytes), as ``state_root.state_root`` has it of the books.
+
+        Value is conserved there: all balances of a token sum to zero.
+        """
+        sums = self._holdings.sums()
+        assert not any(sums.values()), f"at position {self.position} the balances sum to {sums}"
+        records = ((kind, values_of(record)) for kind in RECORDS for record in self.state.every(kind))
+        return root_of(self._holdings.in_order(), records)
+
+    def _feed(self, run: pa.RecordBatch, fed: Fed) -> None:
+        start = 0
+        for row in np.flatnonzero(pc.is_in(run.column("topic0"), self._opening_topics).to_numpy(zero_copy_only=False)):
+            self._fold(run.slice(start, int(row) - start), fed)
+            start = int(row)
+            opens = self._opens(run.slice(start, 1))
+            if opens is not None:
+                end = EpochEnd(opens - 1, self.position, self.root())
+                fed.ended.append(end)
+                for callback in self._callbacks:
+                    callback(end)
+        self._fold(run.slice(start), fed)
+
+    def _opens(self, entry: pa.RecordBatch) -> int | None:
+        """Return the epoch that an entry opens, or None: what is refused opens none."""
+        [logged] = entries_of(entry, Finality.SEALED)
+        event = decode(logged, self._roster)
+        if not isinstance(event, ChainEvent) or (event.contract.kind, event.name) != _OPENING:
+            return None
+        follows = event.uint("epoch") == current(self.state) + 1
+        return event.uint("epoch") if follows and event.uint("startBlock") < NUMBER_LIMIT else None
+
+    def _fold(self, run: pa.RecordBatch, fed: Fed) -> None:
+        while run.num_rows:
+            page, count = fold(
+                run, self._roster, self.state, by_definition=self._by_definition, corrected=self._corrected
+            )
+            refused = [Refused(e.position, kind, source, why.reason) for e, kind, source, why in page.refusals]
+            beyond = self._holdings.post(page.transfers, [entry for _, entry in page.entries])
+            refused += [Refused(e.position, e.kind, e.contract, too_much.reason) for e, too_much in beyond]
+            fed.pages.append(page)
+            fed.refused.extend(sorted(refused, key=lambda each: each.position))
+            fed.quarantined.extend(sorted(page.quarantined, key=lambda each: each.position))
+            self.position += count
+            run = run.slice(count)
+
+
+def _always(ruleset: Ruleset) -> Ruling:
+    return lambda _epoch, _chains: ruleset
+
+
+def _topics(manifest: Manifest) -> set[bytes]:
+    """Find the first topics of the events that may open an epoch."""
+    found: set[bytes] = set()
+    for contract in manifest.contracts.values():
+        found |= _openings(contract.kind, contract.events, contract.abis)
+        found |= _created(contract.creates)
+    return found
+
+
+def _created(all_creates: Sequence[Creates]) -> set[bytes]:
+    found: set[bytes] = set()
+    for each in all_creates:
+        found |= _openings(each.kind, each.events, each.abis) | _created(each.creates)
+    return found
+
+
+def _openings(kind: str, events: Events, abis: Sequence[tuple[int, Events]]) -> set[bytes]:
+    def declared() -> Iterator[EventAbi]:
+        for version in (events, *(each for _, each in abis)):
+            yield from version.values()
+
+    return {event.topic0 for event in declared() if (kind, event.name) == _OPENING}
