@@ -26,7 +26,8 @@ from deepnode_graphql import limits
 from deepnode_graphql.answers import Answer, Outcome, executed, refused, refused_with, try_again
 from deepnode_graphql.database import TookTooLong
 from deepnode_graphql.entity_tags import tag_of
-from deepnode_graphql.plans.planner import Failed, Job, Planner, Way
+from deepnode_graphql.plans.planner import Errand, Failed, Job, Planner, Way
+from deepnode_graphql.plans.wire import Rows
 from deepnode_graphql.reading import Reading
 from deepnode_graphql.registers.register import registers_of
 from deepnode_graphql.schema import KINDS, LedgerSchema, make_schema, taken_names
@@ -63,6 +64,14 @@ class _Known:
     job: Job | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """A request that was checked, and that one trip to the database answers."""
+
+    errand: Errand
+    cost: int
+
+
 class _ParsedAlready(SchemaExtension):
     """Gives the library the document that was parsed and validated before."""
 
@@ -95,6 +104,7 @@ class Executor:
         self.schema: LedgerSchema = make_schema(_ParsedAlready, kinds=kinds)
         self.planner = None if way is None else Planner(self.schema, registers_of(kinds, *taken_names()), way)
         self._known = lru_cache(DOCUMENTS_KEPT)(_know)
+        self._planned: dict[tuple[str, str | None], _Known] = {}
         self._introspected = lru_cache(INTROSPECTIONS_KEPT)(self._introspect)
 
     def mistakes(self, query: str) -> list[str]:
@@ -144,16 +154,48 @@ class Executor:
             return replace(self._introspected(print_ast(document), request.operation_name), cost=cost)
         job = known.job = known.job or Job(document, operation)
         job.requests += 1
-        answer = self._execute(request, document, job, seen)
+        answer = self._execute(request, known, seen)
         return answer if answer.outcome is Outcome.UNCHANGED else replace(answer, cost=cost)
 
-    def _execute(
-        self, request: GraphQLRequest, document: DocumentNode, job: Job | None, seen: Collection[str] | None
-    ) -> Answer:
+    def shortcut(self, request: GraphQLRequest, cost_max: int) -> Shortcut | None:
+        """Prepare what one trip to the database answers, in little time; None if ``run`` has to look at the request.
+
+        Args:
+            request: what is asked.
+            cost_max: values of the answer; what may be larger takes no shortcut.
+        """
+        known = self._planned.get((request.query, request.operation_name))
+        if known is None:
+            return None
+        assert self.planner is not None
+        assert known.weight is not None
+        assert known.job is not None
+        try:
+            cost = known.weight.check(request.variables)
+        except limits.LimitExceeded:
+            return None
+        errand = self.planner.errand(known.job, request.variables) if cost <= cost_max else None
+        return None if errand is None else Shortcut(errand, cost)
+
+    def at_the_end(self, shortcut: Shortcut, rows: Sequence[Rows]) -> Answer | None:
+        """Make the answer of what the database said on a shortcut; None if ``run`` has to."""
+        assert self.planner is not None
+        data = self.planner.told(shortcut.errand, rows)
+        return None if data is None else replace(executed(data, None), cost=shortcut.cost)
+
+    def _note_planned(self, request: GraphQLRequest, known: _Known) -> None:
+        if len(request.query) <= KEPT_CHARACTERS_MAX:
+            if len(self._planned) >= DOCUMENTS_KEPT:
+                self._planned.clear()
+            self._planned[request.query, request.operation_name] = known
+
+    def _execute(self, request: GraphQLRequest, known: _Known, seen: Collection[str] | None) -> Answer:
+        document, job = known.document, known.job
         try:
             if self.planner is not None and job is not None and seen is None:
                 data = self.planner.directly(job, request.variables)
                 if data is not None:
+                    self._note_planned(request, known)
                     return executed(data, None)
             try:
                 with self._read() as reading:

@@ -18,6 +18,7 @@ from deepnode_graphql.answers import Answer, Outcome, failed, refused
 from deepnode_graphql.client_rates import UNKNOWN
 from deepnode_graphql.execution import GraphQLRequest
 from deepnode_graphql.persisted import NO_DOCUMENTS, Documents, NotRegistered
+from deepnode_graphql.plans import lane
 from deepnode_graphql.service import Service
 from deepnode_ledger.errors import BadInput
 
@@ -65,7 +66,9 @@ class GraphQLEndpoint:
         run = self._service.executor.run
         seen = None if by_post else tags_of(request.headers.getlist("if-none-match"), media)
         try:
-            answer = await self._service.in_thread(lambda: run(asked, queries_only=not by_post, seen=seen))
+            answer = await self._service.quickly(asked) if by_post and _is_small(request) else None
+            if answer is None:
+                answer = await self._service.in_thread(lambda: run(asked, queries_only=not by_post, seen=seen))
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is told of it, by an id
             answer = failed(error)
         self._count(request, answer.outcome, answer.cost)
@@ -76,6 +79,11 @@ class GraphQLEndpoint:
     def _count(self, request: Request, outcome: Outcome, cost: int) -> None:
         self._service.answered["graphql", outcome.value] += 1
         self._service.rates.charge(request.client.host if request.client else UNKNOWN, cost)
+
+
+def _is_small(request: Request) -> bool:
+    length = request.headers.get("content-length", "")
+    return len(length) < 10 and length.isdecimal() and int(length) <= lane.BODY_BYTES_MAX
 
 
 def negotiate(accept: str | None) -> str | None:

@@ -11,11 +11,13 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Engine
 
+from deepnode_graphql.answers import Answer, refused
 from deepnode_graphql.client_rates import ClientRates
-from deepnode_graphql.database import make_engine, reading_transaction
-from deepnode_graphql.execution import Executor
+from deepnode_graphql.database import TookTooLong, make_engine, reading_transaction
+from deepnode_graphql.execution import Executor, GraphQLRequest
 from deepnode_graphql.live.figures import LiveFigures
 from deepnode_graphql.persisted import Documents, load_documents
+from deepnode_graphql.plans.lane import CONNECTIONS, COST_MAX, Lane
 from deepnode_graphql.plans.planner import Way
 from deepnode_graphql.reading import Reading, StateRoots, begin_reading
 from deepnode_graphql.rosters import Rosters
@@ -46,10 +48,12 @@ class Service:
     terms: Terms = NO_TERMS
     executor: Executor = field(init=False)
     rosters: Rosters = field(init=False)
+    lane: Lane = field(init=False)
 
     def __post_init__(self) -> None:
         self.rosters = Rosters(self.manifest)
         self.executor = Executor(self.reading, way=Way(self.engine.raw_connection, self.manifest))
+        self.lane = Lane(self.engine.raw_connection, self.threads)
 
     @contextmanager
     def reading(self) -> Iterator[Reading]:
@@ -75,6 +79,17 @@ class Service:
         """How much each client has asked for."""
         return ClientRates(self.terms)
 
+    async def quickly(self, request: GraphQLRequest) -> Answer | None:
+        """Answer a small request without a thread, if it was planned before; None if a thread has to."""
+        shortcut = self.executor.shortcut(request, COST_MAX)
+        if shortcut is None:
+            return None
+        try:
+            rows = await self.lane.ask(shortcut.errand.asks)
+        except TookTooLong as error:
+            return refused(str(error), "LIMIT_EXCEEDED")
+        return None if rows is None else self.executor.at_the_end(shortcut, rows)
+
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Run what waits for the database in a worker thread, as many at once as there are connections.
 
@@ -84,6 +99,7 @@ class Service:
 
     def close(self) -> None:
         """Let go of the database, and of the threads once what they do is done."""
+        self.lane.close()
         self.threads.shutdown(wait=False)
         self.engine.dispose()
 
@@ -94,7 +110,7 @@ def make_service(database_url: str, manifest: Manifest, schema: str, terms: Term
     Raises:
         BadInput: ``database_url`` is not a connection string.
     """
-    connections = REQUESTS_AT_ONCE + EXPORTS_AT_ONCE + LIVE_READS_AT_ONCE
+    connections = REQUESTS_AT_ONCE + EXPORTS_AT_ONCE + LIVE_READS_AT_ONCE + CONNECTIONS
     service = Service(make_engine(database_url, schema, connections=connections), manifest, terms=terms)
     # Read now, so that a mistake in them is told before anything is served.
     assert service.documents is not None

@@ -87,6 +87,20 @@ class _Bound:
     moments: tuple[Any, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A request that one round trip answers: the statements that go out, and what their rows are for.
+
+    ``assets`` are those that the program knew when it was prepared; ``with_assets`` if the statements rest on them.
+    """
+
+    plan: Plan
+    given: Sequence[Given | None]
+    assets: Rows
+    with_assets: bool
+    asks: Sequence[Ask]
+
+
 class Planner:
     """Answers requests by plans. Any number of threads may use it. ``answered`` counts what came to which end."""
 
@@ -109,14 +123,47 @@ class Planner:
         if job.requests <= self.patience:
             # To plan costs more than to execute once: it is for what is asked again.
             return None
+        errand = self.errand(job, variables)
+        return None if errand is None else self._run(errand)
+
+    def errand(self, job: Job, variables: dict[str, Any] | None) -> Errand | None:
+        """Prepare what one round trip answers; None if a request takes more than that."""
         bound = self._bound(job, variables)
         if bound is None or any(is_given(at) for at in bound.moments):
             return None
+        assets = self._assets
         try:
             given = _given(bound, [True] * len(bound.moments))
-            return self._at_the_end(bound.plan, given)
+            asks = [each.ask(POSITION_MAX, partial(_asset_id, assets)) for each in given if each is not None]
         except (Unsupported, BadInput, GraphQLError):
             return None
+        names_assets = any(each is not None and each.template.names_assets for each in given)
+        with_assets = bound.plan.needs_tokens or names_assets
+        ahead = [wire.BEGIN, _CHECKPOINT, *([_ASSETS] if with_assets else [])]
+        return Errand(bound.plan, given, assets, with_assets, [*ahead, *asks, wire.ROLLBACK])
+
+    def told(self, errand: Errand, answers: Sequence[Rows]) -> dict[str, Any] | None:
+        """Make the data of the answer from the rows of an errand's statements; None if they do not answer it."""
+        _, checkpoints, *rows, _ = answers
+        if not checkpoints:
+            return None
+        if errand.with_assets and (now := rows.pop(0)) != errand.assets:
+            # The ids that went out may be other assets' by now.
+            self._assets = now
+            return None
+        row = SimpleNamespace(**dict(zip(_CHECKPOINT_COLUMNS, checkpoints[0], strict=True)))
+        if (row.chain_id, row.manifest_digest) != self._books:
+            return None
+        checkpoint = checkpoint_of(row)
+        nothing: Any = None
+        reading = Reading(nothing, self._way.manifest, nothing, nothing, checkpoint)
+        moments = [present(checkpoint)] * len(errand.given)
+        try:
+            data = _composed(errand.plan, errand.given, moments, errand.assets, rows, reading)
+        except (Unsupported, BadInput, GraphQLError):
+            return None
+        self.answered["directly"] += 1
+        return data
 
     def within(self, job: Job, variables: dict[str, Any] | None, reading: Reading) -> dict[str, Any] | None:
         """Answer a request in a reading that was begun; None if the library's executor must.
@@ -219,15 +266,11 @@ class Planner:
     def _moment(self, reading: Reading, at: Any) -> Moment:
         return reading.moment(at_of(self._schema, at) if is_given(at) else None)
 
-    def _at_the_end(self, plan: Plan, given: Sequence[Given | None]) -> dict[str, Any] | None:
-        assets = self._assets
-        asks = [each.ask(POSITION_MAX, partial(_asset_id, assets)) for each in given if each is not None]
-        with_assets = plan.needs_tokens or any(each is not None and each.template.names_assets for each in given)
-        ahead = [wire.BEGIN, _CHECKPOINT, *([_ASSETS] if with_assets else [])]
+    def _run(self, errand: Errand) -> dict[str, Any] | None:
         with database_errors():
             pooled = self._way.connect()
         try:
-            _, checkpoints, *rows, _ = _asked(pooled, [*ahead, *asks, wire.ROLLBACK])
+            answers = _asked(pooled, errand.asks)
         except psycopg.Error as error:
             known = known_error(error)
             if isinstance(known, TookTooLong):
@@ -235,21 +278,7 @@ class Planner:
             return None
         finally:
             pooled.close()
-        if not checkpoints:
-            return None
-        if with_assets and (now := rows.pop(0)) != assets:
-            # The ids that went out may be other assets' by now.
-            self._assets = now
-            return None
-        row = SimpleNamespace(**dict(zip(_CHECKPOINT_COLUMNS, checkpoints[0], strict=True)))
-        if (row.chain_id, row.manifest_digest) != self._books:
-            return None
-        checkpoint = checkpoint_of(row)
-        nothing: Any = None
-        reading = Reading(nothing, self._way.manifest, nothing, nothing, checkpoint)
-        data = _composed(plan, given, [present(checkpoint)] * len(given), assets, rows, reading)
-        self.answered["directly"] += 1
-        return data
+        return self.told(errand, answers)
 
 
 class Failed(Exception):

@@ -5,8 +5,9 @@ BEGIN, the checkpoint, the statements, ROLLBACK. The driver's own functions send
 row's types in Python; here its libpq and its loaders are used as they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any, Final
 
 import psycopg
@@ -19,7 +20,8 @@ from deepnode_graphql.liveness import is_ready
 PREPARED_MAX: Final = 64
 """Statements that one connection keeps prepared."""
 
-_SILENCE_SECONDS_MAX: Final = STATEMENT_SECONDS_MAX + 5
+SILENCE_SECONDS_MAX: Final = STATEMENT_SECONDS_MAX + 5
+SILENCE: Final = f"the database said nothing for {SILENCE_SECONDS_MAX} seconds"
 _BINARY: Final = 1
 _KEY: Final = "deepnode_plans"
 
@@ -38,6 +40,13 @@ class Ask:
 
 BEGIN: Final = Ask(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 ROLLBACK: Final = Ask(b"ROLLBACK")
+
+
+class Wait(Enum):
+    """What a round trip waits for: that something came, or that there is room for what goes out."""
+
+    WORD = auto()
+    ROOM = auto()
 
 
 @dataclass(slots=True)
@@ -60,8 +69,28 @@ def ask(connection: psycopg.Connection[Any], kept: dict[Any, Any], asks: Sequenc
     Raises:
         psycopg.Error: what the first statement that failed says; those behind it were not run.
     """
+    trip = round_trip(connection, kept, asks)
+    try:
+        while True:
+            wait = next(trip)
+            # Waiting inside of libpq would keep the interpreter's lock.
+            if not is_ready(connection.pgconn.socket, SILENCE_SECONDS_MAX, for_room=wait is Wait.ROOM):
+                raise psycopg.OperationalError(SILENCE)
+    except StopIteration as end:
+        rows: list[Rows] = end.value
+        return rows
+
+
+def round_trip(
+    connection: psycopg.Connection[Any], kept: dict[Any, Any], asks: Sequence[Ask]
+) -> Generator[Wait, None, list[Rows]]:
+    """Do what ``ask`` does, but leave the waiting to the caller: yield what has to be waited for on the socket.
+
+    Raises:
+        psycopg.Error: as ``ask``.
+    """
     own: _Kept = kept.get(_KEY) or kept.setdefault(_KEY, _Kept(DriverTransformer(connection)))
-    if len(own.names) + len(asks) > PREPARED_MAX:
+    if not has_room(kept, asks):
         forget(connection, kept)
     wire = connection.pgconn
     fresh: dict[bytes, bytes] = {}
@@ -74,12 +103,18 @@ def ask(connection: psycopg.Connection[Any], kept: dict[Any, Any], asks: Sequenc
             wire.send_prepare(name, each.sql)
         wire.send_query_prepared(name, each.parameters or None, result_format=_BINARY)
     wire.pipeline_sync()
-    results, failed = _results(wire)
+    results, failed = yield from _results(wire)
     wire.exit_pipeline_mode()
     if failed is not None:
         raise psycopg.errors.error_from_result(failed)
     own.names.update(fresh)
     return _rows(own.rows, results, asks, fresh)
+
+
+def has_room(kept: dict[Any, Any], asks: Sequence[Ask]) -> bool:
+    """Say whether a connection can prepare these statements beside those that it has."""
+    own: _Kept | None = kept.get(_KEY)
+    return own is None or len(own.names) + len(asks) <= PREPARED_MAX
 
 
 def forget(connection: psycopg.Connection[Any], kept: dict[Any, Any]) -> None:
@@ -103,14 +138,14 @@ def _run(wire: pq.abc.PGconn, command: bytes) -> None:
         raise psycopg.errors.error_from_result(result)
 
 
-def _results(wire: pq.abc.PGconn) -> tuple[list[pq.abc.PGresult], pq.abc.PGresult | None]:
+def _results(wire: pq.abc.PGconn) -> Generator[Wait, None, tuple[list[pq.abc.PGresult], pq.abc.PGresult | None]]:
     found: list[pq.abc.PGresult] = []
     failed = None
     while wire.flush():
-        _wait(wire.socket, for_room=True)
+        yield Wait.ROOM
     while True:
         while wire.is_busy():
-            _wait(wire.socket)
+            yield Wait.WORD
             wire.consume_input()
         result = wire.get_result()
         if result is None:
@@ -140,9 +175,3 @@ def _rows(
         else:
             found.append([])
     return found
-
-
-def _wait(socket: int, *, for_room: bool = False) -> None:
-    # Waiting inside of libpq would keep the interpreter's lock.
-    if not is_ready(socket, _SILENCE_SECONDS_MAX, for_room=for_room):
-        raise psycopg.OperationalError(f"the database said nothing for {_SILENCE_SECONDS_MAX} seconds")
