@@ -122,7 +122,7 @@ def _allocated(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
         compare(scene, "EpochAllocated", "weights", domain, None, 0, "the domain had set no weights for the epoch")
         return ()
     of_leg = Weights(**{leg: getattr(weights, leg) for leg in Weights.__struct_fields__})
-    earners = _Earners(scene, rules, epoch, domain, asset)
+    earners = Earners(scene, rules, epoch, domain, asset)
     expected = pool_legs(rules.emission, fact.pool, of_leg, earners.earned)
     for part in _PARTS:
         compare(scene, "EpochAllocated", part, domain + asset, getattr(expected, part), getattr(fact, part))
@@ -142,10 +142,11 @@ def _epoch_opened(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
     return ()
 
 
-class _Earners:
-    """Who has earned what of a domain in an epoch."""
+class Earners:
+    """Who has earned what of a domain in an epoch that is over, and what of an asset that comes to."""
 
     def __init__(self, scene: Scene, rules: Ruleset, epoch: int, domain: bytes, asset: bytes) -> None:
+        """Read from ``scene.state`` who has earned what; nothing of it changes once the epoch is over."""
         state = scene.state
         self._rules = rules.emission
         self._domain = domain
