@@ -21,6 +21,37 @@ settings.load_profile("here")
 
 _numbers = itertools.count(1)
 
+LONG = ("tests/e2e/", "tests/faults/")
+"""Where the longest tests are."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Three processes for two cores: half of its time a test waits for a block, a process or a disk."""
+    cores = os.cpu_count() or 1
+    return cores + cores // 2
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the long tests, so that in the end no process has one left while the others have nothing."""
+    workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
+    if workers == 1:
+        return
+    files: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.nodeid.partition("::")[0], []).append(item)
+    long = [file for file in files if file.startswith(LONG)]
+    rest = [item for file, found in files.items() if file not in long for item in found]
+    count, ordered = len(items), list[pytest.Item]()
+    for worker in range(workers):
+        # xdist gives each process its share of the list, one behind the other.
+        share = (count - len(ordered)) // (workers - worker)
+        own = [item for file in long[worker::workers] for item in files[file]]
+        filling = share - len(own) if worker < workers - 1 else len(rest)
+        ordered += own + rest[:filling]
+        del rest[:filling]
+    items[:] = ordered
+
+
 MEMORY_BYTES_MIN = 2 * 1024**3
 
 

@@ -39,7 +39,8 @@ def test_tests_run_with_what_users_run() -> None:
 def test_every_pin_has_a_hash(lock: str) -> None:
     """Splits the lock file at its pins; each part must hold at least one SHA-256."""
     parts = re.split(r"^(?=[A-Za-z0-9])", (ROOT / lock).read_text(), flags=re.MULTILINE)[1:]
-    assert len(parts) == len(pins(lock))
+    # A package may have a pin for older Pythons beside that for newer ones.
+    assert {part.partition("==")[0] for part in parts} == set(pins(lock))
     assert [part.splitlines()[0] for part in parts if "--hash=sha256:" not in part] == []
 
 
