@@ -6,6 +6,7 @@ file that cannot be read is a finding too. What a stage counted (entries, signat
 at, for a verification that found nothing because it looked at nothing is none.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -74,7 +75,7 @@ class Brought:
         quorum: how many of them must have cosigned.
         manifest: the deployment's manifest as the auditor knows it; None: the bundle's is taken.
         blocks: hashes (32 bytes) of the last covered block, by the chain's id, from a node or an explorer.
-        against: a node of the auditor's, to compare with; None: no network is used.
+        against: nodes of the auditor's, to compare with (``[CHAIN=]URL``); none: no network is used.
     """
 
     verifiers: Sequence[Verifier] = ()
@@ -82,7 +83,34 @@ class Brought:
     quorum: int = 0
     manifest: Path | None = None
     blocks: Mapping[int, bytes] = field(default_factory=dict)
-    against: str | None = None
+    against: Sequence[str] = ()
+
+
+class Sound:
+    """How far the entries were found well-formed, while other stages are at work: nothing else is folded."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._position = 0
+        self._over = False
+
+    def up_to(self, position: int) -> None:
+        """Say that the entries up to a position are well-formed and in order."""
+        with self._changed:
+            self._position = max(self._position, position)
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """Say that no more will be: all were looked at, or one is not well-formed."""
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
+
+    def wait(self, position: int) -> bool:
+        """Wait until it is known of the entries up to a position; say whether they are."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._over or self._position >= position)
+            return self._position >= position
 
 
 class Examination(Protocol):
@@ -104,6 +132,11 @@ class Examination(Protocol):
     @property
     def brought(self) -> Brought:
         """What the auditor knows from elsewhere."""
+        ...
+
+    @property
+    def sound(self) -> Sound:
+        """How far the entries are known to be well-formed: what folds them keeps behind it."""
         ...
 
     def each(
@@ -170,7 +203,8 @@ class Outcome:
         size: how many entries the signed checkpoint commits to; None likewise.
         keys: names and ids of the keys that were trusted.
         trusted: whether the auditor brought a key; else the bundle vouches for itself.
-        against: the node that chain evidence was compared with, without credentials; empty if none.
+        chains: id, first and last covered block, and the last one's hash (hexadecimal), as bundle.json names them.
+        against: the nodes that the chain was compared with, without credentials; empty if none.
         stages: in their order.
         findings: in the order of the stages, gravest first within one.
         version: of the program.
@@ -184,6 +218,7 @@ class Outcome:
     size: int | None
     keys: Sequence[str]
     trusted: bool
+    chains: Sequence[tuple[int, int, int, str]]
     against: str
     stages: Sequence[StageOutcome]
     findings: Sequence[Finding]
