@@ -4,7 +4,7 @@ Rules know nothing of tables. ``MemoryState`` is a state by itself: what an audi
 use; the projector's (``registers.kept``) reads from the books and keeps what is written until the rows are.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TypeVar, cast
@@ -44,35 +44,37 @@ class MemoryState:
 
     def __init__(self) -> None:
         self.ruling: Ruling | None = None
-        self._records: dict[type[Record], dict[Key, Record]] = {}
-        self._keys: dict[type[Record], list[Key]] = {}
+        self._known: dict[type[Record], _Newest] = {}
         self._before: list[tuple[type[Record], Key, Record | None]] | None = None
 
     def get(self, kind: type[R], *key: Value) -> R | None:
         """Return the newest record of a thing, or None if there is none."""
         assert len(key) == kind.KEY, (kind, key)
-        return cast("R | None", self._records.get(kind, {}).get(key))
+        known = self._known.get(kind)
+        return None if known is None else cast("R | None", known.records.get(key))
 
     def put(self, record: Record) -> None:
         """Let a record be the newest of its thing."""
         kind, key = type(record), key_of(record)
-        fields_of(kind)
-        held = self._records.setdefault(kind, {})
+        known = self._known.get(kind)
+        if known is None:
+            fields_of(kind)
+            known = self._known[kind] = _Newest()
+        held = known.records.get(key)
         if self._before is not None:
-            self._before.append((kind, key, held.get(key)))
-        if key not in held:
-            insort(self._keys.setdefault(kind, []), key)
-        held[key] = record
+            self._before.append((kind, key, held))
+        if held is None:
+            known.enter(key)
+        known.records[key] = record
 
     def every(self, kind: type[R], *prefix: Value) -> Sequence[R]:
         """Return the newest records whose key begins with ``prefix``, in the order of keys."""
-        keys, held = self._keys.get(kind, []), self._records.get(kind, {})
-        found = []
-        for key in keys[bisect_left(keys, prefix) :]:
-            if key[: len(prefix)] != prefix:
-                break
-            found.append(cast("R", held[key]))
-        return found
+        known = self._known.get(kind)
+        return [] if known is None else cast("list[R]", known.under(prefix))
+
+    def kinds(self) -> list[type[Record]]:
+        """Return the kinds of which there is any record, in the order of their tables' names."""
+        return sorted((kind for kind, known in self._known.items() if known.records), key=lambda kind: kind.TABLE)
 
     @contextmanager
     def attempt(self, position: int = 0) -> Iterator[None]:
@@ -84,11 +86,72 @@ class MemoryState:
             yield
         except BaseException:
             for kind, key, record in reversed(self._before):
+                known = self._known[kind]
                 if record is None:
-                    del self._records[kind][key]
-                    self._keys[kind].remove(key)
+                    del known.records[key]
+                    known.leave(key)
                 else:
-                    self._records[kind][key] = record
+                    known.records[key] = record
             raise
         finally:
             self._before = None
+
+
+class _Newest:
+    """The newest records of a kind by key; and keys by their beginnings, of the lengths that were ever asked for.
+
+    Of millions of keys, to keep all in order would cost more with every one that comes. So those of one beginning are
+    put in order when they are asked for, which takes as long as it takes to read them.
+    """
+
+    __slots__ = ("_by_length", "records")
+
+    def __init__(self) -> None:
+        self.records: dict[Key, Record] = {}
+        self._by_length: dict[int, tuple[dict[Key, list[Key]], set[Key]]] = {}
+
+    def enter(self, key: Key) -> None:
+        """Take note of a new key."""
+        for length, (found, unordered) in self._by_length.items():
+            beginning = key[:length]
+            keys = found.get(beginning)
+            if keys is None:
+                found[beginning] = [key]
+                continue
+            if key < keys[-1]:
+                unordered.add(beginning)
+            keys.append(key)
+
+    def leave(self, key: Key) -> None:
+        """Forget a key, one of the last to be entered."""
+        for length, (found, unordered) in self._by_length.items():
+            beginning = key[:length]
+            keys = found[beginning]
+            if beginning in unordered:
+                place = next(place for place in reversed(range(len(keys))) if keys[place] == key)
+            else:
+                place = bisect_left(keys, key)
+            del keys[place]
+            if not keys:
+                del found[beginning]
+                unordered.discard(beginning)
+
+    def under(self, prefix: Key) -> list[Record]:
+        """Return the records whose key begins with ``prefix``, in the order of keys."""
+        made = self._by_length.get(len(prefix))
+        if made is None:
+            made = self._by_length[len(prefix)] = self._divided(len(prefix))
+        found, unordered = made
+        keys = found.get(prefix)
+        if keys is None:
+            return []
+        if prefix in unordered:
+            keys.sort()
+            unordered.discard(prefix)
+        return [self.records[key] for key in keys]
+
+    def _divided(self, length: int) -> tuple[dict[Key, list[Key]], set[Key]]:
+        found: dict[Key, list[Key]] = {}
+        for key in self.records:
+            found.setdefault(key[:length], []).append(key)
+        return found, set(found)
