@@ -79,6 +79,11 @@ class Roster:
         return other
 
     @property
+    def topics(self) -> list[bytes]:
+        """The first topics (32 bytes each) of the logs that may announce a child; none where there are no factories."""
+        return list(self._topics)
+
+    @property
     def children(self) -> list[Child]:
         """The children, in the order in which they were learned."""
         return list(self._children.values())

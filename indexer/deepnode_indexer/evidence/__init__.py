@@ -2,7 +2,7 @@
 
 A node can leave logs out of ``eth_getLogs`` and nothing in that answer shows it. What it cannot do is make other logs
 fit a block's hash: the hash commits to the header, the header to the receipts' root, and that root to every log of the
-block. Nothing here asks a node or keeps anything; it judges answers that somebody else got.
+block. Nothing here asks a node; it judges answers that somebody else got, and the bytes in which they were kept.
 """
 
 from deepnode_indexer.evidence import bloom, header, ordered_trie, receipt

@@ -28,8 +28,7 @@ class Watch:
 
     def __init__(self, items: Iterable[bytes]) -> None:
         self._items = tuple(items)
-        # A set bit b of the 2 048-bit number is element 2 047 - b of the unpacked bytes, which run from the top.
-        places = [[BLOOM_BITS - 1 - bit for bit in _bits(item)] for item in self._items]
+        places = [rows_of(item) for item in self._items]
         self._places = np.array(places, dtype=np.intp).reshape(len(self._items), 3)
 
     def any_in(self, bloom: bytes) -> bool:
@@ -44,6 +43,13 @@ class Watch:
         assert len(bloom) == BLOOM_BYTES, len(bloom)
         bits = np.unpackbits(np.frombuffer(bloom, np.uint8))
         return np.asarray(bits[self._places].all(axis=1), np.bool_)
+
+
+def rows_of(item: bytes) -> tuple[int, int, int]:
+    """Return which elements of the unpacked bits of a bloom an address or a topic sets."""
+    # A set bit b of the 2 048-bit number is element 2 047 - b of the unpacked bytes, which run from the top.
+    first, second, third = _bits(item)
+    return BLOOM_BITS - 1 - first, BLOOM_BITS - 1 - second, BLOOM_BITS - 1 - third
 
 
 def may_hold(bloom: bytes, item: bytes) -> bool:

@@ -19,10 +19,11 @@ from deepnode_ledger.record import BlockRef, Header
 
 BLOOM_BYTES: Final = 256
 
-_QUANTITY: Final = 0
-_ANY_LENGTH: Final = -1
+QUANTITY: Final = 0
+ANY_LENGTH: Final = -1
+"""What stands in place of a number of bytes in the lists of fields."""
 
-_FIELDS: Final[tuple[tuple[str, int], ...]] = (
+FIELDS: Final[tuple[tuple[str, int], ...]] = (
     ("parentHash", 32),
     ("sha3Uncles", 32),
     ("miner", 20),
@@ -30,26 +31,26 @@ _FIELDS: Final[tuple[tuple[str, int], ...]] = (
     ("transactionsRoot", 32),
     ("receiptsRoot", 32),
     ("logsBloom", BLOOM_BYTES),
-    ("difficulty", _QUANTITY),
-    ("number", _QUANTITY),
-    ("gasLimit", _QUANTITY),
-    ("gasUsed", _QUANTITY),
-    ("timestamp", _QUANTITY),
-    ("extraData", _ANY_LENGTH),
+    ("difficulty", QUANTITY),
+    ("number", QUANTITY),
+    ("gasLimit", QUANTITY),
+    ("gasUsed", QUANTITY),
+    ("timestamp", QUANTITY),
+    ("extraData", ANY_LENGTH),
     ("mixHash", 32),
     ("nonce", 8),
 )
 """What every header has, by the names of JSON-RPC: bytes of a length, of any length, or a quantity."""
 
-_TAIL: Final[tuple[tuple[str, int], ...]] = (
-    ("baseFeePerGas", _QUANTITY),  # London, EIP-1559
+TAIL: Final[tuple[tuple[str, int], ...]] = (
+    ("baseFeePerGas", QUANTITY),  # London, EIP-1559
     ("withdrawalsRoot", 32),  # Shanghai, EIP-4895; on the OP stack since Isthmus the root of the messages' storage
-    ("blobGasUsed", _QUANTITY),  # Cancun, EIP-4844
-    ("excessBlobGas", _QUANTITY),
+    ("blobGasUsed", QUANTITY),  # Cancun, EIP-4844
+    ("excessBlobGas", QUANTITY),
     ("parentBeaconBlockRoot", 32),  # EIP-4788
     ("requestsHash", 32),  # Prague, EIP-7685
     ("blockAccessListHash", 32),  # Amsterdam, EIP-7928
-    ("slotNumber", _QUANTITY),  # EIP-7843
+    ("slotNumber", QUANTITY),  # EIP-7843
 )
 """What forks appended, in order. A header ends with the first one that it does not have."""
 
@@ -114,17 +115,17 @@ def rlp_of(raw: Mapping[str, Any]) -> bytes:
     Raises:
         BadAnswer: a field is missing or malformed, or a later fork's field is there without an earlier one's.
     """
-    parts = [_encoded(raw, name, kind) for name, kind in _FIELDS]
-    present = [raw.get(name) is not None for name, _ in _TAIL]
-    length = present.index(False) if False in present else len(_TAIL)
+    parts = [_encoded(raw, name, kind) for name, kind in FIELDS]
+    present = [raw.get(name) is not None for name, _ in TAIL]
+    length = present.index(False) if False in present else len(TAIL)
     if True in present[length:]:
-        later = _TAIL[length + present[length:].index(True)][0]
-        raise BadAnswer(f"a header has {later} and no {_TAIL[length][0]}")
-    parts += [_encoded(raw, name, kind) for name, kind in _TAIL[:length]]
+        later = TAIL[length + present[length:].index(True)][0]
+        raise BadAnswer(f"a header has {later} and no {TAIL[length][0]}")
+    parts += [_encoded(raw, name, kind) for name, kind in TAIL[:length]]
     return rlp_item.sequence(b"".join(parts))
 
 
 def _encoded(raw: Mapping[str, Any], name: str, kind: int) -> bytes:
-    if kind == _QUANTITY:
+    if kind == QUANTITY:
         return rlp_item.quantity(field.number(raw, name))
-    return rlp_item.string(field.octets(raw, name, None if kind == _ANY_LENGTH else kind))
+    return rlp_item.string(field.octets(raw, name, None if kind == ANY_LENGTH else kind))

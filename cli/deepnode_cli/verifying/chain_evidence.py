@@ -1,0 +1,205 @@
+"""The stage of the chain's evidence: whether the log has what the chain has, all of it and nothing else.
+
+Each header hashes to its block's hash and names the one before it, so the last one's hash, which anyone can look up
+elsewhere, commits to all of them. Each header commits to its block's receipts and they to every log. Where a block has
+no receipts here, its bloom must speak of none of our contracts: so nothing was left out, and no node has to be asked.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from deepnode_cli.verifying.block_evidence import Checked, EvidencePiece, check_piece
+from deepnode_cli.verifying.chain_entries import Scanned, ScanPiece, scan
+from deepnode_cli.verifying.finding import Examination, Finding, Severity
+from deepnode_cli.verifying.logs_compared import Said, block_of, error
+from deepnode_indexer.evidence.counting import Row, rows_of
+from deepnode_indexer.evidence.kept import FILE_BLOCKS, FILES_MAX, Covered, Part, parts
+from deepnode_ledger.bundle import Contents, LogFile
+from deepnode_ledger.errors import BadInput
+from deepnode_ledger.hexadecimal import from_hex, to_hex
+from deepnode_ledger.roster import Roster
+
+STAGE: Final = "chain evidence"
+
+_FOLDER: Final = "evidence/"
+
+
+def chain_evidence(examination: Examination) -> Iterator[Finding]:
+    """Check headers and receipts against each other and against the entries; a stage of the examination."""
+    for said in _said(examination):
+        yield said.finding(STAGE)
+
+
+def covered_of(contents: Contents) -> list[Covered]:
+    """Return the ranges that a bundle covers, in the order in which its evidence is numbered."""
+    return [
+        Covered(each.chain_id, each.first_block, each.last_block, from_hex(each.last_hash, 32))
+        for each in contents.chains
+        if each.last_block is not None and each.last_hash is not None
+    ]
+
+
+def may_end_within_a_block(contents: Contents) -> bool:
+    """Whether the log goes on behind the bundle, so that further logs of its last blocks may stand there."""
+    return contents.checkpoint_size is None or contents.checkpoint_size > contents.entries
+
+
+def scanned(examination: Examination) -> Iterator[tuple[LogFile, Scanned]]:
+    """Look through every log file on all cores."""
+    bundle = examination.bundle
+    topics = Roster(bundle.manifest()).topics
+    pieces = [ScanPiece(each.path, each.first, each.last, tuple(topics)) for each in bundle.log_files()]
+    found = examination.each(scan, pieces, Scanned, key=lambda piece: f"blocks of {piece.path}")
+    for piece, each in zip(pieces, found, strict=True):
+        yield piece.file, each
+
+
+def _said(examination: Examination) -> Iterator[Said]:
+    bundle = examination.bundle
+    covered = covered_of(bundle.contents)
+    blocks = sum(max(0, each.last - each.first + 1) for each in covered)
+    if blocks > FILES_MAX * FILE_BLOCKS:
+        yield error("bundle.json", f"its chains have {blocks} blocks, of {FILES_MAX * FILE_BLOCKS} at most")
+        return
+    listed = {name for name in bundle.names() if name.startswith(_FOLDER)}
+    if not listed:
+        said = f"there is no evidence of the chain: of {blocks} blocks only the log itself says what they hold"
+        yield Said(int(Severity.NOTE), "bundle.json", said, integers=(("blocks", str(blocks)),))
+        return
+    examination.total(blocks, "blocks")
+    yield from _listing(listed, covered)
+    try:
+        roster = Roster(bundle.manifest())
+    except BadInput as damage:
+        yield error("manifest/manifest.toml", f"whose logs count cannot be told: {damage}")
+        return
+    files: list[tuple[LogFile, Scanned]] = []
+    for file, found in scanned(examination):
+        if found.damage:
+            yield error(file.path, f"its entries cannot be compared: {found.damage}")
+        for each in found.announcements:
+            each.learned_by(roster)
+        files.append((file, msgspec.structs.replace(found, announcements=())))
+    yield from _outside(files, covered)
+    yield from _checked(examination, covered, roster, files, listed)
+
+
+def _listing(listed: set[str], covered: Sequence[Covered]) -> Iterator[Said]:
+    """Say which files are missing, and which have no blocks that they could be of."""
+    expected = set()
+    for part in parts(covered):
+        for name, what in ((part.headers, "headers"), (part.receipts, "receipts")):
+            expected.add(name)
+            if name not in listed:
+                said = f"{name} is missing: the {what} of blocks {part.first} to {part.last} of chain {part.chain_id}"
+                yield error(name, said, blocks=part.last - part.first + 1)
+    for name in sorted(listed - expected):
+        yield error(name, f"{name} is there, and the bundle's chains end before the blocks that it would hold")
+
+
+def _outside(files: Sequence[tuple[LogFile, Scanned]], covered: Sequence[Covered]) -> Iterator[Said]:
+    """Say which files have entries under blocks that are not covered."""
+    ranges = {each.chain_id: each for each in covered}
+    for file, found in files:
+        for span in found.spans:
+            own = ranges.get(span.chain_id)
+            if own is None or span.low < own.first or span.high > own.last:
+                known = "is not covered" if own is None else f"is covered from {own.first} to {own.last}"
+                said = f"it has entries of blocks {span.low} to {span.high} of chain {span.chain_id}, which {known}"
+                yield error(file.path, said, lowest=span.low, highest=span.high)
+
+
+def _checked(
+    examination: Examination,
+    covered: Sequence[Covered],
+    roster: Roster,
+    files: Sequence[tuple[LogFile, Scanned]],
+    listed: set[str],
+) -> Iterator[Said]:
+    rows = {each.chain_id: rows_of(roster, each.chain_id) for each in covered}
+    ends = {each.chain_id: each for each in covered}
+    cut = may_end_within_a_block(examination.bundle.contents)
+    shown = [part for part in parts(covered) if part.headers in listed]
+    pieces = (_piece(part, ends[part.chain_id], rows[part.chain_id], files, listed, cut=cut) for part in shown)
+    results = examination.each(check_piece, pieces, Checked, key=lambda piece: f"evidence {piece.number}")
+    before: tuple[Part, Checked] | None = None
+    for part, result in zip(shown, results, strict=True):
+        yield from result.said
+        if before is not None:
+            yield from _link(before, (part, result))
+        _count(examination, part, result)
+        end = ends[part.chain_id]
+        if part.last == end.last:
+            yield _end(end, result)
+        before = part, result
+
+
+def _piece(
+    part: Part,
+    end: Covered,
+    rows: Sequence[Row],
+    files: Sequence[tuple[LogFile, Scanned]],
+    listed: set[str],
+    *,
+    cut: bool,
+) -> EvidencePiece:
+    own = [
+        (file.path, file.first, file.last)
+        for file, found in files
+        if any(s.chain_id == part.chain_id and s.low <= part.last and s.high >= part.first for s in found.spans)
+    ]
+    return EvidencePiece(
+        number=part.number,
+        chain_id=part.chain_id,
+        first=part.first,
+        last=part.last,
+        receipts=part.receipts in listed,
+        log_files=tuple(own),
+        counting=tuple(row for row in rows if row[1] <= part.last),
+        cut=cut and part.last == end.last,
+    )
+
+
+def _link(before: tuple[Part, Checked], behind: tuple[Part, Checked]) -> Iterator[Said]:
+    """Say whether one file goes on where the one before it ends."""
+    (earlier, one), (later, other) = before, behind
+    adjoining = earlier.chain_id == later.chain_id and earlier.last + 1 == later.first
+    if adjoining and one.last_hash and other.parent and one.last_hash != other.parent:
+        yield error(
+            block_of(later.chain_id, later.first),
+            f"block {later.first} names {to_hex(other.parent)} as its parent, and block {earlier.last}, the last of "
+            f"{earlier.headers}, is {to_hex(one.last_hash)}",
+        )
+
+
+def _count(examination: Examination, part: Part, result: Checked) -> None:
+    examination.done(part.last - part.first + 1)
+    for what, number in _counted(result).items():
+        examination.count(what, number)
+
+
+def _counted(result: Checked) -> Mapping[str, int]:
+    return {
+        "headers": result.headers,
+        "blocks shown by their receipts": result.blocks,
+        "blocks shown by their blooms": result.headers - result.blocks,
+        "receipts": result.receipts,
+        "logs": result.logs,
+    }
+
+
+def _end(end: Covered, result: Checked) -> Said:
+    """Tell the hash that everything hangs by, or that it is not the one that bundle.json names."""
+    where = block_of(end.chain_id, end.last)
+    if not result.last_hash:
+        return error(where, f"block {end.last}, the last one of chain {end.chain_id}, has no header that hashes to it")
+    if result.last_hash != end.hash:
+        said = f"block {end.last} is {to_hex(result.last_hash)} by its header, bundle.json says {to_hex(end.hash)}"
+        return error(where, said)
+    said = (
+        f"the evidence of chain {end.chain_id} ends with block {end.last}, {to_hex(end.hash)}: compare this hash with "
+        f"any explorer or node of the chain, and all {end.last - end.first + 1} headers are the chain's"
+    )
+    return Said(int(Severity.NOTE), where, said, integers=(("block", str(end.last)),))

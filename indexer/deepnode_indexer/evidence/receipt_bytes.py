@@ -1,0 +1,78 @@
+"""Receipts read from their own bytes: what the receipts' trie of a block holds, and the logs in it.
+
+The trie's root commits to these bytes, so the logs read here are the block's when the root is its header's. What the
+root does not commit to are the transactions' hashes, which are kept beside the bytes and are the node's word.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from deepnode_indexer.evidence import ordered_trie, rlp_reading
+from deepnode_indexer.evidence.receipt import DEPOSIT, TYPE_MAX
+from deepnode_ledger.errors import Damaged
+from deepnode_ledger.record import DATA_BYTES_MAX, TOPICS_MAX
+
+RECEIPT_BYTES_MAX: Final = 64 * 1024 * 1024
+"""More than the logs of a whole block's gas can take."""
+
+_FIELDS: Final = 4
+_DEPOSIT_FIELDS: Final = (4, 5, 6)
+"""A deposit has its nonce behind the logs since Regolith, and its version since Canyon."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogBytes:
+    """A log as a receipt holds it: ``address`` 20 bytes, at most four ``topics`` of 32 bytes."""
+
+    address: bytes
+    topics: tuple[bytes, ...]
+    data: bytes
+
+
+def root(receipts: Sequence[bytes]) -> bytes:
+    """Return the root (32 bytes) that a header must have for these receipts, in their order.
+
+    Raises:
+        Damaged: one is empty, which no receipt is.
+    """
+    if not all(receipts):
+        raise Damaged(f"receipt {[bool(one) for one in receipts].index(False)} is empty")
+    return ordered_trie.root(receipts)
+
+
+def logs_of(receipt: bytes) -> list[LogBytes]:
+    """Return the logs of one receipt, in their order.
+
+    Raises:
+        Damaged: the bytes are not the canonical encoding of a receipt.
+    """
+    if not 0 < len(receipt) <= RECEIPT_BYTES_MAX:
+        raise Damaged(f"a receipt has {len(receipt)} bytes, not 1 to {RECEIPT_BYTES_MAX}")
+    kind = receipt[0] if receipt[0] <= TYPE_MAX else 0
+    at = 1 if receipt[0] <= TYPE_MAX else 0
+    is_list, start, stop = rlp_reading.item_at(receipt, at, len(receipt))
+    if not is_list or stop != len(receipt):
+        raise Damaged(f"a receipt of type {kind} ends at byte {stop} of {len(receipt)} and should be one list")
+    found = rlp_reading.items(receipt, start, stop)
+    if len(found) not in (_DEPOSIT_FIELDS if kind == DEPOSIT else (_FIELDS,)):
+        raise Damaged(f"a receipt of type {kind} has {len(found)} fields")
+    is_list, start, stop = found[3]
+    if not is_list:
+        raise Damaged("the logs of a receipt are no list")
+    return [_log(receipt, each) for each in rlp_reading.items(receipt, start, stop)]
+
+
+def _log(receipt: bytes, item: rlp_reading.Item) -> LogBytes:
+    is_list, start, stop = item
+    found = rlp_reading.items(receipt, start, stop) if is_list else []
+    if len(found) != 3 or not found[1][0]:
+        raise Damaged(f"a log at byte {start} of a receipt is not an address, a list of topics and data")
+    address = rlp_reading.octets(receipt, found[0], "the address of a log", 20)
+    topics = rlp_reading.items(receipt, found[1][1], found[1][2])
+    if len(topics) > TOPICS_MAX:
+        raise Damaged(f"a log at byte {start} of a receipt has {len(topics)} topics")
+    data = rlp_reading.octets(receipt, found[2], "the data of a log")
+    if len(data) > DATA_BYTES_MAX:
+        raise Damaged(f"a log at byte {start} of a receipt has {len(data)} bytes of data")
+    return LogBytes(address, tuple([rlp_reading.octets(receipt, each, "a topic", 32) for each in topics]), data)
