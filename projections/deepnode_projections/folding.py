@@ -4,9 +4,6 @@ Logs are gathered by their event. Transfers are folded as columns; those of an e
 left; every other log, and every task event, is put to ``rules.book``, one by one and in order.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -19,7 +16,6 @@ from deepnode_ledger.gathering import Rows, gather
 from deepnode_ledger.posting import Entry
 from deepnode_ledger.record import BlockRef, Finality, Kind, LogEntry, TaskEvent
 from deepnode_ledger.roster import Roster
-from deepnode_ledger.statement import Statement
 from deepnode_projections.books import Page, Quarantined
 from deepnode_projections.folds import transfers
 from deepnode_projections.registers.state import State
@@ -29,15 +25,8 @@ from deepnode_projections.rules.scene import Scene
 SINGLE_ENTRIES: Final = 10_000
 """Entries on one page that are put to the rules one by one: each becomes Python objects of some kilobytes."""
 
-Corrected = Mapping[int, Statement | None]
-"""What is heard in place of the statements at these positions; None: the event there is not heard."""
 
-AS_SAID: Final[Corrected] = MappingProxyType({})
-
-
-def fold(
-    run: pa.RecordBatch, roster: Roster, state: State, *, by_definition: bool, corrected: Corrected = AS_SAID
-) -> tuple[Page, int]:
+def fold(run: pa.RecordBatch, roster: Roster, state: State, *, by_definition: bool) -> tuple[Page, int]:
     """Fold entries from the first of a run on; return the page, and how many entries are on it.
 
     Args:
@@ -45,7 +34,6 @@ def fold(
         roster: the contracts that are known before the run; what the page's entries announce is added.
         state: what is known before the run; what the page's entries put is added.
         by_definition: put every log to the rules.
-        corrected: what is heard in place of some statements.
     """
     uncertain = {child.contract.address for child in roster.learn(run)}
     divide = _all_singly if by_definition else _divide
@@ -57,7 +45,7 @@ def fold(
     _add_blocks(page, run, roster.manifest.chain_id)
     if len(singles):
         for each in entries(run.take(pa.array(singles)), Finality.PENDING):
-            _put(page, each, roster, state, corrected)
+            _put(page, each, roster, state)
     return page, run.num_rows
 
 
@@ -101,18 +89,12 @@ def _add_blocks(page: Page, run: pa.RecordBatch, home: int) -> None:
         page.blocks[number] = (BlockRef(number, block_hash, time), position)
 
 
-def _put(page: Page, logged: LogEntry, roster: Roster, state: State, corrected: Corrected) -> None:
+def _put(page: Page, logged: LogEntry, roster: Roster, state: State) -> None:
     """Put an entry to the rules; its postings and its refusal come on the page."""
-    block = logged.block
-    scene = Scene(state, roster.manifest, logged.position, logged.chain_id, block.number, block.time, roster)
-    record = logged.record
+    block, record = logged.block, logged.record
+    where = (state, roster.manifest, logged.position, logged.chain_id, block.number, block.time, roster)
     if isinstance(record, TaskEvent):
-        scene = replace(scene, block_hash=block.hash)
-        if logged.position not in corrected:
-            refused = book.hear(record, scene)
-        else:
-            instead = corrected[logged.position]
-            refused = None if instead is None else book.consider(instead, scene)
+        refused = book.hear(record, Scene(*where, block_hash=block.hash))
         if refused is not None:
             page.refusals.append((logged, record.type, record.producer, refused))
         return
@@ -122,7 +104,7 @@ def _put(page: Page, logged: LogEntry, roster: Roster, state: State, corrected: 
         page.quarantined.append(Quarantined(logged.position, record.address, topic0, event.reason))
         return
     assert isinstance(event, ChainEvent), logged.position
-    moved = book.apply(event, replace(scene, place=(block.number, record.log_index)))
+    moved = book.apply(event, Scene(*where, place=(block.number, record.log_index)))
     if isinstance(moved, book.Refusal):
         page.refusals.append((logged, event.name, event.contract.name, moved))
     elif moved:

@@ -4,6 +4,6 @@ An auditor feeds it the entries of a bundle. What it holds is what the projector
 """
 
 from deepnode_projections.replay.holding import Holdings
-from deepnode_projections.replay.replaying import EpochEnd, Fed, Refused, Replay
+from deepnode_projections.replay.replaying import EpochEnd, Fed, Happened, Refused, Replay
 
-__all__ = ["EpochEnd", "Fed", "Holdings", "Refused", "Replay"]
+__all__ = ["EpochEnd", "Fed", "Happened", "Holdings", "Refused", "Replay"]

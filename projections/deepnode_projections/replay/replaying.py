@@ -4,7 +4,7 @@ The replay and the projector share the fold (``folding``) and the rules, and not
 root that is made here of files alone is that of the books which wrote the files, or one of the two is wrong.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -12,15 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deepnode_ledger.abi import EventAbi
 from deepnode_ledger.batch import entries as entries_of
-from deepnode_ledger.contract import Creates, Events
+from deepnode_ledger.contract import Contract, Creates, Events
 from deepnode_ledger.decoding import ChainEvent, decode
 from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.record import Finality
 from deepnode_ledger.roster import Roster
 from deepnode_projections.books import Page, Quarantined
-from deepnode_projections.folding import AS_SAID, Corrected, fold
+from deepnode_projections.folding import fold
 from deepnode_projections.folds.running_balance import BalanceKey
 from deepnode_projections.registers.record import Record, values_of
 from deepnode_projections.registers.state import MemoryState, Ruling
@@ -37,7 +36,13 @@ R = TypeVar("R", bound=Record)
 RUN_ENTRIES: Final = 65_536
 """Entries that are folded at a time, so that memory has a bound whatever comes in."""
 
-_OPENING: Final = ("Emission", "EpochOpened")
+FEW_ENTRIES: Final = 24
+"""So few are put to the rules one by one sooner than they are sorted into columns."""
+
+EventName = tuple[str, str]
+"""The kind of a contract and the name of an event of it, by which the rules know it."""
+
+_OPENING: Final[EventName] = ("Emission", "EpochOpened")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,15 @@ class Refused:
     kind: str
     source: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event that is watched was folded, the entry at ``position``; ``refused`` says why it had no effect."""
+
+    position: int
+    event: ChainEvent
+    refused: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +94,6 @@ class Replay:
         manifest: Manifest,
         *,
         ruleset: Ruleset | Ruling | None = None,
-        corrected: Corrected = AS_SAID,
         state: MemoryState | None = None,
         by_definition: bool = False,
     ) -> None:
@@ -90,7 +103,6 @@ class Replay:
             manifest: the deployment.
             ruleset: what holds in place of the rulesets that the chain has activated, in every epoch; or what says
                 so of an epoch and of the chain's own ruleset there.
-            corrected: statements to be heard in place of those at these positions; None: the event is not heard.
             state: an empty one, or of a kind of its own that changes what is put into it.
             by_definition: take no short cut for transfers.
         """
@@ -101,12 +113,12 @@ class Replay:
         if ruleset is not None:
             self.state.ruling = _always(ruleset) if isinstance(ruleset, Ruleset) else ruleset
         self._manifest = manifest
-        self._corrected = corrected
         self._by_definition = by_definition
         self._holdings = Holdings()
         self._roster = Roster(manifest)
-        self._opening_topics = pa.array(sorted(_topics(manifest)), pa.binary(32))
-        self._callbacks: list[Callable[[EpochEnd], None]] = []
+        self._ends: list[Callable[[EpochEnd], None]] = []
+        self._watched: dict[EventName, list[Callable[[Happened], None]]] = {}
+        self._topics = _topics(manifest, {_OPENING})
 
     @property
     def balances(self) -> Mapping[BalanceKey, int]:
@@ -124,7 +136,15 @@ class Replay:
 
     def on_epoch(self, callback: Callable[[EpochEnd], None]) -> None:
         """Have a function called at every epoch's end, while the replay still stands there."""
-        self._callbacks.append(callback)
+        self._ends.append(callback)
+
+    def watch(self, kind: str, name: str, callback: Callable[[Happened], None]) -> None:
+        """Have a function called behind every event of a name, of contracts of a kind, while the replay stands there.
+
+        The entries between two such events are folded for themselves: what is as frequent as payments costs much.
+        """
+        self._watched.setdefault((kind, name), []).append(callback)
+        self._topics = _topics(self._manifest, {_OPENING, *self._watched})
 
     def feed(self, batch: pa.RecordBatch) -> Fed:
         """Fold the entries that follow those of before, of any number, sealed or pending.
@@ -155,31 +175,43 @@ class Replay:
 
     def _feed(self, run: pa.RecordBatch, fed: Fed) -> None:
         start = 0
-        for row in np.flatnonzero(pc.is_in(run.column("topic0"), self._opening_topics).to_numpy(zero_copy_only=False)):
-            self._fold(run.slice(start, int(row) - start), fed)
-            start = int(row)
-            opens = self._opens(run.slice(start, 1))
-            if opens is not None:
-                end = EpochEnd(opens - 1, self.position, self.root())
-                fed.ended.append(end)
-                for callback in self._callbacks:
-                    callback(end)
+        for row in np.flatnonzero(pc.is_in(run.column("topic0"), self._topics).to_numpy(zero_copy_only=False)).tolist():
+            self._fold(run.slice(start, row - start), fed)
+            start = row
+            [logged] = entries_of(run.slice(row, 1), Finality.SEALED)
+            event = decode(logged, self._roster)
+            if not isinstance(event, ChainEvent):
+                continue
+            name = (event.contract.kind, event.name)
+            if name == _OPENING and self._opens(event):
+                fed.ended.append(self._end())
+            if name in self._watched:
+                start = row + 1
+                self._fold(run.slice(row, 1), fed)
+                self._tell(name, event, fed)
         self._fold(run.slice(start), fed)
 
-    def _opens(self, entry: pa.RecordBatch) -> int | None:
-        """Return the epoch that an entry opens, or None: what is refused opens none."""
-        [logged] = entries_of(entry, Finality.SEALED)
-        event = decode(logged, self._roster)
-        if not isinstance(event, ChainEvent) or (event.contract.kind, event.name) != _OPENING:
-            return None
-        follows = event.uint("epoch") == current(self.state) + 1
-        return event.uint("epoch") if follows and event.uint("startBlock") < NUMBER_LIMIT else None
+    def _opens(self, event: ChainEvent) -> bool:
+        """Say whether an event opens an epoch: what is refused opens none."""
+        return event.uint("epoch") == current(self.state) + 1 and event.uint("startBlock") < NUMBER_LIMIT
+
+    def _end(self) -> EpochEnd:
+        end = EpochEnd(current(self.state), self.position, self.root())
+        for callback in self._ends:
+            callback(end)
+        return end
+
+    def _tell(self, name: EventName, event: ChainEvent, fed: Fed) -> None:
+        last = fed.refused[-1] if fed.refused else None
+        refused = last.reason if last is not None and last.position == self.position else None
+        happened = Happened(self.position, event, refused)
+        for callback in self._watched[name]:
+            callback(happened)
 
     def _fold(self, run: pa.RecordBatch, fed: Fed) -> None:
         while run.num_rows:
-            page, count = fold(
-                run, self._roster, self.state, by_definition=self._by_definition, corrected=self._corrected
-            )
+            by_definition = self._by_definition or run.num_rows <= FEW_ENTRIES
+            page, count = fold(run, self._roster, self.state, by_definition=by_definition)
             refused = [Refused(e.position, kind, source, why.reason) for e, kind, source, why in page.refusals]
             beyond = self._holdings.post(page.transfers, [entry for _, entry in page.entries])
             refused += [Refused(e.position, e.kind, e.contract, too_much.reason) for e, too_much in beyond]
@@ -194,25 +226,23 @@ def _always(ruleset: Ruleset) -> Ruling:
     return lambda _epoch, _chains: ruleset
 
 
-def _topics(manifest: Manifest) -> set[bytes]:
-    """Find the first topics of the events that may open an epoch."""
+def _topics(manifest: Manifest, names: Collection[EventName]) -> pa.Array:
+    """Return the first topics of the logs that may be of events of these names."""
     found: set[bytes] = set()
     for contract in manifest.contracts.values():
-        found |= _openings(contract.kind, contract.events, contract.abis)
-        found |= _created(contract.creates)
-    return found
+        found |= _topics_of(contract.kind, contract.events, contract.abis, names) | _of_children(contract, names)
+    return pa.array(sorted(found), pa.binary(32))
 
 
-def _created(all_creates: Sequence[Creates]) -> set[bytes]:
+def _of_children(factory: Contract | Creates, names: Collection[EventName]) -> set[bytes]:
     found: set[bytes] = set()
-    for each in all_creates:
-        found |= _openings(each.kind, each.events, each.abis) | _created(each.creates)
+    for each in factory.creates:
+        found |= _topics_of(each.kind, each.events, each.abis, names) | _of_children(each, names)
     return found
 
 
-def _openings(kind: str, events: Events, abis: Sequence[tuple[int, Events]]) -> set[bytes]:
-    def declared() -> Iterator[EventAbi]:
-        for version in (events, *(each for _, each in abis)):
-            yield from version.values()
-
-    return {event.topic0 for event in declared() if (kind, event.name) == _OPENING}
+def _topics_of(
+    kind: str, events: Events, abis: Sequence[tuple[int, Events]], names: Collection[EventName]
+) -> set[bytes]:
+    versions = (events, *(each for _, each in abis))
+    return {event.topic0 for version in versions for event in version.values() if (kind, event.name) in names}
