@@ -3,7 +3,28 @@
 An auditor feeds it the entries of a bundle. What it holds is what the projector writes: the same fold makes it.
 """
 
-from deepnode_projections.replay.holding import Holdings
+from deepnode_projections.replay.altered import Altered
 from deepnode_projections.replay.replaying import EpochEnd, Fed, Happened, Refused, Replay
+from deepnode_projections.replay.verdicts import (
+    AllocationVerdict,
+    ClaimVerdict,
+    Part,
+    RootVerdict,
+    SplitVerdict,
+    Verdicts,
+)
 
-__all__ = ["EpochEnd", "Fed", "Happened", "Holdings", "Refused", "Replay"]
+__all__ = [
+    "AllocationVerdict",
+    "Altered",
+    "ClaimVerdict",
+    "EpochEnd",
+    "Fed",
+    "Happened",
+    "Part",
+    "Refused",
+    "Replay",
+    "RootVerdict",
+    "SplitVerdict",
+    "Verdicts",
+]
