@@ -29,7 +29,11 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "statement": "statement:statement",
         "reconcile": "reconcile:reconcile",
         "log": "log_commands:app",
+        "bundle": "bundle:app",
+        "verify": "verify:verify",
+        "audit": "audit:app",
         "rulesets": "rulesets:app",
+        "whatif": "whatif:whatif",
         "keys": "keys:app",
         "embedded-postgres": "embedded:embedded_postgres",
     }

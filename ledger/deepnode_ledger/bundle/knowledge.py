@@ -5,7 +5,7 @@ say the same are joined, because in how many pieces blocks came in is nobody's b
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from psycopg import Connection
@@ -15,8 +15,6 @@ from deepnode_ledger.backup.manifest import ContractRow, CoverageRow, Hash, Numb
 from deepnode_ledger.bundle import layout
 from deepnode_ledger.bundle.contents import ChainPart
 from deepnode_ledger.errors import Damaged
-
-COVERAGE_BYTES_MAX: Final = 256 * 1024 * 1024
 
 
 class EvidencePart(Row, frozen=True, forbid_unknown_fields=True):

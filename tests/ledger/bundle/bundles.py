@@ -57,7 +57,7 @@ def made(
 
 
 def small_bundle(url: str, folder: Path, *, behind: int = 0) -> Bundle:
-    """A bundle in ``folder / "bundle"`` of a log that lived (360 sealed entries; its task events' signatures are made up).
+    """A bundle in ``folder / "bundle"`` of a log that lived: 360 sealed entries, made up signatures of task events.
 
     ``behind``: by how many entries the bundle ends before the signed checkpoint, so that it needs a consistency proof.
     """
