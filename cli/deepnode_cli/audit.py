@@ -2,6 +2,15 @@
 
 import typer
 
-app = typer.Typer(
-    help="Check the books and the log by other means than those that made them.", no_args_is_help=True
-)
+from deepnode_cli.auditing.epoch import epoch
+
+app = typer.Typer(help="Check the books and the log by other means than those that made them.", no_args_is_help=True)
+
+
+# With a callback of its own it is a group even if it has one command.
+@app.callback()
+def audit() -> None:
+    """Check the books and the log by other means than those that made them."""
+
+
+app.command()(epoch)

@@ -55,10 +55,18 @@ def statement(
         str | None,
         typer.Option(
             "--known",
-            help="Corrections of prices count up to this log position or 'latest'; to the period's end if left out.",
-            metavar="POSITION",
+            help="Corrections count up to this log position, the end of this date, block:N or epoch:N, or 'latest'; to "
+            "the period's end if left out.",
+            metavar="WHEN",
         ),
     ] = None,
+    corrected: Annotated[
+        bool,
+        typer.Option(
+            "--corrected",
+            help="Show what was earned as corrected, too, by a replay of the log with the right values.",
+        ),
+    ] = False,
     continues: Annotated[
         bool,
         typer.Option("--continues", help="Journals follow that of the period before: they have no opening entry."),
@@ -84,7 +92,7 @@ def statement(
 
     who = from_hex(address, ADDRESS_BYTES, what="ADDRESS")
     writers = [_writer(name) for name in formats or ["pdf"]]
-    wanted = Request(who, begins, ends, fiat, source, known, continues)
+    wanted = Request(who, begins, ends, fiat, source, known, continues, corrected)
     service = make_service(database, load_manifest(manifest), SCHEMA)
     try:
         with service.reading() as reading:

@@ -174,13 +174,23 @@ class PriceObserved(msgspec.Struct, frozen=True):
 
 
 class Correction(msgspec.Struct, frozen=True):
-    """The producer's event ``corrects`` was wrong: the member of its kind has the right value; it is void without."""
+    """The producer's event ``corrects`` was wrong: the member of its kind has the right value.
+
+    A price (``price_ppm``), a rating or a settlement's ``amount`` is void without one. What is said of a task says of
+    which: ``task`` for its ``difficulty_ppm`` or ``price``, besides ``attempt`` and ``slot`` for an output's ``vwu``.
+    """
 
     corrects: EventId
     reason: Text
     price_ppm: PriceText | None = None
     rating: Rating | None = None
     amount: AmountText | None = None
+    vwu: Vwu | None = None
+    difficulty_ppm: Difficulty | None = None
+    price: AmountText | None = None
+    task: Id | None = None
+    attempt: Attempt | None = None
+    slot: Slot | None = None
 
 
 Data = (

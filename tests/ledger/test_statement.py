@@ -23,7 +23,10 @@ MAY_BE_LEFT_OUT = {
     "OutputSubmitted": {"latency_ms", "usage"},
     "UserFeedback": {"comment_hash"},
     "PaymentProcessorSettled": {"reference_hash"},
-    "Correction": {"price_ppm", "rating", "amount"},
+    "Correction": {
+        *("price_ppm", "rating", "amount"),
+        *("vwu", "difficulty_ppm", "price", "task", "attempt", "slot"),
+    },
 }
 REQUIRED = [
     (kind, name)

@@ -19,7 +19,9 @@ from deepnode_ledger.hexadecimal import to_hex
 FORMAT: Final = "deepnode-statement/1"
 BYTES_MAX: Final = 512 * 1024 * 1024
 
-_LARGE: Final = frozenset({"amount", "balance", "opening", "closing", "micros", "price_ppm"})
+_LARGE: Final = frozenset(
+    {"amount", "balance", "opening", "closing", "micros", "price_ppm", "corrected_amount", "told", "right"}
+)
 """Numbers that may have more digits than every JSON reader keeps."""
 
 

@@ -7,10 +7,18 @@ from deepnode_graphql import moments
 from deepnode_graphql.reading import Reading
 from deepnode_graphql.statements.lines import LINES_MAX, Lines, is_valued, read_lines
 from deepnode_graphql.statements.own_accounts import own_accounts
-from deepnode_graphql.statements.period import Period, read_period
+from deepnode_graphql.statements.period import Period, read_known, read_period
 from deepnode_graphql.statements.prices import Prices, read_prices
+from deepnode_graphql.statements.restating import restate
 from deepnode_graphql.statements.rewards import read_rewards
-from deepnode_graphql.statements.statement import FiatValue, RewardPart, Statement, Token
+from deepnode_graphql.statements.statement import (
+    CorrectedEvent,
+    CorrectedReward,
+    FiatValue,
+    RewardPart,
+    Statement,
+    Token,
+)
 from deepnode_graphql.statements.waiting import read_waiting
 from deepnode_ledger.errors import BadInput
 
@@ -23,7 +31,8 @@ class Request:
 
     ``begins`` and ``ends`` say the period (``period.read_period``). ``fiat`` is a code of ISO 4217, None for no values;
     ``source`` is whose prices, None if there is only one's. ``known`` says up to where corrections of prices count: a
-    position, ``latest``, or None for the period's end. ``continues`` is for journals (``statement.Statement``).
+    position, a date, ``latest``, or None for the period's end. ``continues`` is for journals (``statement.Statement``).
+    ``corrected`` asks for what was earned as corrected, beside what was counted: it reads the whole log.
     """
 
     address: bytes
@@ -33,6 +42,7 @@ class Request:
     source: str | None = None
     known: str | None = None
     continues: bool = False
+    corrected: bool = False
 
 
 def make_statement(reading: Reading, request: Request, *, lines_max: int = LINES_MAX) -> Statement:
@@ -56,6 +66,11 @@ def make_statement(reading: Reading, request: Request, *, lines_max: int = LINES
         prices = read_prices(reading, request.fiat, request.source, period.position, known)
     found = read_lines(reading, own, period.opening_position, period.position, rewards, prices, lines_max)
     parts = tuple(_valued(rewards.parts, prices))
+    corrected: tuple[CorrectedReward, ...] = ()
+    corrections: tuple[CorrectedEvent, ...] = ()
+    if request.corrected:
+        edges = period.opening_position, period.position
+        corrected, corrections = restate(reading, request.address, *edges, known)
     moment = moments.at_position(reading.database, reading.checkpoint, period.position)
     return Statement(
         request.address,
@@ -79,6 +94,8 @@ def make_statement(reading: Reading, request: Request, *, lines_max: int = LINES
         tuple(_remarks(period, found, parts, prices)),
         continues=request.continues,
         waiting=read_waiting(reading, request.address, period.opening_position, period.position),
+        corrected=corrected,
+        corrections=corrections,
     )
 
 
@@ -86,11 +103,7 @@ def _known(reading: Reading, given: str | None, period: Period) -> int:
     last = reading.checkpoint.position
     if given is None:
         return period.position
-    if given == LATEST:
-        return last
-    if not (given.isascii() and given.isdigit() and len(given) <= 16):
-        raise BadInput(f"corrections count up to a log position or {LATEST!r}, not {given!r:.60}")
-    known = int(given)
+    known = last if given == LATEST else read_known(reading, given)
     if not period.position <= known <= last:
         raise BadInput(
             f"corrections count from the period's end, {period.position}, to the books', {last}: not {known}"

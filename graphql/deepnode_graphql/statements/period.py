@@ -67,6 +67,28 @@ def read_period(reading: Reading, begins: str, ends: str | None = None) -> Perio
     return Period(first.time, last.time, first.position, last.position, last.over, last.final)
 
 
+def read_known(reading: Reading, written: str) -> int:
+    """Find the position up to which something was known.
+
+    Args:
+        reading: the books.
+        written: a position in digits, or a month, day, moment, block or epoch as in a period, of which the end is
+            meant. A year by itself would be a position.
+
+    Raises:
+        BadInput: it is written otherwise, or is behind the books' end.
+    """
+    if written.isascii() and written.isdigit() and len(written) <= 16:
+        return int(written)
+    try:
+        edge = _edge(reading, written, "what was known", ending=True)
+    except BadInput as error:
+        raise BadInput(f"known is a log position, 'latest', or {_RULE}, and {error}") from error
+    if not edge.over:
+        raise BadInput(f"{written:.40} is behind the books' end: what is known then is not known yet")
+    return edge.position
+
+
 def _edge(reading: Reading, written: str, what: str, *, ending: bool) -> _Edge:
     numbered = _NUMBERED.fullmatch(written)
     if numbered is not None:

@@ -173,6 +173,42 @@ class Accrual:
 
 
 @dataclass(frozen=True, slots=True)
+class CorrectedReward:
+    """A line of what was earned in the period, as it was counted and paid by, and as corrected (base units).
+
+    It is that of an ``Accrual``; ``amount`` is 0 where the corrections alone give it, ``corrected_amount`` where they
+    take it away.
+    """
+
+    epoch: int
+    domain: bytes
+    role: str
+    kind: str
+    subject: bytes
+    token: Token
+    amount: int
+    corrected_amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedEvent:
+    """A wrong event that was counted in an ``epoch`` that was over when its correction came, at ``position``.
+
+    ``event_id`` of ``producer`` told ``told`` as its ``value_name``; ``right`` is the right value, None if the event
+    was withdrawn. ``reason`` is the producer's.
+    """
+
+    position: int
+    producer: str
+    event_id: str
+    value_name: str
+    told: int
+    right: int | None
+    epoch: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
     """What an account held of a token when the period began and when it ended: opening + its lines = closing.
 
@@ -214,7 +250,8 @@ class Statement:
     say what the reader must know. ``amends`` is the digest of the earlier statement that this one was compared with,
     and ``differences`` are what that one said otherwise. ``continues`` asks journals to follow that of the period
     before: without an opening entry, and without declaring what that one has declared. ``waiting`` is what contracts
-    hold for the address and have not paid out yet: in none of its accounts.
+    hold for the address and have not paid out yet: in none of its accounts. ``corrected`` has what was earned as
+    counted and as corrected, and ``corrections`` the events that make the difference, if they were asked for.
     """
 
     address: bytes
@@ -240,3 +277,5 @@ class Statement:
     differences: tuple[Difference, ...] = ()
     continues: bool = False
     waiting: tuple[Balance, ...] = ()
+    corrected: tuple[CorrectedReward, ...] = ()
+    corrections: tuple[CorrectedEvent, ...] = ()

@@ -54,6 +54,8 @@ TERMS: Final = (
     ("claimable", "the time from which on a root of the chain entitled to the reward"),
     ("received", "the time of the claim that paid it; claims pay what was earned first"),
     ("value", "the amount at the newest price that the log knew then, in fiat money, rounded half to even"),
+    ("as counted", "by what was known when the epoch ended: this is what was paid by, and it stays"),
+    ("as corrected", "what the same rules give with the right values in the place of the wrong ones"),
     ("slashing", "collateral that a review burned, or gave to the one who was harmed"),
     ("fee", "what a registration cost, or a proposal's deposit that was forfeited"),
     ("freeze", "collateral held back while a review lasts, or free again: it is still the node's"),
@@ -64,7 +66,7 @@ TERMS: Final = (
 
 
 def tables(statement: Statement) -> tuple[Table, ...]:
-    """Return all tables of a statement; that of differences only if it was compared with an earlier one."""
+    """Return all tables of a statement; those of corrections and of differences only if they were asked for."""
     found = [
         summary(statement),
         positions(statement),
@@ -76,6 +78,8 @@ def tables(statement: Statement) -> tuple[Table, ...]:
         waiting(statement),
         terms(),
     ]
+    if statement.corrected or statement.corrections:
+        found += [corrected(statement), corrections(statement)]
     if statement.amends:
         found.append(differences(statement))
     return tuple(found)
@@ -279,6 +283,64 @@ def waiting(statement: Statement) -> Table:
         for each in statement.waiting
     )
     return Table("waiting", "Revenue not released yet (in no account above)", columns, rows)
+
+
+def corrected(statement: Statement) -> Table:
+    """Return what was earned in the period, as it was counted and as corrected."""
+    columns = (
+        ("epoch", Kind.WHOLE),
+        ("token", Kind.TEXT),
+        ("as counted", Kind.AMOUNT),
+        ("as corrected", Kind.AMOUNT),
+        ("difference", Kind.AMOUNT),
+        ("role", Kind.TEXT),
+        ("kind", Kind.TEXT),
+        ("domain", Kind.TEXT),
+        ("subject", Kind.TEXT),
+    )
+    rows = tuple(
+        (
+            each.epoch,
+            each.token.symbol,
+            _amount(each.amount, each.token),
+            _amount(each.corrected_amount, each.token),
+            _amount(each.corrected_amount - each.amount, each.token),
+            each.role,
+            each.kind,
+            to_hex(each.domain),
+            to_hex(each.subject),
+        )
+        for each in statement.corrected
+    )
+    return Table("corrected", "Earned in the period, as counted and as corrected", columns, rows)
+
+
+def corrections(statement: Statement) -> Table:
+    """Return the corrections that came when the epoch of their event was over."""
+    columns = (
+        ("epoch", Kind.WHOLE),
+        ("value", Kind.TEXT),
+        ("told", Kind.TEXT),
+        ("right", Kind.TEXT),
+        ("reason", Kind.TEXT),
+        ("corrected at position", Kind.WHOLE),
+        ("event", Kind.TEXT),
+        ("producer", Kind.TEXT),
+    )
+    rows = tuple(
+        (
+            each.epoch,
+            each.value_name,
+            str(each.told),
+            "withdrawn" if each.right is None else str(each.right),
+            each.reason,
+            each.position,
+            each.event_id,
+            each.producer,
+        )
+        for each in statement.corrections
+    )
+    return Table("corrections", "Events that were corrected after they had been counted", columns, rows)
 
 
 def differences(statement: Statement) -> Table:

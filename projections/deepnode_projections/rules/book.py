@@ -12,7 +12,7 @@ from typing import Final
 from deepnode_ledger.decoding import ChainEvent
 from deepnode_ledger.posting import AmountTooLarge, Posting
 from deepnode_ledger.record import TaskEvent
-from deepnode_ledger.statement import Statement, Unreadable, read
+from deepnode_ledger.statement import Unreadable, read
 from deepnode_projections.registers.record import Record
 from deepnode_projections.rules import (
     burns,
@@ -20,6 +20,7 @@ from deepnode_projections.rules import (
     claims,
     collateral,
     comparisons,
+    corrections,
     domains,
     economics,
     emission,
@@ -59,7 +60,7 @@ _CHAIN: Final = (
     governance,
     checkpoints,
 )
-_TASKS: Final = (tasks, verdicts, work, trust, powr, observations)
+_TASKS: Final = (tasks, verdicts, work, trust, powr, observations, corrections)
 
 RECORDS: Final[tuple[type[Record], ...]] = tuple(
     sorted(
@@ -99,11 +100,6 @@ def hear(event: TaskEvent, scene: Scene) -> Refusal | None:
     statement = read(event)
     if isinstance(statement, Unreadable):
         return Refusal(statement.reason)
-    return consider(statement, scene)
-
-
-def consider(statement: Statement, scene: Scene) -> Refusal | None:
-    """Put to the rules what a task event says, or what it should have said."""
     try:
         with scene.state.attempt(scene.position):
             for rule in _TASK_RULES.get(statement.type, ()):

@@ -1,10 +1,8 @@
-"""Observations: what producers tell about the world beside the tasks, and corrections of it.
+"""Observations: what producers tell about the world beside the tasks.
 
 A user rates a task that was approved, once. A payment processor's settlement of a task's price is held against that
-price. A price of a token in fiat money is the newest of its source. None of these moves a task or any money, which is
-why they, and they alone, can be corrected, by their own producer and once: the right value takes the place of the wrong
-one, or none does. A price or settlement may be corrected at any time, and a rating while its epoch lasts, because the
-epoch's end counts it. An event that moved a task, or a correction, is never corrected: what follows rests on it.
+price. A price of a token in fiat money is the newest of its source. None of these moves a task or any money: where one
+is corrected (``rules.corrections``), the right value takes the place of the wrong one, or none does.
 
 These rules come behind ``rules.work``.
 
@@ -17,11 +15,9 @@ from typing import ClassVar, Final
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.statement import Statement, said
 from deepnode_ledger.statement_data import (
-    CORRECTION,
     PAYMENT_PROCESSOR_SETTLED,
     PRICE_OBSERVED,
     USER_FEEDBACK,
-    Correction,
     PaymentProcessorSettled,
     PriceObserved,
     UserFeedback,
@@ -47,8 +43,8 @@ class Observation:
     ``value`` is what was told first. ``epoch`` is the one in which it came, ``observed_position`` its entry.
     ``task`` is what a rating or a settlement is about. ``asset`` is the token (20 bytes) of a price or a
     settlement. ``fiat`` is the money of a price, ``source`` where the price comes from. ``corrected_by`` is the id
-    of the event that corrected it. ``corrected_value`` is the right value then, if there is any.
-    ``correction_reason`` is why it was corrected.
+    of the event that corrected it, of several the newest. ``corrected_value`` is the right value then, if there is
+    any. ``correction_reason`` is why it was corrected.
     """
 
     TABLE: ClassVar[str] = "observation"
@@ -171,40 +167,28 @@ def _of(statement: Statement, scene: Scene, value_name: str, value: int) -> tupl
     return statement.producer, statement.event_id, value_name, value, current(scene.state), scene.position
 
 
-def _corrected(statement: Statement, scene: Scene) -> None:
-    data, state = said(statement, Correction), scene.state
-    wrong = state.get(Observation, statement.producer, data.corrects)
-    if wrong is None:
-        raise NoEffect(
-            f"event {data.corrects!a} of {statement.producer!a} is no price, rating or settlement in the books: "
-            "nothing else can be corrected"
-        )
-    if wrong.corrected_by is not None:
-        raise NoEffect(f"event {data.corrects!a} was corrected by {wrong.corrected_by!a} already")
-    given = {PRICE: data.price_ppm, RATING: data.rating, AMOUNT: data.amount}
-    right = given.pop(wrong.value_name)
-    others = [name for name, value in given.items() if value is not None]
-    if others:
-        raise NoEffect(f"event {data.corrects!a} has a {wrong.value_name} to correct, and no {' and '.join(others)}")
+def tell_again(scene: Scene, wrong: Observation, right: int | None) -> None:
+    """Let the books go on with the right value of an observation, or without it if there is none.
+
+    Raises:
+        NoEffect: it was withdrawn, and another one has taken its place.
+    """
     if wrong.value_name == RATING:
         _rate_again(scene, wrong, right)
     elif wrong.value_name == AMOUNT:
         _settle_again(scene, wrong, right)
     else:
         _price_again(scene, wrong, right)
-    corrected = replace(wrong, corrected_by=statement.event_id, corrected_value=right, correction_reason=data.reason)
-    state.put(corrected)
 
 
 def _rate_again(scene: Scene, wrong: Observation, rating: int | None) -> None:
     assert wrong.task is not None, wrong
     state, task = scene.state, task_of(scene.state, wrong.task)
-    if wrong.epoch != current(state):
-        raise NoEffect(f"the rating of event {wrong.event_id!a} was counted at the end of epoch {wrong.epoch}")
     use, feedback = use_of(state, task), state.get(Feedback, wrong.task)
     assert feedback is not None, wrong
-    ratings = use.ratings - (1 if rating is None else 0)
-    state.put(replace(use, ratings=ratings, stars=use.stars - wrong.value + (rating or 0)))
+    _check_place(feedback, wrong)
+    ratings = use.ratings + (rating is not None) - (feedback.rating is not None)
+    state.put(replace(use, ratings=ratings, stars=use.stars - (feedback.rating or 0) + (rating or 0)))
     state.put(replace(feedback, rating=rating))
 
 
@@ -212,9 +196,15 @@ def _settle_again(scene: Scene, wrong: Observation, amount: int | None) -> None:
     assert wrong.task is not None, wrong
     settlement, task = scene.state.get(Settlement, wrong.task), task_of(scene.state, wrong.task)
     assert settlement is not None, wrong
+    _check_place(settlement, wrong)
     scene.state.put(replace(settlement, amount=amount))
     if amount is not None:
         compare(scene, "PaymentProcessorSettled", "amount", wrong.task, task.price, amount)
+
+
+def _check_place(newest: Feedback | Settlement, wrong: Observation) -> None:
+    if (newest.producer, newest.event_id) != (wrong.producer, wrong.event_id):
+        raise NoEffect(f"event {wrong.event_id!a} was withdrawn, and {newest.event_id!a} stands in its place")
 
 
 def _price_again(scene: Scene, wrong: Observation, price_ppm: int | None) -> None:
@@ -231,6 +221,5 @@ TASK_RULES: Final[TaskRules] = {
     PRICE_OBSERVED: _priced,
     USER_FEEDBACK: _rated,
     PAYMENT_PROCESSOR_SETTLED: _settled,
-    CORRECTION: _corrected,
 }
 RECORDS: Final = (Observation, Price, Feedback, Settlement)

@@ -68,7 +68,8 @@ class Task:
     in base units of ``asset``. ``asset`` is a token of the manifest (20 bytes). ``difficulty_ppm`` weights the
     work, a million being the ordinary task. ``producer`` is who told of it first, in ``epoch``. ``stage`` is
     created, assigned, approved, failed, credited, rejected or expired. ``attempt`` is the one that it is in, from
-    1. ``created_position`` is the entry that it began with.
+    1. ``created_position`` is the entry that it began with. ``event_id`` is the producer's event that told of it.
+    ``judged_epoch`` is when there was its first consensus, ``credited_epoch`` when its work was credited.
     """
 
     TABLE: ClassVar[str] = "task"
@@ -89,6 +90,9 @@ class Task:
     stage: str
     attempt: int
     created_position: int
+    event_id: str
+    judged_epoch: int | None = None
+    credited_epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ class Slot:
     milliseconds. ``input_tokens`` and ``output_tokens`` are what it took. ``reported_severity`` is the worst of
     the reports of bad behaviour, from 1 to 3, or 0 without one. ``verdict`` is correct, incorrect or missing (no
     answer), once there is a consensus. ``vwu`` is what was assigned for it. ``credited_vwu`` is what counts of
-    that as the node's work.
+    that as the node's work. ``vwu_event`` is the event of ``vwu_producer`` that assigned it.
     """
 
     TABLE: ClassVar[str] = "task_slot"
@@ -128,6 +132,8 @@ class Slot:
     verdict: str | None = None
     vwu: int | None = None
     credited_vwu: int | None = None
+    vwu_producer: str | None = None
+    vwu_event: str | None = None
 
     @property
     def named(self) -> str:
@@ -235,7 +241,7 @@ def _created(statement: Statement, scene: Scene) -> None:
         Task(
             *(data.task, data.domain, data.model, data.version, data.consumer_hash, data.price, data.asset),
             *(data.difficulty_ppm, data.input_hash, statement.producer, current(scene.state)),
-            *(CREATED, 1, scene.position),
+            *(CREATED, 1, scene.position, statement.event_id),
         )
     )
 

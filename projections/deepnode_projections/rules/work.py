@@ -2,7 +2,8 @@
 
 A miner's work are the VWU (verified work units) of its correct outputs, weighted by their tasks' difficulty. VWU are
 assigned to each correct output once; when the last of a task has its own, the ruleset says how much each of them counts
-(``full``, ``split`` or ``first``), all of it in the epoch that is open then. A validator's work are its judgements in
+(``full``, ``split`` or ``first``), all of it in the epoch that is open then; while it is, a correction can take that
+back and credit the task anew (``rules.corrections``). A validator's work are its judgements in
 line with the consensus, weighted by difficulty. A model is used by the tasks that were credited.
 
 Sums, so the order of tasks within an epoch changes none of them. Refused: VWU for what was not found correct, or twice,
@@ -11,7 +12,7 @@ or at another difficulty than the task's. These rules come behind ``rules.tasks`
 Sources: seeds/000 section 2 steps 3 and 4, seeds/001 section 4 (active validation), DESIGN section 6.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
@@ -136,6 +137,8 @@ def _counted(statement: Statement, scene: Scene) -> None:
     """Count the judgements of a consensus, which ``rules.verdicts`` has just written down."""
     data, state = said(statement, ConsensusReached), scene.state
     task, epoch = task_of(state, data.task), current(state)
+    if task.judged_epoch is None:
+        state.put(replace(task, judged_epoch=epoch))
     for each in state.every(Validation, data.task, data.attempt):
         work = state.get(ValidatorWork, epoch, task.domain, each.validator)
         work = work or ValidatorWork(epoch, task.domain, each.validator)
@@ -163,13 +166,42 @@ def _assigned(statement: Statement, scene: Scene) -> None:
         raise NoEffect(f"{slot.named} has {slot.vwu} VWU already")
     if data.difficulty_ppm != task.difficulty_ppm:
         raise NoEffect(f"{slot.named} has difficulty {task.difficulty_ppm}, not {data.difficulty_ppm}")
-    own = replace(slot, vwu=data.vwu)
+    own = replace(slot, vwu=data.vwu, vwu_producer=statement.producer, vwu_event=statement.event_id)
     others = [each for each in slots_of(state, data.task, data.attempt) if each.slot != data.slot]
     correct = [each for each in (own, *others) if each.verdict == CORRECT]
     if any(each.vwu is None for each in correct):
         state.put(own)
     else:
-        _credit(scene, task, sorted(correct, key=_when_answered))
+        credit(scene, task, correct)
+
+
+def credit(scene: Scene, task: Task, slots: Iterable[Slot]) -> None:
+    """Count a task's work, whose correct outputs all have VWU, in the current epoch.
+
+    Raises:
+        NoEffect: the books cannot hold what the model's tasks cost then.
+    """
+    state, epoch, rules = scene.state, current(scene.state), ruleset_of(scene.state).work
+    in_order = sorted(slots, key=_when_answered)
+    counts = credited(rules.credit, [slot.vwu or 0 for slot in in_order])
+    is_late = epoch > task.epoch and rules.late_events == "dropped"
+    counted = [replace(slot, credited_vwu=0 if is_late else vwu) for slot, vwu in zip(in_order, counts, strict=True)]
+    task = replace(task, stage=CREDITED, credited_epoch=epoch)
+    state.put(task)
+    for slot in counted:
+        state.put(slot)
+    if not is_late:
+        _add(state, task, counted, 1)
+
+
+def take_back(scene: Scene, task: Task) -> Sequence[Slot]:
+    """Take the work of a task out of the current epoch, in which it was credited; return its correct outputs."""
+    assert task.credited_epoch == current(scene.state), task
+    slots = [each for each in slots_of(scene.state, task.task, task.attempt) if each.verdict == CORRECT]
+    # By the same rules as when it was credited: an epoch has one ruleset.
+    if task.credited_epoch == task.epoch or ruleset_of(scene.state).work.late_events != "dropped":
+        _add(scene.state, task, slots, -1)
+    return slots
 
 
 def _when_answered(slot: Slot) -> int:
@@ -177,28 +209,25 @@ def _when_answered(slot: Slot) -> int:
     return slot.output_position
 
 
-def _credit(scene: Scene, task: Task, slots: Sequence[Slot]) -> None:
-    """Count a task's work, whose correct outputs are given in the order in which they came."""
-    state, epoch, rules = scene.state, current(scene.state), ruleset_of(scene.state).work
-    counts = credited(rules.credit, [slot.vwu or 0 for slot in slots])
-    is_late = epoch > task.epoch and rules.late_events == "dropped"
+def _add(state: State, task: Task, slots: Sequence[Slot], sign: int) -> None:
+    """Add a task's credited work to the epoch's totals, or (sign -1) take it out of them."""
+    epoch, total = current(state), 0
     sales = state.get(ModelSales, epoch, task.domain, task.model, task.asset)
     sales = sales or ModelSales(epoch, task.domain, task.model, task.asset)
-    if sales.amount + task.price >= AMOUNT_LIMIT:
-        raise NoEffect(f"sales of model {to_hex(task.model)} would be {sales.amount + task.price}: 10**38 or more")
-    state.put(replace(task, stage=CREDITED))
-    for slot, vwu in zip(slots, counts, strict=True):
-        state.put(replace(slot, credited_vwu=0 if is_late else vwu))
-    if is_late:
-        return
-    for slot, vwu in zip(slots, counts, strict=True):
+    amount = sales.amount + sign * task.price
+    if amount >= AMOUNT_LIMIT:
+        raise NoEffect(f"sales of model {to_hex(task.model)} would be {amount}: 10**38 or more")
+    for slot in slots:
+        assert slot.credited_vwu is not None, slot
+        vwu = sign * slot.credited_vwu
         work = state.get(Work, epoch, task.domain, slot.node) or Work(epoch, task.domain, slot.node)
         weighted = work.weighted + vwu * task.difficulty_ppm
-        state.put(replace(work, vwu=work.vwu + vwu, weighted=weighted, tasks=work.tasks + 1))
-    use, total = use_of(state, task), sum(counts)
+        state.put(replace(work, vwu=work.vwu + vwu, weighted=weighted, tasks=work.tasks + sign))
+        total += vwu
+    use = use_of(state, task)
     weighted = use.weighted + total * task.difficulty_ppm
-    state.put(replace(use, tasks=use.tasks + 1, vwu=use.vwu + total, weighted=weighted))
-    state.put(replace(sales, tasks=sales.tasks + 1, amount=sales.amount + task.price))
+    state.put(replace(use, tasks=use.tasks + sign, vwu=use.vwu + total, weighted=weighted))
+    state.put(replace(sales, tasks=sales.tasks + sign, amount=amount))
 
 
 TASK_RULES: Final[TaskRules] = {CONSENSUS_REACHED: _counted, VWU_ASSIGNED: _assigned}

@@ -109,7 +109,7 @@ def _task(number: int, stage: str) -> Task:
     model, domain = MODELS[number % 2], FIRST
     return Task(
         TASKS[number], domain, model, 1, word("consumer"), 50 + number, DN_TOKEN, 1_000_000, word("input"), "urn:p", 1,
-        stage, 1, 6,
+        stage, 1, 6, f"task {number}",
     )  # fmt: skip
 
 

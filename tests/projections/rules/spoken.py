@@ -13,13 +13,13 @@ from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.record import TaskEvent
 from deepnode_ledger.statement import Statement, Unreadable, read
 from deepnode_ledger.statement_data import DATA_OF
-from deepnode_projections.rules import observations, tasks, trust, verdicts, work
+from deepnode_projections.rules import corrections, observations, tasks, trust, verdicts, work
 from deepnode_projections.rules.scene import Scene
 from tests.projections.rules.told import DN, Story, address, word
 
 PRODUCER: Final = "urn:producer:1"
 TYPES: Final = {kind.__name__: name for name, kind in DATA_OF.items()}
-MECHANISMS: Final = (tasks, verdicts, work, observations)
+MECHANISMS: Final = (tasks, verdicts, work, observations, corrections)
 
 ORDINARY: Final[Mapping[str, Mapping[str, Any]]] = {
     "TaskCreated": {

@@ -1,9 +1,10 @@
-"""Observations: prices, ratings and settlements stand until they are corrected, and nothing else can be."""
+"""Observations: prices, ratings and settlements stand until they are corrected."""
 
 import pytest
 
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_projections.rules.comparisons import Checked, Difference
+from deepnode_projections.rules.corrections import Correction
 from deepnode_projections.rules.observations import Feedback, Observation, Price, Settlement
 from deepnode_projections.rules.work import ModelUse
 from tests.projections.rules.spoken import PRODUCER, Spoken, judged
@@ -97,12 +98,28 @@ def test_a_rating_counts_once_and_until_it_is_corrected() -> None:
     assert again.reasons == []
 
 
-def test_a_rating_stands_when_its_epoch_is_over() -> None:
-    """Rates in epoch 1 and corrects in epoch 2: the end of epoch 1 has counted it."""
+def test_a_rating_that_was_counted_stays_as_it_was() -> None:
+    """Rates in epoch 1 and corrects in epoch 2: the end of epoch 1 has counted it, so the correction is a record."""
     story = approved().epoch(1).say("UserFeedback")
     rated = f"e{story.position}"
     story.epoch(2).say("Correction", corrects=rated, rating=1)
-    assert story.reasons == [f"the rating of event '{rated}' was counted at the end of epoch 1"]
+    feedback, found = story.state.get(Feedback, word("t1")), story.state.get(Observation, PRODUCER, rated)
+    (made,) = story.state.every(Correction)
+    assert story.reasons == []
+    assert feedback is not None
+    assert feedback.rating == 5
+    assert found is not None
+    assert (found.value, found.corrected_value) == (5, 1)
+    assert (made.told, made.value, made.epoch, made.in_time, made.corrected_epoch) == (5, 1, 1, False, 2)
+
+
+def test_a_rating_that_was_withdrawn_makes_room_and_is_not_corrected_again() -> None:
+    """Withdraws a rating, rates anew, and corrects the withdrawn one, which would be a second rating."""
+    story = approved().say("UserFeedback")
+    rated = f"e{story.position}"
+    story.say("Correction", corrects=rated).say("UserFeedback", rating=4).say("Correction", corrects=rated, rating=3)
+    assert stars(story) == (1, 4)
+    assert story.reasons == [f"event '{rated}' was withdrawn, and 'e{story.position - 1}' stands in its place"]
 
 
 def test_only_what_was_approved_is_rated() -> None:
@@ -140,16 +157,15 @@ def test_a_void_settlement_makes_room_for_another() -> None:
     ("corrects", "members", "reason"),
     [
         ("e9", {}, f"event 'e9' of '{PRODUCER}' is no price, rating or settlement in the books"),
-        ("e1", {}, "nothing else can be corrected"),
-        ("e3", {}, "nothing else can be corrected"),
+        ("e1", {}, "naming the task, and nothing else"),
+        ("e3", {}, "event 'e3' of"),
         ("e2", {"producer": OTHER}, f"event 'e2' of '{OTHER}' is no price"),
-        ("e2", {"rating": 3}, "event 'e2' was corrected by 'e3' already"),
         ("e4", {"rating": 3}, "event 'e4' has a price_ppm to correct, and no rating"),
         ("e4", {"price_ppm": "1", "amount": "3", "rating": 3}, "and no rating and amount"),
     ],
 )
 def test_what_cannot_be_corrected(corrects: str, members: dict[str, str], reason: str) -> None:
-    """Corrects an unknown event, one that moved a task, a correction, another producer's, one twice, and amiss.
+    """Corrects an unknown event, one that moved a task, a correction, another producer's, and amiss.
 
     ::
 

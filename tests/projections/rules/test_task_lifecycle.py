@@ -71,6 +71,9 @@ def test_a_task_goes_from_its_creation_to_its_credit() -> None:
         stage="credited",
         attempt=1,
         created_position=1,
+        event_id="e1",
+        judged_epoch=0,
+        credited_epoch=0,
     )
 
 
