@@ -21,7 +21,7 @@ ENDS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Altered:
-    """An earner (20 bytes) who should be entitled to ``expected`` base units, and was to ``submitted`` (0: left out)."""
+    """An earner (20 bytes) who has earned ``expected`` base units, and was given ``submitted`` (0: left out)."""
 
     earner: bytes
     expected: int
