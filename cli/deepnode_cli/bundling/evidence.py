@@ -27,13 +27,14 @@ from deepnode_indexer.evidence.kept import (
     Covered,
     Part,
     Writer,
+    covered_of,
     parts,
 )
 from deepnode_indexer.evidence.kept_reading import Headers, Problems, read_headers, read_receipts
 from deepnode_indexer.failures import BadAnswer
 from deepnode_indexer.pool import Providers
 from deepnode_indexer.provider import Provider
-from deepnode_ledger.bundle import arrow_file
+from deepnode_ledger.bundle import ChainPart, arrow_file
 from deepnode_ledger.bundle.files import FolderFiles
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import to_hex
@@ -56,7 +57,7 @@ _A = TypeVar("_A")
 def gather(
     directory: Path,
     manifest: Manifest,
-    covered: Sequence[Covered],
+    chains: Sequence[ChainPart],
     batches: Callable[[], Iterable[pa.RecordBatch]],
     providers: Mapping[int, Providers],
     progress: Callable[[str], None] = lambda _line: None,
@@ -66,7 +67,7 @@ def gather(
     Args:
         directory: the bundle's; the files lie in ``evidence`` below it.
         manifest: whose contracts they are.
-        covered: the ranges, in the order of the chains' numbers; the files are numbered in it.
+        chains: those of the bundle, up to their last blocks; the files are numbered in their order.
         batches: gives all entries of the bundle, in their order.
         providers: the nodes of each chain.
         progress: is told a line after each file.
@@ -76,6 +77,7 @@ def gather(
             of the entries.
         TryAgain: no node answers, or not as it should.
     """
+    covered = covered_of(chains)
     for each in covered:
         if each.chain_id not in providers:
             raise BadInput(f"evidence of chain {each.chain_id} needs a node of it: --rpc {each.chain_id}=URL")

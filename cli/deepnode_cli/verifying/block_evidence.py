@@ -41,6 +41,7 @@ class EvidencePiece(msgspec.Struct, frozen=True):
         receipts: whether there is a file of receipts.
         log_files: path, first and last position of each log file that has entries of these blocks.
         counting: whose logs count, from where on.
+        ends: number and hash of the blocks with which the coverage of these blocks says that a range ended.
         cut: whether the bundle may end within the last block.
     """
 
@@ -51,6 +52,7 @@ class EvidencePiece(msgspec.Struct, frozen=True):
     receipts: bool
     log_files: tuple[tuple[str, int, int], ...]
     counting: tuple[Row, ...]
+    ends: tuple[tuple[int, bytes], ...]
     cut: bool
 
     @property
@@ -106,6 +108,7 @@ class _Piece:
         """Do it."""
         part = self._piece.part
         headers = self._headers(part)
+        self._coverage_names_its_blocks(headers)
         self._entries_name_their_blocks(headers)
         if self._piece.receipts:
             self._by_receipts(headers)
@@ -189,6 +192,18 @@ class _Piece:
     def _bloom_speaks(self, number: int) -> None:
         said = f"the bloom of block {number} speaks of a contract of ours, and the evidence lacks its receipts"
         self._add(error(block_of(self._piece.chain_id, number), said))
+
+    def _coverage_names_its_blocks(self, headers: Headers) -> None:
+        """Hold the ends of the ranges that were covered against the headers."""
+        piece = self._piece
+        for number, block_hash in piece.ends:
+            row = number - piece.first
+            if headers.known[row] and headers.hashes[row].tobytes() != block_hash:
+                said = (
+                    f"coverage.json has a range that ends with block {number}, {to_hex(block_hash)}, and its header "
+                    f"hashes to {to_hex(headers.hashes[row].tobytes())}"
+                )
+                self._add(error(block_of(piece.chain_id, number), said))
 
     def _entries_name_their_blocks(self, headers: Headers) -> None:
         """Hold hash and time of the entries' blocks against the headers."""

@@ -6,6 +6,7 @@ no receipts here, its bloom must speak of none of our contracts: so nothing was 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -15,8 +16,10 @@ from deepnode_cli.verifying.chain_entries import Scanned, ScanPiece, scan
 from deepnode_cli.verifying.finding import Examination, Finding, Severity
 from deepnode_cli.verifying.logs_compared import Said, block_of, error
 from deepnode_indexer.evidence.counting import Row, rows_of
-from deepnode_indexer.evidence.kept import FILE_BLOCKS, FILES_MAX, Covered, Part, parts
-from deepnode_ledger.bundle import Contents, LogFile
+from deepnode_indexer.evidence.kept import FILE_BLOCKS, FILES_MAX, Covered, Part, covered_of, parts
+from deepnode_ledger.backup.manifest import CoverageRow
+from deepnode_ledger.bundle import Contents, LogFile, knowledge
+from deepnode_ledger.bundle.layout import COVERAGE
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import from_hex, to_hex
 from deepnode_ledger.roster import Roster
@@ -30,15 +33,6 @@ def chain_evidence(examination: Examination) -> Iterator[Finding]:
     """Check headers and receipts against each other and against the entries; a stage of the examination."""
     for said in _said(examination):
         yield said.finding(STAGE)
-
-
-def covered_of(contents: Contents) -> list[Covered]:
-    """Return the ranges that a bundle covers, in the order in which its evidence is numbered."""
-    return [
-        Covered(each.chain_id, each.first_block, each.last_block, from_hex(each.last_hash, 32))
-        for each in contents.chains
-        if each.last_block is not None and each.last_hash is not None
-    ]
 
 
 def may_end_within_a_block(contents: Contents) -> bool:
@@ -58,7 +52,7 @@ def scanned(examination: Examination) -> Iterator[tuple[LogFile, Scanned]]:
 
 def _said(examination: Examination) -> Iterator[Said]:
     bundle = examination.bundle
-    covered = covered_of(bundle.contents)
+    covered = covered_of(bundle.contents.chains)
     blocks = sum(max(0, each.last - each.first + 1) for each in covered)
     if blocks > FILES_MAX * FILE_BLOCKS:
         yield error("bundle.json", f"its chains have {blocks} blocks, of {FILES_MAX * FILE_BLOCKS} at most")
@@ -75,6 +69,12 @@ def _said(examination: Examination) -> Iterator[Said]:
     except BadInput as damage:
         yield error("manifest/manifest.toml", f"whose logs count cannot be told: {damage}")
         return
+    try:
+        coverage = knowledge.decode(bundle.read(COVERAGE)).coverage
+    except BadInput as damage:
+        yield error(COVERAGE, f"the ends of its ranges cannot be compared: {damage}")
+        coverage = ()
+    named = {each.chain_id: _ends(coverage, each.chain_id) for each in covered}
     files: list[tuple[LogFile, Scanned]] = []
     for file, found in scanned(examination):
         if found.damage:
@@ -83,7 +83,8 @@ def _said(examination: Examination) -> Iterator[Said]:
             each.learned_by(roster)
         files.append((file, msgspec.structs.replace(found, announcements=())))
     yield from _outside(files, covered)
-    yield from _checked(examination, covered, roster, files, listed)
+    rows = {each.chain_id: rows_of(roster, each.chain_id) for each in covered}
+    yield from _checked(examination, covered, _Known(rows, named, files, listed))
 
 
 def _listing(listed: set[str], covered: Sequence[Covered]) -> Iterator[Said]:
@@ -111,18 +112,43 @@ def _outside(files: Sequence[tuple[LogFile, Scanned]], covered: Sequence[Covered
                 yield error(file.path, said, lowest=span.low, highest=span.high)
 
 
-def _checked(
-    examination: Examination,
-    covered: Sequence[Covered],
-    roster: Roster,
-    files: Sequence[tuple[LogFile, Scanned]],
-    listed: set[str],
-) -> Iterator[Said]:
-    rows = {each.chain_id: rows_of(roster, each.chain_id) for each in covered}
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the pieces are made of: who counts and which blocks coverage names, by chain; log files; evidence files."""
+
+    rows: Mapping[int, Sequence[Row]]
+    ends: Mapping[int, Sequence[tuple[int, bytes]]]
+    files: Sequence[tuple[LogFile, Scanned]]
+    listed: set[str]
+
+    def piece(self, part: Part, *, cut: bool) -> EvidencePiece:
+        own = [
+            (file.path, file.first, file.last)
+            for file, found in self.files
+            if any(s.chain_id == part.chain_id and s.low <= part.last and s.high >= part.first for s in found.spans)
+        ]
+        return EvidencePiece(
+            number=part.number,
+            chain_id=part.chain_id,
+            first=part.first,
+            last=part.last,
+            receipts=part.receipts in self.listed,
+            log_files=tuple(own),
+            counting=tuple(row for row in self.rows[part.chain_id] if row[1] <= part.last),
+            ends=tuple(end for end in self.ends[part.chain_id] if part.first <= end[0] <= part.last),
+            cut=cut,
+        )
+
+
+def _ends(coverage: Sequence[CoverageRow], chain_id: int) -> list[tuple[int, bytes]]:
+    return [(row.last_block, from_hex(row.last_hash, 32)) for row in coverage if row.chain_id == chain_id]
+
+
+def _checked(examination: Examination, covered: Sequence[Covered], known: _Known) -> Iterator[Said]:
     ends = {each.chain_id: each for each in covered}
     cut = may_end_within_a_block(examination.bundle.contents)
-    shown = [part for part in parts(covered) if part.headers in listed]
-    pieces = (_piece(part, ends[part.chain_id], rows[part.chain_id], files, listed, cut=cut) for part in shown)
+    shown = [part for part in parts(covered) if part.headers in known.listed]
+    pieces = (known.piece(part, cut=cut and part.last == ends[part.chain_id].last) for part in shown)
     results = examination.each(check_piece, pieces, Checked, key=lambda piece: f"evidence {piece.number}")
     before: tuple[Part, Checked] | None = None
     for part, result in zip(shown, results, strict=True):
@@ -132,34 +158,8 @@ def _checked(
         _count(examination, part, result)
         end = ends[part.chain_id]
         if part.last == end.last:
-            yield _end(end, result)
+            yield _end(end, result, examination.brought.blocks.get(part.chain_id))
         before = part, result
-
-
-def _piece(
-    part: Part,
-    end: Covered,
-    rows: Sequence[Row],
-    files: Sequence[tuple[LogFile, Scanned]],
-    listed: set[str],
-    *,
-    cut: bool,
-) -> EvidencePiece:
-    own = [
-        (file.path, file.first, file.last)
-        for file, found in files
-        if any(s.chain_id == part.chain_id and s.low <= part.last and s.high >= part.first for s in found.spans)
-    ]
-    return EvidencePiece(
-        number=part.number,
-        chain_id=part.chain_id,
-        first=part.first,
-        last=part.last,
-        receipts=part.receipts in listed,
-        log_files=tuple(own),
-        counting=tuple(row for row in rows if row[1] <= part.last),
-        cut=cut and part.last == end.last,
-    )
 
 
 def _link(before: tuple[Part, Checked], behind: tuple[Part, Checked]) -> Iterator[Said]:
@@ -190,14 +190,20 @@ def _counted(result: Checked) -> Mapping[str, int]:
     }
 
 
-def _end(end: Covered, result: Checked) -> Said:
-    """Tell the hash that everything hangs by, or that it is not the one that bundle.json names."""
+def _end(end: Covered, result: Checked, brought: bytes | None) -> Said:
+    """Tell the hash that everything hangs by, or that it is not the one that it should be."""
     where = block_of(end.chain_id, end.last)
     if not result.last_hash:
         return error(where, f"block {end.last}, the last one of chain {end.chain_id}, has no header that hashes to it")
     if result.last_hash != end.hash:
         said = f"block {end.last} is {to_hex(result.last_hash)} by its header, bundle.json says {to_hex(end.hash)}"
         return error(where, said)
+    if brought is not None and brought != end.hash:
+        said = f"block {end.last} is {to_hex(end.hash)} here, and {to_hex(brought)} is the hash that was brought"
+        return error(where, said)
+    if brought is not None:
+        said = f"block {end.last} of chain {end.chain_id} has the hash that was brought, {to_hex(brought)}"
+        return Said(int(Severity.NOTE), where, said, integers=(("block", str(end.last)),))
     said = (
         f"the evidence of chain {end.chain_id} ends with block {end.last}, {to_hex(end.hash)}: compare this hash with "
         f"any explorer or node of the chain, and all {end.last - end.first + 1} headers are the chain's"

@@ -6,11 +6,14 @@ hold ``FILE_BLOCKS`` blocks each, so that which block is in which file follows f
 with headers and the one with receipts of the same number are of the same blocks.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Final
 
 import pyarrow as pa
+
+from deepnode_ledger.bundle import ChainPart
+from deepnode_ledger.hexadecimal import from_hex
 
 FILE_BLOCKS: Final = 8_192
 """Blocks of one file: five megabytes of headers, four and a half hours of Base."""
@@ -75,6 +78,15 @@ class Part:
     def receipts(self) -> str:
         """The name of the file with the receipts."""
         return f"evidence/receipts-{self.number:06}.arrow"
+
+
+def covered_of(chains: Iterable[ChainPart]) -> list[Covered]:
+    """Return the ranges that a bundle covers, in the order in which its evidence is numbered."""
+    return [
+        Covered(each.chain_id, each.first_block, each.last_block, from_hex(each.last_hash, 32))
+        for each in chains
+        if each.last_block is not None and each.last_hash is not None
+    ]
 
 
 def parts(covered: Sequence[Covered]) -> Iterator[Part]:

@@ -1,0 +1,116 @@
+"""Bundles of a devnet with the evidence of its node, and hands that change them so that every list still fits.
+
+A forger who cannot sign can still change a file and write its new hash into ``bundle.json``. So these changes are found
+by the chain's evidence or not at all.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from deepnode_cli.bundling.evidence import gather
+from deepnode_cli.verifying.chain_evidence import STAGE, chain_evidence
+from deepnode_cli.verifying.driving import Planned, verify
+from deepnode_cli.verifying.finding import Brought, Outcome
+from deepnode_indexer.devnet.anvil import Anvil
+from deepnode_indexer.devnet.deployment import deploy
+from deepnode_indexer.devnet.economy import Economy
+from deepnode_indexer.evidence.kept import HEADERS, RECEIPTS, Writer
+from deepnode_indexer.pool import Providers
+from deepnode_indexer.provider import Provider
+from deepnode_indexer.rpc import JsonRpc
+from deepnode_ledger.bundle import FilePart, contents
+from deepnode_ledger.bundle.writing import Order, create
+from deepnode_ledger.database import url_of
+from deepnode_ledger.manifest import load_manifest
+from tests.e2e.real_parts import Devnet, open_ledger
+from tests.ledger import signed_log
+from tests.ledger.bundle.bundles import sealed_entries
+
+BLOCKS = 110
+
+Row = dict[str, Any]
+
+
+@contextmanager
+def devnet_bundle(url: str, folder: Path) -> Iterator[tuple[Devnet, Path]]:
+    """A devnet that played, and the bundle of its final part with the node's evidence; needs an empty database."""
+    with Anvil.start() as node:
+        deployment = deploy(node.url, folder / "devnet")
+        devnet = Devnet(node, deployment, Economy(node.url, deployment, seed=7), load_manifest(deployment.manifest))
+        devnet.play(BLOCKS)
+        ledger = open_ledger(url, node.url, devnet.manifest, seal_entries=1)
+        try:
+            list(ledger.follower.sync())
+            size = sealed_entries(ledger.log)
+            signed_log.sign(ledger.log, size)
+            make(url_of(ledger.log.datastore), devnet, folder / "bundle", size)
+        finally:
+            ledger.close()
+        yield devnet, folder / "bundle"
+
+
+def make(url: str, devnet: Devnet, path: Path, entries: int, node_url: str | None = None) -> None:
+    """Make a bundle with the evidence of a node."""
+    manifest = devnet.manifest
+    providers = Providers([Provider(JsonRpc(node_url or devnet.node.url), manifest)])
+    order = Order(f"position:{entries}", entries, devnet.deployment.manifest, verifier=signed_log.SIGNER.verifier)
+    create(
+        url,
+        path,
+        order,
+        gather=lambda directory, chains, batches: gather(
+            directory, manifest, chains, batches, {manifest.chain_id: providers}
+        ),
+    )
+
+
+def examined(path: Path, brought: Brought | None = None, jobs: int = 1) -> Outcome:
+    """Verify the chain's evidence of a bundle alone."""
+    return verify(path, [Planned(STAGE, chain_evidence)], brought or Brought(), jobs=jobs)
+
+
+def copied(path: Path, to: Path) -> Path:
+    """A copy of a bundle to change."""
+    return shutil.copytree(path, to)
+
+
+def rewrite(path: Path, name: str, change: Callable[[list[Row]], Any]) -> None:
+    """Change the rows of an Arrow file of a bundle, and its hash in ``bundle.json``.
+
+    ``change`` may change the list, or return another one.
+    """
+    with pa.OSFile(str(path / name)) as file:
+        table = pa.ipc.open_file(file).read_all()
+    rows = table.to_pylist()
+    returned = change(rows)
+    rows = returned if isinstance(returned, list) else rows
+    if name.startswith("evidence/"):
+        with (path / name).open("wb") as out:
+            writer = Writer(out, HEADERS if "headers" in name else RECEIPTS)
+            for row in rows:
+                writer.add(tuple(row.values()), 1)
+            writer.close()
+    else:
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        with pa.OSFile(str(path / name), "wb") as out, pa.ipc.new_file(out, table.schema, options=options) as writer:
+            writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=table.schema))
+    relist(path)
+
+
+def relist(path: Path, **changes: Any) -> None:
+    """Write ``bundle.json`` anew for the files that are there, with other values if some are given."""
+    listed = contents.decode((path / "bundle.json").read_bytes())
+    files = tuple(
+        FilePart(each.path, len(data), hashlib.sha256(data).hexdigest())
+        for each in listed.files
+        if (path / each.path).exists()
+        for data in [(path / each.path).read_bytes()]
+    )
+    (path / "bundle.json").write_bytes(contents.encode(msgspec.structs.replace(listed, files=files, **changes)))
