@@ -7,6 +7,7 @@ stages from looking, and what could not be looked at is not right.
 """
 
 import hashlib
+import os
 import threading
 import time
 from collections import Counter
@@ -39,6 +40,9 @@ from deepnode_ledger.transparency import Verifier, open_checkpoint
 OPENING: Final = "opening"
 FILES: Final = "files"
 ENTRIES: Final = "entries"
+
+SMALL_BYTES: Final = 16 * 1024 * 1024
+"""A bundle of fewer bytes is looked at before other processes would have started."""
 
 CHARACTERS_MAX: Final = 2_000
 """Of a message from a library that could not read what the bundle holds."""
@@ -136,7 +140,7 @@ def verify(
     stages: Sequence[Planned],
     brought: Brought,
     *,
-    jobs: int = 1,
+    jobs: int | None = 1,
     keep: Callable[[str], Path] | None = None,
     showing: Showing | None = None,
 ) -> Outcome:
@@ -146,7 +150,7 @@ def verify(
         path: the bundle, a directory or a tar.
         stages: what is looked at, in the order of the report; files first.
         brought: what the auditor knows from elsewhere.
-        jobs: how many processes look at pieces; 1: this one does.
+        jobs: how many processes look at pieces; 1: this one does. None: as many as there are cores, if it is worth it.
         keep: says where finished pieces are kept, of a hash of all that they depend on; None: nowhere.
         showing: shows how far it is.
 
@@ -158,7 +162,7 @@ def verify(
         bundle = open_bundle(path)
     except Damaged as error:
         return unopened(path, str(error))
-    with bundle, Workers(bundle, path, jobs) as workers:
+    with bundle, Workers(bundle, path, _jobs(bundle) if jobs is None else jobs) as workers:
         kept = None if keep is None else Kept(keep(_of(bundle, brought)), _of(bundle, brought))
         try:
             outcomes = _Lanes(bundle, brought, workers, kept, showing).run(stages)
@@ -170,11 +174,41 @@ def verify(
         return _outcome(path, bundle, stages, outcomes, brought)
 
 
+def _jobs(bundle: Bundle) -> int:
+    if sum(each.bytes for each in bundle.contents.files) < SMALL_BYTES:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def unopened(path: Path, said: str) -> Outcome:
     """Return what there is to say of a bundle whose list cannot be read."""
     finding = Finding(Severity.ERROR, OPENING, "bundle.json", said[:CHARACTERS_MAX])
     stage = StageOutcome(OPENING, "", {}, {Severity.ERROR: 1}, 0.0)
     return Outcome(str(path), "", None, None, None, None, (), False, (), "", (stage,), (finding,), version())
+
+
+def single_file(path: Path, findings: Sequence[Finding], brought: Brought) -> Outcome:
+    """Return what there is to say of a single file, by the stages that its findings name."""
+    numbers: dict[str, Counter[Severity]] = {}
+    for finding in findings:
+        numbers.setdefault(finding.stage, Counter())[finding.severity] += 1
+    run = tuple(StageOutcome(name, "", {}, dict(counts), 0.0) for name, counts in numbers.items())
+    keys = tuple(f"{key.name}+{key.key_id.hex()}" for key in brought.verifiers)
+    return Outcome(
+        bundle=str(path),
+        bundle_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        entries=None,
+        root=None,
+        origin=None,
+        size=None,
+        keys=keys,
+        trusted=bool(keys),
+        chains=(),
+        against="",
+        stages=run,
+        findings=tuple(findings),
+        version=version(),
+    )
 
 
 def version() -> str:
@@ -319,6 +353,7 @@ def _of(bundle: Bundle, brought: Brought) -> str:
     manifest = b"" if brought.manifest is None else brought.manifest.read_bytes()
     told = {**asdict(brought), "manifest": hashlib.sha256(manifest).hexdigest()}
     told["verifiers"], told["witnesses"] = [list(map(str, each)) for each in (brought.verifiers, brought.witnesses)]
+    told["blocks"] = sorted((chain, block_hash.hex()) for chain, block_hash in brought.blocks.items())
     line = msgspec.json.encode([bundle.sha256, version(), told], order="sorted")
     return hashlib.sha256(line).hexdigest()
 
