@@ -15,7 +15,11 @@ digits, text as a JSON string, numbers in decimal digits, ``true`` and ``false``
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+from functools import cache
+from itertools import chain, islice
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +35,8 @@ VERSION_LINE: Final = "deepnode state 2\n"
 
 PAGE_ROWS: Final = 10_000
 
+LINES_AT_ONCE: Final = 1_000
+
 
 def root_of(
     balances: Iterable[tuple[str, bytes, int]], records: Iterable[tuple[type[Record], Sequence[Value]]]
@@ -40,17 +46,22 @@ def root_of(
     Balances are sorted by bytes, kinds by the names of their tables, and records by their keys (32 bytes).
     """
     digest = hashlib.sha256(VERSION_LINE.encode())
+    lines = chain(_balance_lines(balances), _record_lines(records))
+    while some := list(islice(lines, LINES_AT_ONCE)):
+        digest.update("".join(some).encode())
+    return digest.digest()
+
+
+def _balance_lines(balances: Iterable[tuple[str, bytes, int]]) -> Iterator[str]:
     for name, asset, amount in balances:
         if amount:
-            digest.update(f"balance {name} {to_hex(asset)} {int(amount)}\n".encode())
+            yield f"balance {name} {to_hex(asset)} {int(amount)}\n"
+
+
+def _record_lines(records: Iterable[tuple[type[Record], Sequence[Value]]]) -> Iterator[str]:
     for kind, values in records:
-        told = [
-            _text(value)
-            for place, (field, value) in enumerate(zip(fields_of(kind), values, strict=True))
-            if place < kind.KEY or not field.is_place
-        ]
-        digest.update(f"record {kind.TABLE} {' '.join(told)}\n".encode())
-    return digest.digest()
+        told = [_TEXTS[type(value)](value) for value in _told(kind)(values)]
+        yield f"record {kind.TABLE} {' '.join(told)}\n"
 
 
 def state_root(connection: Connection[Any], position: int) -> bytes:
@@ -89,19 +100,30 @@ def _kinds_there_are(connection: Connection[Any]) -> Iterable[type[Record]]:
     return [kind for kind, there_is in zip(RECORDS, row, strict=True) if there_is]
 
 
-def _text(value: Value) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case bytes():
-            return to_hex(value)
-        case str():
-            return msgspec.json.encode(value).decode()
-        case _:
-            # NUMERIC without a fraction comes as a Decimal; int() of it is exact at any size.
-            return str(int(value))
+@cache
+def _told(kind: type[Record]) -> Callable[[Sequence[Value]], tuple[Value, ...]]:
+    """Return what picks, of the values of a record's fields, those that are part of the state."""
+    fields = fields_of(kind)
+    places = [place for place, field in enumerate(fields) if place < kind.KEY or not field.is_place]
+
+    def told(values: Sequence[Value]) -> tuple[Value, ...]:
+        assert len(values) == len(fields), (kind, values)
+        return picked(values)
+
+    # Of one place, the library's reader gives the value itself.
+    picked = itemgetter(*places) if len(places) > 1 else lambda values: (values[places[0]],)
+    return told
+
+
+_TEXTS: Final[dict[type, Callable[[Any], str]]] = {
+    type(None): lambda _: "null",
+    bool: lambda value: "true" if value else "false",
+    bytes: to_hex,
+    str: lambda value: msgspec.json.encode(value).decode(),
+    int: str,
+    # NUMERIC without a fraction comes as a Decimal; int() of it is exact at any size.
+    Decimal: lambda value: str(int(value)),
+}
 
 
 def _stream(connection: Connection[Any], statement: str | sql.Composed, position: int) -> Iterable[tuple[Any, ...]]:

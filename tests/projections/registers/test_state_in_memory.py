@@ -26,6 +26,11 @@ class Failed(Exception):
     """Ends an event."""
 
 
+def end(*, fails: bool) -> None:
+    if fails:
+        raise Failed
+
+
 _keys = st.tuples(st.sampled_from([b"a", b"b"]), st.sampled_from(["x", "ÿ", "\U0001f600"]), st.integers(-3, 3))
 _lookups = st.sampled_from([(), (b"a",), (b"b",), (b"a", "x"), (b"b", "ÿ"), (b"a", "\U0001f600")])
 _events = st.tuples(st.booleans(), st.lists(st.tuples(_keys, st.integers(0, 3)), max_size=6), st.lists(_lookups))
@@ -52,8 +57,7 @@ def test_every_beginning_is_read_in_the_order_of_keys(
                     model[key] = value
                     for prefix in lookups[:2]:
                         check(prefix)
-                if fails:
-                    raise Failed
+                end(fails=fails)
         except Failed:
             model = before
         for prefix in lookups:
