@@ -6,7 +6,7 @@ by the chain's evidence or not at all.
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from deepnode_ledger.bundle import FilePart, contents
 from deepnode_ledger.bundle.writing import Order, create
 from deepnode_ledger.database import url_of
 from deepnode_ledger.manifest import load_manifest
+from deepnode_ledger.transparency import tiles_of
 from tests.e2e.real_parts import Devnet, open_ledger
 from tests.ledger import signed_log
 from tests.ledger.bundle.bundles import sealed_entries
@@ -104,13 +105,27 @@ def rewrite(path: Path, name: str, change: Callable[[list[Row]], Any]) -> None:
     relist(path)
 
 
-def relist(path: Path, **changes: Any) -> None:
+def relist(path: Path, *, added: Sequence[str] = (), **changes: Any) -> None:
     """Write ``bundle.json`` anew for the files that are there, with other values if some are given."""
     listed = contents.decode((path / "bundle.json").read_bytes())
+    names = sorted({each.path for each in listed.files} | {*added})
     files = tuple(
-        FilePart(each.path, len(data), hashlib.sha256(data).hexdigest())
-        for each in listed.files
-        if (path / each.path).exists()
-        for data in [(path / each.path).read_bytes()]
+        FilePart(name, len(data), hashlib.sha256(data).hexdigest())
+        for name in names
+        if (path / name).exists()
+        for data in [(path / name).read_bytes()]
     )
-    (path / "bundle.json").write_bytes(contents.encode(msgspec.structs.replace(listed, files=files, **changes)))
+    made = contents.encode(msgspec.structs.replace(listed, files=files, **changes))
+    (path / "bundle.json").write_bytes(made)
+
+
+def shorten(path: Path, entries: int) -> None:
+    """Say in ``bundle.json`` that there are so many entries less; its tiles get names that fit, and nothing in them."""
+    listed = contents.decode((path / "bundle.json").read_bytes())
+    left = listed.entries - entries
+    shutil.rmtree(path / "tile")
+    names = [tile.path for tile in tiles_of(left)]
+    for name in names:
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(b"")
+    relist(path, added=names, entries=left, checkpoint_size=left, epochs=())
