@@ -142,11 +142,11 @@ def presets() -> dict[str, Preset]:
     """Return the presets by name, in the order of names."""
     folder = files("deepnode_projections.whatif") / "presets"
     found = {}
-    for each in sorted(folder.iterdir(), key=lambda entry: entry.name):
+    for each in folder.iterdir():
         if each.name.endswith(".toml"):
             name, given = each.name.removesuffix(".toml"), tomllib.loads(each.read_text("utf-8"))
             found[name] = Preset(name, given["summary"], given["set"])
-    return found
+    return dict(sorted(found.items()))
 
 
 def preset(name: str) -> Preset:
