@@ -40,11 +40,12 @@ class ApiFromSettings:
 
 def _wire() -> ASGIApp:
     database_url, manifest = _setting("DEEPNODE_DATABASE_URL"), _setting("DEEPNODE_MANIFEST")
-    dataset = os.environ.get("DEEPNODE_DATASET_DIRECTORY")
+    dataset, bundle = (os.environ.get(f"DEEPNODE_{each}_DIRECTORY") for each in ("DATASET", "BUNDLE"))
     return make_app(
         database_url,
         load_manifest(Path(manifest)),
         dataset_directory=Path(dataset) if dataset else None,
+        bundle_directory=Path(bundle) if bundle else None,
         terms=_terms(),
     )
 

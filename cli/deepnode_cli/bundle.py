@@ -1,6 +1,7 @@
 """``deepnode bundle``: the history as files that anyone can check without trusting us, made and fetched."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -93,6 +94,37 @@ def create(
     )
     archive = pack(directory) if tar else None
     _told(directory, archive, made.contents, made.sha256, as_json)
+
+
+@app.command()
+def fetch(
+    url: Annotated[str, typer.Argument(help="Where the bundle is served, such as https://example.org/bundle.")],
+    directory: Directory,
+    sha256: Annotated[
+        str | None,
+        typer.Option("--sha256", help="What bundle.json must have: it names the bundle.", metavar="DIGEST"),
+    ] = None,
+    as_json: settings.AsJson = False,
+) -> None:
+    """Bring a bundle from a server, and go on where an earlier run was cut off.
+
+    Each file is checked against the list before it has its name; nothing that the server says leads outside DIRECTORY.
+    What the bundle says is for `deepnode verify` to check.
+    """
+    from deepnode_cli.bundling.fetching import fetch as bring
+
+    if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise typer.BadParameter(f"--sha256 is 64 digits of 0-9 and a-f, not {sha256!r:.80}")
+    say = Progress()
+    fetched = bring(
+        url,
+        directory,
+        sha256=sha256,
+        progress=lambda done, of: say(f"{done:,} of {of:,} bytes".replace(",", " ")),
+    )
+    if not as_json:
+        typer.echo(f"fetched {fetched.came_bytes} bytes, {fetched.kept_bytes} were there", err=True)
+    _told(directory, None, fetched.contents, fetched.sha256, as_json)
 
 
 def _key(verifier: str | None, log_key: Path | None, unsigned: bool) -> "Verifier | None":

@@ -12,6 +12,7 @@ def serve(
     port: settings.Port = settings.API_PORT,
     log_directory: settings.LogDirectoryIfAny = None,
     dataset_directory: settings.DatasetDirectoryIfAny = None,
+    bundle_directory: settings.BundleDirectoryIfAny = None,
     request_rate: settings.RequestRate = settings.API_REQUEST_RATE,
     value_rate: settings.ValueRate = settings.API_VALUE_RATE,
     trusted_proxy: settings.TrustedProxies = None,
@@ -41,5 +42,6 @@ def serve(
             port,
             log_directory=log_directory,
             dataset_directory=dataset_directory,
+            bundle_directory=bundle_directory,
             terms=terms,
         )

@@ -241,6 +241,15 @@ DatasetDirectoryIfAny = Annotated[
         metavar="DIRECTORY",
     ),
 ]
+BundleDirectoryIfAny = Annotated[
+    Path | None,
+    typer.Option(
+        "--bundle-directory",
+        envvar="DEEPNODE_BUNDLE_DIRECTORY",
+        help="The directory of a bundle (deepnode bundle create), to be served.",
+        metavar="DIRECTORY",
+    ),
+]
 LogKey = Annotated[
     Path,
     typer.Option(

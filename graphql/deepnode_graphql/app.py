@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from deepnode_graphql.answers import incident
+from deepnode_graphql.bundle_files import BundleEndpoint
 from deepnode_graphql.client_rates import Door
 from deepnode_graphql.dataset.http import DatasetEndpoint
 from deepnode_graphql.export.http import ExportEndpoint
@@ -43,6 +44,7 @@ def make_app(
     schema: str = SCHEMA,
     log_directory: Path | None = None,
     dataset_directory: Path | None = None,
+    bundle_directory: Path | None = None,
     terms: Terms = NO_TERMS,
 ) -> Starlette:
     """Wire the API. Nothing connects yet: the first request does, and a database that is away is answered with 503.
@@ -53,6 +55,7 @@ def make_app(
         schema: the PostgreSQL schema that holds the books.
         log_directory: where the log is published, if it is.
         dataset_directory: where the dataset of closed epochs is, if there is one.
+        bundle_directory: where a bundle is, if there is one.
         terms: what is allowed to whom.
 
     Raises:
@@ -65,6 +68,7 @@ def make_app(
     operations = OperationsEndpoint(service)
     log_files = LogFilesEndpoint(log_directory)
     dataset = DatasetEndpoint(service, dataset_directory)
+    bundle = BundleEndpoint(service, bundle_directory)
     page = PageEndpoint()
     live = Live(service, database_url, schema)
     sockets, events = WebSocketEndpoint(live), SseEndpoint(live)
@@ -90,6 +94,7 @@ def make_app(
             Route("/export/{source}.{suffix}", export.export, methods=["GET"]),
             Route("/statement/{address}.{suffix}", statements.file, methods=["GET"]),
             Route("/dataset/{path:path}", dataset.file, methods=["GET"]),
+            Route("/bundle/{path:path}", bundle.file, methods=["GET"]),
             Route("/log/checkpoint", log_files.checkpoint),
             Route("/log/tile/{path:path}", log_files.tile),
             Route("/log/proof/{position:int}", log_files.proof),

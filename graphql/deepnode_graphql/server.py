@@ -42,6 +42,7 @@ def serve(
     schema: str = SCHEMA,
     log_directory: Path | None = None,
     dataset_directory: Path | None = None,
+    bundle_directory: Path | None = None,
     log_level: str = "info",
     terms: Terms = NO_TERMS,
 ) -> None:
@@ -55,6 +56,7 @@ def serve(
         schema: the PostgreSQL schema that holds the books.
         log_directory: where the log is published, if it is.
         dataset_directory: where the dataset of closed epochs is, if there is one.
+        bundle_directory: where a bundle is, if there is one.
         log_level: uvicorn's name of what is logged at least.
         terms: what is allowed to whom.
 
@@ -68,6 +70,7 @@ def serve(
         schema=schema,
         log_directory=log_directory,
         dataset_directory=dataset_directory,
+        bundle_directory=bundle_directory,
         terms=terms,
     )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -8,24 +8,20 @@ when an epoch is added.
 import hashlib
 import os
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
-from typing_extensions import override
+from starlette.responses import Response
 
 from deepnode_graphql.answers import incident
 from deepnode_graphql.dataset.manifest import NAME, DataFile, DatasetManifest, parse
 from deepnode_graphql.export.formats.parquet import PARQUET
-from deepnode_graphql.export.ranges import has_already, may_resume, range_of
-from deepnode_graphql.export.sending import Gone, Reply, until_gone
+from deepnode_graphql.kept_files import FOR_EVER, NOT_FOR_LONG, FileAnswer, OpenedFile, refusal
 from deepnode_graphql.service import Service
 from deepnode_ledger.errors import Damaged
 
-_FOR_EVER: Final = "public, max-age=31536000, immutable"
-_NOT_FOR_LONG: Final = "no-cache"
+_WHAT: Final = "dataset"
 
 
 class DatasetEndpoint:
@@ -39,27 +35,15 @@ class DatasetEndpoint:
         """Answer with the manifest or a file that it lists."""
         path = request.path_params["path"]
         if self._listing is None:
-            return self._refusal(404, "no dataset is served here")
+            return refusal(self._service, _WHAT, 404, "no dataset is served here")
         try:
             opened = await to_thread.run_sync(self._listing.open, path)
         except Damaged as error:
             # What is damaged is for the operator to know.
-            return self._refusal(500, incident(error))
+            return refusal(self._service, _WHAT, 500, incident(error))
         if opened is None:
-            return self._refusal(404, f"there is no such file: /dataset/{NAME} lists all there are")
-        return _Answer(self._service, request, opened)
-
-    def _refusal(self, status: int, message: str) -> Response:
-        self._service.answered["dataset", "failed" if status == 500 else "refused"] += 1
-        body = {"error": {"message": message, "code": "INTERNAL" if status == 500 else "BAD_INPUT"}}
-        return JSONResponse(body, status, {"Cache-Control": _NOT_FOR_LONG})
-
-
-class _Opened:
-    """A file that is open to be sent."""
-
-    def __init__(self, file: IO[bytes], length: int, tag: str, media_type: str, caching: str) -> None:
-        self.file, self.length, self.tag, self.media_type, self.caching = file, length, tag, media_type, caching
+            return refusal(self._service, _WHAT, 404, f"there is no such file: /dataset/{NAME} lists all there are")
+        return FileAnswer(self._service, request, opened, _WHAT)
 
 
 class _Listing:
@@ -69,7 +53,7 @@ class _Listing:
         self._directory = directory
         self._known: tuple[tuple[int, int, int], DatasetManifest, str] | None = None
 
-    def open(self, path: str) -> _Opened | None:
+    def open(self, path: str) -> OpenedFile | None:
         """Open the manifest or a file that it lists; None if there is no such file.
 
         Raises:
@@ -90,11 +74,11 @@ class _Listing:
             _, manifest, digest = known
             if path == NAME:
                 again = os.fdopen(os.dup(file.fileno()), "rb")
-                return _Opened(again, found.st_size, digest, "application/json", _NOT_FOR_LONG)
+                return OpenedFile(again, found.st_size, digest, "application/json", NOT_FOR_LONG)
         listed = manifest.files.get(path)
         return None if listed is None else self._listed(listed)
 
-    def _listed(self, listed: DataFile) -> _Opened:
+    def _listed(self, listed: DataFile) -> OpenedFile:
         try:
             file = (self._directory / listed.path).open("rb")
         except OSError as error:
@@ -103,53 +87,4 @@ class _Listing:
         if length != listed.bytes:
             file.close()
             raise Damaged(f"{listed.path} has {length} bytes, not {listed.bytes}")
-        return _Opened(file, length, listed.sha256, PARQUET.media_type, _FOR_EVER)
-
-
-class _Answer(Response):
-    """Sends a file or a part of it, as long as somebody takes it."""
-
-    def __init__(self, service: Service, request: Request, opened: _Opened) -> None:
-        super().__init__()
-        self._service, self._request, self._opened = service, request, opened
-
-    @override
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        reply = Reply(send)
-        with self._opened.file:
-            try:
-                await until_gone(receive, lambda: self._answer(reply), lambda: None)
-            except Gone:
-                # Nobody is there to be told. The server closes the connection, because the answer is not whole.
-                self._service.answered["dataset", "gone"] += 1
-                return
-        self._service.answered["dataset", "answered"] += 1
-
-    async def _answer(self, reply: Reply) -> None:
-        opened, given = self._opened, self._request.headers
-        headers = {
-            "ETag": f'"{opened.tag}"',
-            "Cache-Control": opened.caching,
-            "Accept-Ranges": "bytes",
-            "X-Content-Type-Options": "nosniff",
-        }
-        if has_already(given, opened.tag):
-            await reply.start(304, headers)
-            await reply.end()
-            return
-        headers["Content-Type"] = opened.media_type
-        head = self._request.method == "HEAD"
-        wanted = None if head or not may_resume(given, opened.tag) else range_of(given.get("range"))
-        status, bounds = 200, (0, opened.length)
-        if wanted is not None:
-            found = wanted.within(opened.length)
-            if found is None:
-                await reply.start(416, {"Content-Range": f"bytes */{opened.length}", "Content-Length": "0"})
-                await reply.end()
-                return
-            status, bounds = 206, found
-            headers["Content-Range"] = f"bytes {bounds[0]}-{bounds[1] - 1}/{opened.length}"
-        await reply.start(status, {**headers, "Content-Length": str(bounds[1] - bounds[0])})
-        if not head:
-            await reply.file(opened.file, *bounds)
-        await reply.end()
+        return OpenedFile(file, length, listed.sha256, PARQUET.media_type, FOR_EVER)

@@ -8,6 +8,7 @@ by the run that goes on, and by nobody else.
 import fcntl
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,8 @@ class BundleFolder:
         self._disk = disk
         self._unflushed: set[Path] = set()
         self._made: set[Path] = set()
+        self._making = threading.RLock()
+        """Files may be fetched by several threads."""
 
     def begin(self) -> dict[str, FilePart]:
         """Take the list away that is there, and return what it says of the files, by their paths.
@@ -100,6 +103,17 @@ class BundleFolder:
             self._disk.flush(self.path / name)
             self.parts[name] = _part_of(self.path / name, name)
             self._unflushed.add((self.path / name).parent)
+
+    def unfinished(self, name: str) -> Path:
+        """Return where a file is written before it has its name; what an earlier run has left there stays."""
+        path = self.path / layout.check_name(name)
+        self._make(path.parent)
+        return path.with_name(f".{path.name}{TEMPORARY}")
+
+    def place(self, temporary: Path, name: str) -> None:
+        """Make the bytes durable that are where ``unfinished`` said, and give them their name."""
+        self._disk.flush(temporary)
+        self._rename(temporary, name)
 
     def keep(self, part: FilePart) -> bool:
         """Make a file a part of the bundle if it is there with the bytes that the list said; say whether it is."""
@@ -178,16 +192,18 @@ class BundleFolder:
 
     def _rename(self, temporary: Path, name: str) -> None:
         self._disk.rename(temporary, self.path / name)
-        self._unflushed.add((self.path / name).parent)
+        with self._making:
+            self._unflushed.add((self.path / name).parent)
 
     def _make(self, folder: Path) -> None:
         if folder in self._made:
             return
-        if not folder.is_dir():
-            self._make(folder.parent)
-            self._disk.make_directory(folder)
-            self._unflushed |= {folder, folder.parent}
-        self._made.add(folder)
+        with self._making:
+            if not folder.is_dir():
+                self._make(folder.parent)
+                self._disk.make_directory(folder)
+                self._unflushed |= {folder, folder.parent}
+            self._made.add(folder)
 
     def _drop_empty(self, folder: Path) -> None:
         while folder != self.path and not any(folder.iterdir()):

@@ -5,6 +5,7 @@ with the signed one, so that what was not of this log is found however it came t
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -50,7 +51,7 @@ def grow(
     made = _Tree(folder, edge)
     pieces = _Pieces(read(kept * layout.LOG_FILE_ENTRIES + 1, entries))
     for number, file in enumerate(files[kept:], 1):
-        folder.write(file.path, lambda path, file=file: _write(path, made.watching(pieces.up_to(file.last))))  # type: ignore[misc]
+        folder.write(file.path, partial(_write, made.watching(pieces.up_to(file.last))))
         progress(file.last, entries)
         if number % REMEMBERED_FILES == 0:
             folder.remember()
@@ -140,7 +141,7 @@ class _Tree:
                 self._folder.put(Tile(level, index, len(hashes)).path, b"".join(hashes))
 
 
-def _write(path: Path, pieces: Iterator[pa.RecordBatch]) -> None:
+def _write(pieces: Iterator[pa.RecordBatch], path: Path) -> None:
     log_file.write(path, log_file.cut(pieces))
 
 

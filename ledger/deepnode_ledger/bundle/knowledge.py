@@ -92,8 +92,7 @@ def _reached(
     connection: Connection[Any], ends: Mapping[int, ChainPart], table: str, column: str, order: str
 ) -> Iterator[dict[str, Any]]:
     cursor = connection.cursor(row_factory=dict_row)
-    # Names of tables and columns are constants of the caller's.
-    query = f"SELECT * FROM log.{table} WHERE chain_id = %s AND {column} <= %s ORDER BY {order}"  # noqa: S608
+    query = f"SELECT * FROM log.{table} WHERE chain_id = %s AND {column} <= %s ORDER BY {order}"  # noqa: S608 (constants)
     for chain_id, end in sorted(ends.items()):
         yield from cursor.execute(query.encode(), (chain_id, end.last_block)).fetchall()
 
