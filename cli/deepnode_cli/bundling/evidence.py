@@ -5,18 +5,16 @@ the root of their header. A file that is there and right is kept, so that gather
 files hold no clock and no name of a node: who gathers the same blocks gets the same bytes.
 """
 
-import itertools
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deepnode_cli.asking import side_by_side
 from deepnode_indexer.evidence import HeaderDiffers, ReceiptsDiffer, VerifiedHeader, field, header, receipt
 from deepnode_indexer.evidence.counting import Counting, rows_of
 from deepnode_indexer.evidence.kept import (
@@ -45,13 +43,7 @@ from deepnode_ledger.roster import Roster
 ASKED_HEADERS: Final = 256
 """Headers of one question; with the names of its transactions one of Base has some 15 KB."""
 
-ASKED_AT_ONCE: Final = 4
-"""Questions under way at once."""
-
 _BLOCK: Final = ("chain_id", "block_number", "block_hash")
-
-_T = TypeVar("_T")
-_A = TypeVar("_A")
 
 
 def gather(
@@ -128,7 +120,7 @@ class _Gathering:
         ]
 
         def rows() -> Iterator[tuple[tuple[object, ...], int]]:
-            for each in _side_by_side(self._asked_headers, chunks):
+            for each in side_by_side(self._asked_headers, chunks):
                 for number, block_hash, rlp in each:
                     yield (part.chain_id, number, block_hash, rlp), len(rlp)
 
@@ -152,7 +144,7 @@ class _Gathering:
             return True
 
         def rows() -> Iterator[tuple[tuple[object, ...], int]]:
-            answers = _side_by_side(self._asked_receipts, map(headers.of, wanted))
+            answers = side_by_side(self._asked_receipts, map(headers.of, wanted))
             for number, each in zip(wanted, answers, strict=True):
                 for index, (encoded, transaction) in enumerate(each):
                     yield (part.chain_id, number, index, encoded, transaction), len(encoded)
@@ -225,23 +217,6 @@ def _check_blocks(headers: Headers, entries: Mapping[int, bytes], covered: Cover
                 f"block {number} of chain {part.chain_id} is {to_hex(found)} by the node and {to_hex(block_hash)} in "
                 "the log: the node has another chain, or the log does"
             )
-
-
-def _side_by_side(ask: Callable[[_A], _T], questions: Iterable[_A]) -> Iterator[_T]:
-    """Yield the answers in the order of the questions, a few of which are under way at once."""
-    with ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="evidence") as pool:
-        waiting: deque[Future[_T]] = deque()
-        rest = iter(questions)
-        try:
-            for question in itertools.islice(rest, ASKED_AT_ONCE):
-                waiting.append(pool.submit(ask, question))
-            while waiting:
-                yield waiting.popleft().result()
-                for question in itertools.islice(rest, 1):
-                    waiting.append(pool.submit(ask, question))
-        finally:
-            for each in waiting:
-                each.cancel()
 
 
 def _write(path: Path, schema: pa.Schema, rows: Iterable[tuple[tuple[object, ...], int]]) -> None:
