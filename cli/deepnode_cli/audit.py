@@ -2,7 +2,9 @@
 
 import typer
 
+from deepnode_cli.auditing.diff import diff
 from deepnode_cli.auditing.epoch import epoch
+from deepnode_cli.auditing.proof import proof
 
 app = typer.Typer(help="Check the books and the log by other means than those that made them.", no_args_is_help=True)
 
@@ -14,3 +16,5 @@ def audit() -> None:
 
 
 app.command()(epoch)
+app.command()(diff)
+app.command()(proof)
