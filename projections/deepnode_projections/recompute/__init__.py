@@ -1,0 +1,7 @@
+"""The books recomputed in SQL, and compared row by row: what checks the folds shares nothing with them."""
+
+from deepnode_projections.recompute.loading import statements
+from deepnode_projections.recompute.recomputation import SCHEMA, Recomputation, recompute
+from deepnode_projections.recompute.relation import SHOWN_MAX, Compared, Differing, relations
+
+__all__ = ["SCHEMA", "SHOWN_MAX", "Compared", "Differing", "Recomputation", "recompute", "relations", "statements"]

@@ -1,0 +1,324 @@
+-- Tasks: asked for, given to two nodes, answered, judged, and tried again or ended.
+--
+-- A task is created; assigned, slot by slot, to different miners of its domain; answered; judged by validators of the
+-- domain, each slot by each once; and agreed on: a slot without an answer is missing, one that more than the majority of
+-- its validations (a quorum at least) found correct is correct, else it is incorrect. A consensus that claims anything
+-- else has no effect. An attempt that is not approved may be followed by another, three at most; else the task is
+-- rejected or expires. What does not follow in this order, breaks its form, or names a node that the registry knows to be
+-- another's, of another role, or gone in an epoch before, has no effect. Each outcome is a step of somebody's trust.
+-- Sources: seeds/000 section 2 steps 1 to 3; seeds/002 section 2; docs/task-events.md; docs/devnet.md (oracle, 4 and 10).
+
+CREATE UNLOGGED TABLE statement AS
+WITH told AS MATERIALIZED (
+    SELECT l.position, l.chain_id, l.producer, l.event_id, l.sequence, l.event_type, json_of(l.data) AS event
+    FROM log l WHERE l.kind = 2
+), signed AS (
+    SELECT position, chain_id, producer, event_id, replace(replace(event_type, 'ai.deepnode.', ''), '.v1', '') AS what,
+        event -> 'data' AS d FROM told
+    WHERE json_typeof(event) = 'object' AND json_typeof(event -> 'data') = 'object'
+        AND json_typeof(event -> 'id') = 'string' AND event ->> 'id' = event_id
+        AND json_typeof(event -> 'source') = 'string' AND event ->> 'source' = producer
+        AND json_typeof(event -> 'type') = 'string' AND event ->> 'type' = event_type
+        AND json_typeof(event -> 'sequence') = 'string' AND event ->> 'sequence' = sequence::text
+        AND json_typeof(event -> 'time') = 'string' AND event ->> 'time' ~ '^[!-~]{1,64}$'
+        AND event_type ~ '^ai\.deepnode\.[a-z.]+\.v1$'
+), read AS (
+    SELECT position, chain_id, producer, event_id, what, d,
+        hex_in(d, 'task', 32) AS task, hex_in(d, 'domain', 32) AS domain, hex_in(d, 'model', 32) AS model,
+        whole_in(d, 'version', 0, 4294967295) AS version, hex_in(d, 'consumer_hash', 32) AS consumer_hash,
+        decimal_in(d, 'price', 0) AS price, hex_in(d, 'asset', 20) AS asset,
+        whole_in(d, 'difficulty_ppm', 1, 10000000) AS difficulty, hex_in(d, 'input_hash', 32) AS input_hash,
+        whole_in(d, 'attempt', 1, 2147483647) AS attempt, whole_in(d, 'slot', 1, 64) AS slot,
+        hex_in(d, 'node', 32) AS node, whole_in(d, 'trust_ppm', 0, 1000000) AS trust_ppm,
+        decimal_in(d, 'collateral', 0) AS collateral, hex_in(d, 'block_hash', 32) AS block_hash,
+        hex_in(d, 'output_hash', 32) AS output_hash, whole_in(d, 'latency_ms', 0, 9007199254740992) AS latency_ms,
+        hex_in(d, 'validator', 32) AS validator, d ->> 'verdict' AS verdict, whole_in(d, 'score', 0, 100) AS score,
+        hex_in(d, 'report_hash', 32) AS report_hash, slots_in(d, 'accepted') AS accepted,
+        whole_in(d, 'vwu', 1, 1000000000000) AS vwu, whole_in(d, 'next_attempt', 1, 2147483647) AS next_attempt,
+        whole_in(d, 'severity', 1, 3) AS severity, hex_in(d, 'evidence_hash', 32) AS evidence_hash,
+        whole_in(d, 'rating', 1, 5) AS rating, hex_in(d, 'comment_hash', 32) AS comment_hash,
+        decimal_in(d, 'price_ppm', 1) AS price_ppm, decimal_in(d, 'amount', 0) AS amount,
+        text_in(d, 'corrects', '^[!-~]+$') AS corrects,
+        -- Not the same text in every language: what is no control character, by its number.
+        CASE WHEN json_typeof(d -> 'reason') = 'string' AND length(d ->> 'reason') BETWEEN 1 AND 256
+            AND d ->> 'reason' !~ E'[\\x01-\\x1f\\x7f]' THEN d ->> 'reason' END AS reason
+    FROM signed
+)
+SELECT * FROM read WHERE CASE what
+    WHEN 'task.created' THEN num_nulls(task, domain, model, version, consumer_hash, price, asset, difficulty,
+        input_hash) = 0
+    WHEN 'task.assigned' THEN num_nulls(task, attempt, slot, node, trust_ppm, collateral) = 0
+        AND (is_left_out(d, 'block_hash') OR block_hash IS NOT NULL)
+    WHEN 'output.submitted' THEN num_nulls(task, attempt, slot, node, output_hash) = 0
+        AND (is_left_out(d, 'latency_ms') OR latency_ms IS NOT NULL)
+        AND (is_left_out(d, 'usage') OR json_typeof(d -> 'usage') = 'object'
+            AND (is_left_out(d -> 'usage', 'input_tokens')
+                OR whole_in(d -> 'usage', 'input_tokens', 0, 9007199254740992) IS NOT NULL)
+            AND (is_left_out(d -> 'usage', 'output_tokens')
+                OR whole_in(d -> 'usage', 'output_tokens', 0, 9007199254740992) IS NOT NULL))
+    WHEN 'validation.submitted' THEN num_nulls(task, attempt, slot, validator, score, report_hash) = 0
+        AND json_typeof(d -> 'verdict') = 'string' AND verdict IN ('correct', 'incorrect')
+    WHEN 'consensus.reached' THEN num_nulls(task, attempt, accepted) = 0
+        AND json_typeof(d -> 'verdict') = 'string' AND verdict IN ('approved', 'rejected')
+    WHEN 'vwu.assigned' THEN num_nulls(task, attempt, slot, node, vwu, difficulty) = 0
+    WHEN 'task.reassigned' THEN num_nulls(task, attempt, next_attempt) = 0
+    WHEN 'task.rejected' THEN num_nulls(task, attempt) = 0
+    WHEN 'task.expired' THEN num_nulls(task, attempt) = 0
+    WHEN 'badbehaviour.reported' THEN num_nulls(task, attempt, slot, node, validator, severity, evidence_hash) = 0
+    WHEN 'user.feedback' THEN num_nulls(task, rating) = 0
+        AND (is_left_out(d, 'comment_hash') OR comment_hash IS NOT NULL)
+    WHEN 'correction' THEN num_nulls(corrects, reason) = 0 AND length(corrects) <= 256 AND (is_left_out(d, 'rating') OR rating IS NOT NULL)
+        AND (is_left_out(d, 'price_ppm') OR price_ppm IS NOT NULL) AND (is_left_out(d, 'amount') OR amount IS NOT NULL)
+    END;
+
+CREATE UNLOGGED TABLE task (
+    task bytea PRIMARY KEY, domain bytea, model bytea, price numeric, asset bytea, difficulty bigint, epoch bigint,
+    stage text, attempt bigint
+);
+CREATE UNLOGGED TABLE task_slot (
+    task bytea, attempt bigint, slot bigint, node bytea, output_position bigint, severity bigint DEFAULT 0,
+    verdict text, vwu bigint, credited_vwu bigint, PRIMARY KEY (task, attempt, slot)
+);
+CREATE UNLOGGED TABLE validation (
+    task bytea, attempt bigint, slot bigint, validator bytea, verdict text, in_consensus boolean,
+    PRIMARY KEY (task, attempt, slot, validator)
+);
+CREATE UNLOGGED TABLE reported (
+    task bytea, attempt bigint, slot bigint, validator bytea, PRIMARY KEY (task, attempt, slot, validator)
+);
+CREATE UNLOGGED TABLE trust_step (
+    position bigint, place int GENERATED ALWAYS AS IDENTITY, subject_type bigint, subject bytea, domain bytea,
+    outcome text, severity bigint, start bigint, alpha bigint, target bigint
+);
+CREATE UNLOGGED TABLE judged (
+    position bigint, epoch bigint, task bytea, attempt bigint, slot bigint, validator bytea, in_consensus boolean
+);
+CREATE UNLOGGED TABLE credited (
+    position bigint, epoch bigint, task bytea, node bytea, vwu numeric
+);
+CREATE UNLOGGED TABLE rated (position bigint, epoch bigint, task bytea, ratings int, stars bigint);
+CREATE UNLOGGED TABLE rating_told (
+    producer text, event_id text, task bytea, value bigint, epoch bigint, is_corrected boolean DEFAULT false,
+    PRIMARY KEY (producer, event_id)
+);
+CREATE UNLOGGED TABLE rating_of (task bytea PRIMARY KEY, rating bigint);
+CREATE UNLOGGED TABLE sales (
+    epoch bigint, domain bytea, model bytea, asset bytea, tasks bigint, amount numeric,
+    PRIMARY KEY (epoch, domain, model, asset)
+);
+
+-- Whether a node may work in a domain in a role, as far as the registry knows it.
+CREATE FUNCTION may_work(place bigint, of_node bytea, in_role bigint, in_domain bytea) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT NOT EXISTS (
+        SELECT FROM node n WHERE n.node = of_node AND n.position < place
+        AND (n.role <> in_role OR n.domain <> in_domain
+            OR (n.left_position < place AND n.left_epoch < epoch_at(place))))
+$$;
+
+-- The step of an outcome by the rules of its epoch; a severity above the last that they name counts as the last.
+CREATE PROCEDURE learn(place bigint, rules jsonb, kind bigint, of_subject bytea, in_domain bytea, of_outcome text,
+    how_severe bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    step jsonb := rules -> of_outcome;
+BEGIN
+    IF jsonb_typeof(step) = 'array' THEN
+        step := step -> (least(greatest(how_severe, 1), jsonb_array_length(step)) - 1)::int;
+    END IF;
+    IF (step ->> 'alpha_ppm')::bigint <> 0 THEN
+        INSERT INTO trust_step (position, subject_type, subject, domain, outcome, severity, start, alpha, target)
+        VALUES (place, kind, of_subject, in_domain, of_outcome, how_severe, (rules ->> 'start_ppm')::bigint,
+            (step ->> 'alpha_ppm')::bigint, (step ->> 'target_ppm')::bigint);
+    END IF;
+END $$;
+
+-- An attempt ends without a consensus: that is the fault of the nodes that have not answered.
+CREATE PROCEDURE blame_the_silent(place bigint, t task, rules jsonb) LANGUAGE plpgsql AS $$
+DECLARE
+    silent bytea;
+BEGIN
+    FOR silent IN
+        UPDATE task_slot s SET verdict = 'missing'
+        WHERE s.task = t.task AND s.attempt = t.attempt AND s.output_position IS NULL RETURNING s.node
+    LOOP
+        CALL learn(place, rules, 1, silent, t.domain, 'expired', 1);
+    END LOOP;
+END $$;
+
+-- The work that counts for each correct output of a task, in the order of their answers: all of what was assigned
+-- (full), that of the first alone (first), or their mean, rounded down, divided by what was assigned (split): by largest
+-- remainder, an odd unit to the earlier.
+CREATE FUNCTION credit(policy text, assigned numeric[]) RETURNS TABLE (n bigint, vwu numeric) LANGUAGE sql IMMUTABLE AS $$
+    WITH each AS (
+        SELECT o AS n, v, sum(v) OVER () AS total, div(sum(v) OVER (), count(*) OVER ()) AS mean
+        FROM unnest(assigned) WITH ORDINALITY AS w(v, o)
+    ), floors AS (
+        SELECT *, div(mean * v, total) AS floor, row_number() OVER (ORDER BY mean * v % total DESC, n) AS rank,
+            mean - sum(div(mean * v, total)) OVER () AS left_over FROM each
+    )
+    SELECT n, CASE policy WHEN 'full' THEN v WHEN 'first' THEN CASE n WHEN 1 THEN v ELSE 0 END
+        WHEN 'split' THEN floor + (rank <= left_over)::int END FROM floors
+$$;
+
+DO $$
+DECLARE
+    e statement;
+    t task;
+    s task_slot;
+    v record;
+    rules jsonb;
+    now_epoch bigint;
+    correct bigint[];
+    wanting bigint;
+    parts numeric[];
+    late boolean;
+    told rating_told;
+BEGIN
+    FOR e IN SELECT * FROM statement ORDER BY position LOOP
+        SELECT * INTO t FROM task WHERE task.task = e.task;
+        IF e.what = 'task.created' THEN
+            CONTINUE WHEN t.task IS NOT NULL OR NOT is_token(e.chain_id, e.asset, NULL, NULL, e.position)
+                OR EXISTS (SELECT FROM model m WHERE m.model = e.model AND m.position < e.position
+                           AND m.domain <> e.domain);
+            INSERT INTO task VALUES (e.task, e.domain, e.model, e.price, e.asset, e.difficulty, epoch_at(e.position),
+                'created', 1);
+            CONTINUE;
+        END IF;
+        now_epoch := epoch_at(e.position);
+        IF e.what = 'correction' THEN
+            SELECT * INTO told FROM rating_told r WHERE r.producer = e.producer AND r.event_id = e.corrects;
+            CONTINUE WHEN told.task IS NULL OR told.is_corrected OR told.epoch <> now_epoch
+                OR e.price_ppm IS NOT NULL OR e.amount IS NOT NULL;
+            UPDATE rating_told r SET is_corrected = true WHERE r.producer = e.producer AND r.event_id = e.corrects;
+            UPDATE rating_of r SET rating = e.rating WHERE r.task = told.task;
+            INSERT INTO rated VALUES (e.position, now_epoch, told.task, (e.rating IS NOT NULL)::int - 1,
+                coalesce(e.rating, 0) - told.value);
+            CONTINUE;
+        END IF;
+        CONTINUE WHEN t.task IS NULL;
+        IF e.what = 'user.feedback' THEN
+            CONTINUE WHEN t.stage NOT IN ('approved', 'credited')
+                OR EXISTS (SELECT FROM rating_of r WHERE r.task = e.task AND r.rating IS NOT NULL);
+            INSERT INTO rating_of VALUES (e.task, e.rating) ON CONFLICT (task) DO UPDATE SET rating = e.rating;
+            INSERT INTO rating_told (producer, event_id, task, value, epoch)
+            VALUES (e.producer, e.event_id, e.task, e.rating, now_epoch);
+            INSERT INTO rated VALUES (e.position, now_epoch, e.task, 1, e.rating);
+            CONTINUE;
+        END IF;
+        CONTINUE WHEN t.attempt <> e.attempt;
+        rules := rules_at(e.position, now_epoch);
+        SELECT * INTO s FROM task_slot o WHERE o.task = e.task AND o.attempt = e.attempt AND o.slot = e.slot;
+        CASE e.what
+        WHEN 'task.assigned' THEN
+            CONTINUE WHEN t.stage NOT IN ('created', 'assigned') OR e.slot > (rules #>> '{work,slots}')::bigint
+                OR EXISTS (SELECT FROM task_slot o WHERE o.task = e.task AND o.attempt = e.attempt
+                           AND (o.slot = e.slot OR o.node = e.node))
+                OR NOT may_work(e.position, e.node, 1, t.domain);
+            INSERT INTO task_slot (task, attempt, slot, node) VALUES (e.task, e.attempt, e.slot, e.node);
+            UPDATE task o SET stage = 'assigned' WHERE o.task = e.task;
+        WHEN 'output.submitted' THEN
+            UPDATE task_slot o SET output_position = e.position
+            WHERE t.stage = 'assigned' AND o.task = e.task AND o.attempt = e.attempt AND o.slot = e.slot
+                AND o.node = e.node AND o.output_position IS NULL;
+        WHEN 'validation.submitted' THEN
+            CONTINUE WHEN t.stage <> 'assigned' OR s.output_position IS NULL
+                OR NOT may_work(e.position, e.validator, 2, t.domain);
+            INSERT INTO validation VALUES (e.task, e.attempt, e.slot, e.validator, e.verdict) ON CONFLICT DO NOTHING;
+        WHEN 'badbehaviour.reported' THEN
+            CONTINUE WHEN t.stage <> 'assigned' OR s.node IS DISTINCT FROM e.node
+                OR NOT EXISTS (SELECT FROM validation o WHERE o.task = e.task AND o.attempt = e.attempt
+                    AND o.slot = e.slot AND o.validator = e.validator AND o.verdict = 'incorrect')
+                OR EXISTS (SELECT FROM reported o WHERE o.task = e.task AND o.attempt = e.attempt
+                    AND o.slot = e.slot AND o.validator = e.validator);
+            INSERT INTO reported VALUES (e.task, e.attempt, e.slot, e.validator);
+            UPDATE task_slot o SET severity = greatest(o.severity, e.severity)
+            WHERE o.task = e.task AND o.attempt = e.attempt AND o.slot = e.slot;
+        WHEN 'consensus.reached' THEN
+            CONTINUE WHEN t.stage <> 'assigned';
+            SELECT count(*) FILTER (WHERE o.output_position IS NOT NULL
+                    AND (SELECT count(*) FROM validation a WHERE a.task = o.task AND a.attempt = o.attempt
+                         AND a.slot = o.slot) < (rules #>> '{work,quorum}')::bigint),
+                coalesce(array_agg(o.slot ORDER BY o.slot) FILTER (WHERE o.output_position IS NOT NULL
+                    AND (SELECT count(*) FILTER (WHERE a.verdict = 'correct') * 1000000
+                             > (rules #>> '{work,majority_ppm}')::bigint * count(*)
+                         FROM validation a WHERE a.task = o.task AND a.attempt = o.attempt AND a.slot = o.slot)), '{}')
+            INTO wanting, correct
+            FROM task_slot o WHERE o.task = e.task AND o.attempt = e.attempt;
+            CONTINUE WHEN wanting > 0 OR e.accepted <> correct
+                OR e.verdict <> CASE WHEN cardinality(correct) > 0 THEN 'approved' ELSE 'rejected' END
+                OR (SELECT count(*) < (rules #>> '{work,slots}')::bigint OR count(o.output_position) = 0
+                    FROM task_slot o WHERE o.task = e.task AND o.attempt = e.attempt);
+            UPDATE task_slot o SET verdict = CASE WHEN o.output_position IS NULL THEN 'missing'
+                WHEN o.slot = ANY (correct) THEN 'correct' ELSE 'incorrect' END
+            WHERE o.task = e.task AND o.attempt = e.attempt;
+            FOR s IN
+                SELECT * FROM task_slot o WHERE o.task = e.task AND o.attempt = e.attempt ORDER BY o.slot
+            LOOP
+                CALL learn(e.position, rules -> 'trust', 1, s.node, t.domain, CASE s.verdict WHEN 'correct'
+                    THEN 'approved' WHEN 'incorrect' THEN 'rejected' ELSE 'expired' END, 1);
+                IF s.verdict = 'incorrect' AND s.severity > 0 THEN
+                    CALL learn(e.position, rules -> 'trust', 1, s.node, t.domain, 'reported', s.severity);
+                END IF;
+                INSERT INTO judged VALUES (e.position, now_epoch, e.task, e.attempt, s.slot, NULL,
+                    CASE s.verdict WHEN 'correct' THEN true WHEN 'incorrect' THEN false END);
+                FOR v IN
+                    UPDATE validation o SET in_consensus = o.verdict = s.verdict
+                    WHERE o.task = e.task AND o.attempt = e.attempt AND o.slot = s.slot RETURNING o.*
+                LOOP
+                    INSERT INTO judged VALUES (e.position, now_epoch, e.task, e.attempt, s.slot, v.validator,
+                        v.in_consensus);
+                    CALL learn(e.position, rules -> 'trust', 2, v.validator, t.domain,
+                        CASE WHEN v.in_consensus THEN 'in_line' ELSE 'out_of_line' END, 1);
+                END LOOP;
+            END LOOP;
+            UPDATE task o SET stage = CASE WHEN cardinality(correct) > 0 THEN 'approved' ELSE 'failed' END
+            WHERE o.task = e.task;
+        WHEN 'vwu.assigned' THEN
+            CONTINUE WHEN t.stage <> 'approved' OR s.node IS DISTINCT FROM e.node
+                OR s.verdict IS DISTINCT FROM 'correct' OR s.vwu IS NOT NULL OR e.difficulty <> t.difficulty;
+            SELECT array_agg(CASE o.slot WHEN e.slot THEN e.vwu ELSE o.vwu END ORDER BY o.output_position) INTO parts
+            FROM task_slot o WHERE o.task = e.task AND o.attempt = e.attempt AND o.verdict = 'correct';
+            late := now_epoch > t.epoch AND rules #>> '{work,late_events}' = 'dropped';
+            IF array_position(parts, NULL) IS NULL THEN
+                CONTINUE WHEN t.price + coalesce((SELECT o.amount FROM sales o WHERE o.epoch = now_epoch
+                    AND o.domain = t.domain AND o.model = t.model AND o.asset = t.asset), 0) >= 10::numeric ^ 38;
+                UPDATE task_slot o SET vwu = e.vwu
+                WHERE o.task = e.task AND o.attempt = e.attempt AND o.slot = e.slot;
+                FOR v IN
+                    SELECT o.slot, o.node, c.vwu FROM credit(rules #>> '{work,credit}', parts) AS c
+                    JOIN (SELECT slot, node, row_number() OVER (ORDER BY output_position) AS n FROM task_slot x
+                          WHERE x.task = e.task AND x.attempt = e.attempt AND x.verdict = 'correct') AS o USING (n)
+                LOOP
+                    UPDATE task_slot o SET credited_vwu = CASE WHEN late THEN 0 ELSE v.vwu END
+                    WHERE o.task = e.task AND o.attempt = e.attempt AND o.slot = v.slot;
+                    IF NOT late THEN
+                        INSERT INTO credited VALUES (e.position, now_epoch, e.task, v.node, v.vwu);
+                    END IF;
+                END LOOP;
+                UPDATE task o SET stage = 'credited' WHERE o.task = e.task;
+                IF NOT late THEN
+                    INSERT INTO sales AS o VALUES (now_epoch, t.domain, t.model, t.asset, 1, t.price)
+                    ON CONFLICT (epoch, domain, model, asset) DO UPDATE
+                    SET tasks = o.tasks + 1, amount = o.amount + t.price;
+                END IF;
+            ELSE
+                UPDATE task_slot o SET vwu = e.vwu
+                WHERE o.task = e.task AND o.attempt = e.attempt AND o.slot = e.slot;
+            END IF;
+        WHEN 'task.reassigned' THEN
+            CONTINUE WHEN t.stage NOT IN ('assigned', 'failed') OR e.next_attempt <> e.attempt + 1 OR e.next_attempt > 3;
+            IF t.stage = 'assigned' THEN
+                CALL blame_the_silent(e.position, t, rules -> 'trust');
+            END IF;
+            UPDATE task o SET stage = 'created', attempt = e.next_attempt WHERE o.task = e.task;
+        WHEN 'task.rejected' THEN
+            UPDATE task o SET stage = 'rejected' WHERE o.task = e.task AND o.stage = 'failed';
+        WHEN 'task.expired' THEN
+            CONTINUE WHEN t.stage NOT IN ('created', 'assigned');
+            CALL blame_the_silent(e.position, t, rules -> 'trust');
+            UPDATE task o SET stage = 'expired' WHERE o.task = e.task;
+        ELSE
+            NULL;
+        END CASE;
+    END LOOP;
+END $$;
