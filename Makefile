@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONTRACTS := indexer/contracts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test check format contracts lock build fresh soak bench-log bench-api bench-ingest bench-intake bench-export clean
+.PHONY: help demo setup test check format contracts lock build fresh soak bench-log bench-api bench-ingest bench-intake bench-export bench-verify clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ bench-intake: $(VENV)/.dev ## how many task events a second get in over HTTP; wr
 
 bench-export: $(VENV)/.dev ## how fast exports are, and how flat; writes benchmarks/out/export.json (some minutes)
 	$(BIN)/python -m benchmarks.bench_export $(ARGS)
+
+bench-verify: $(VENV)/.dev ## how fast a bundle is verified, by stage and by cores; writes benchmarks/out/verify.json (some minutes)
+	$(BIN)/python -m benchmarks.bench_verify $(ARGS)
 
 bench-ingest: $(VENV)/.dev ## how fast the chain gets into the books, beside its peers; writes benchmarks/out/ingest.json
 	$(BIN)/python -m benchmarks.bench_ingest $(ARGS)

@@ -20,6 +20,7 @@ TITLES: Final = {
     "ingest": "From the chain to the books",
     "export": "Exports",
     "api": "GraphQL over HTTP",
+    "verify": "Verifying a bundle",
 }
 
 NOTES: Final = {
@@ -36,6 +37,14 @@ is the same for everybody: a row for each transfer, and both balances (ours: an 
 configurations are in `benchmarks/peers/`. The bound is the same logs fetched and thrown away. CPU time is of whole
 process trees; peak memory is what each process held at most, added up. Tail: 200 transfers every two seconds, from the
 block to its last transfer's row, where new blocks are told of by the node (WebSocket) or asked for (polling).
+""",
+    "verify": """\
+A log that was made up from a seed, in a real database, projected, signed and made a bundle of: of 100 entries some 85
+are transfers of two tokens, 12 are task events with real signatures, the rest are logs of eight kinds of contracts; an
+epoch ends with every hundred blocks. All that `deepnode verify` looks at is looked at, and no error is found. The
+replay goes entry by entry beside the other stages, so their times overlap. There is no evidence of a node in the
+bundle: headers and receipts of a chain that was made up prove nothing. Stages that take less than one hundredth have no
+line. Memory is what each process held at most, added up, pages that they share counted in each.
 """,
 }
 """What a section's figures mean."""
