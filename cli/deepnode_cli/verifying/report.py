@@ -14,6 +14,9 @@ FINDINGS_SHOWN: Final = 50
 
 POSITIONS_SHOWN: Final = 8
 
+NETWORK: Final = "against"
+"""The stage that needs a network, and says nothing of the bundle alone: a verification is whole without it."""
+
 _GRAVEST_FIRST: Final = sorted(Severity, reverse=True)
 
 
@@ -34,14 +37,14 @@ def verdict(outcome: Outcome) -> str:
     if errors:
         beside = f" and {counted(warnings, 'warning')}" if warnings else ""
         return f"The bundle does NOT hold: {counted(errors, 'error')}{beside}."
-    looked = [stage for stage in outcome.stages if not stage.skipped]
+    left_out = [stage.name for stage in outcome.stages if stage.skipped and stage.name != NETWORK]
     reservations = []
     if not outcome.trusted:
         reservations.append("it vouches for itself, as no key of the log was brought")
     if warnings:
         reservations.append(counted(warnings, "warning"))
-    if len(looked) < len(outcome.stages):
-        reservations.append(f"{len(outcome.stages) - len(looked)} of {len(outcome.stages)} stages were not run")
+    if left_out:
+        reservations.append(f"not run: {', '.join(left_out)}")
     if reservations:
         return f"The bundle holds as far as it was checked: {'; '.join(reservations)}."
     return "The bundle holds: everything in it is what it must be."
@@ -97,10 +100,10 @@ def counted(number: int, one: str, several: str | None = None) -> str:
     return f"{number} {one if number == 1 else several or one + 's'}"
 
 
-def positions_of(finding: Finding) -> str:
+def positions_of(finding: Finding, positions_max: int = POSITIONS_SHOWN) -> str:
     """Write the positions that a finding names, the first ones."""
-    told = ", ".join(map(str, finding.positions[:POSITIONS_SHOWN]))
-    rest = len(finding.positions) - POSITIONS_SHOWN
+    told = ", ".join(map(str, finding.positions[:positions_max]))
+    rest = len(finding.positions) - positions_max
     return f"{told} and {rest} more" if rest > 0 else told
 
 

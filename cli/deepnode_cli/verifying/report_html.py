@@ -9,7 +9,7 @@ from html import escape
 from typing import Final
 
 from deepnode_cli.verifying import report
-from deepnode_cli.verifying.finding import Finding, Outcome, Severity, StageOutcome
+from deepnode_cli.verifying.finding import POSITIONS_MAX, Finding, Outcome, Severity, StageOutcome
 
 _NAMES: Final = {Severity.ERROR: "Errors", Severity.WARNING: "Warnings", Severity.NOTE: "Notes"}
 
@@ -110,7 +110,7 @@ def _findings(severity: Severity, findings: list[Finding], number: int) -> Itera
         yield f"<h3>{mark}: {_text(finding.stage)}, {_text(finding.where)}</h3>"
         yield f"<p>{_text(finding.said)}</p>"
         if finding.positions:
-            yield f'<p class="soft">Positions: {_text(report.positions_of(finding))}</p>'
+            yield f'<p class="soft">Positions: {_text(report.positions_of(finding, POSITIONS_MAX))}</p>'
         if finding.integers:
             yield "<dl>"
             for name, value in finding.integers.items():

@@ -5,6 +5,8 @@ Every change is followed by a new list with the right hashes, so that no hash of
 
 import itertools
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -371,3 +373,18 @@ def test_a_node_that_lies_gives_no_evidence(made: Made, tmp_path: Path) -> None:
             evidenced.make(url, devnet, to, entries, proxy.url)
         assert not (to / RECEIPTS).exists()
         assert not (to / "bundle.json").exists()
+
+
+def test_the_check_by_hand_of_the_docs_prints_the_last_hash(made: Made, bundle: Path, tmp_path: Path) -> None:
+    """Runs the code of docs/verify.md as it stands there, on the bundle and on one whose header was changed."""
+    page = (Path(__file__).parents[3] / "docs" / "verify.md").read_text()
+    script = tmp_path / "headers.py"
+    script.write_text(page.split("```python\n", 1)[1].split("```", 1)[0])
+    command = [sys.executable, str(script)]
+    done = subprocess.run([*command, str(made[1])], capture_output=True, text=True, check=True)
+    [(chain_id, _, _, last_hash)] = evidenced.examined(made[1]).chains
+    assert done.stdout == f"{chain_id} {last_hash}\n"
+    evidenced.rewrite(bundle, HEADERS, change_header("rlp", flipped))
+    refused = subprocess.run([*command, str(bundle)], capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "AssertionError: 31" in refused.stderr
