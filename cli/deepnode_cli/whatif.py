@@ -5,7 +5,7 @@ under the scenario. Nothing is written to the database.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,9 +74,10 @@ def whatif(
     picture_format = None if chart is None else whatif_files.picture_format(chart)
     whatif_files.check_table(table)
     say = Progress()
-    with _log(bundle, database, manifest) as (described, batches):
+    with ExitStack() as stack:
+        described, begin = _log(stack, bundle, database, manifest)
         scenario = _scenario(described, ruleset, changed or [], preset, from_epoch)
-        found = run(batches, described, scenario, lambda which, position: say(f"{which}: position {position}"))
+        found = run(begin(), described, scenario, lambda which, position: say(f"{which}: position {position}"))
     for path, kind in ((arrow, "arrow"), (parquet, "parquet")):
         if path is not None:
             whatif_files.write(path, whatif_files.table_file(found, described, table, kind))
@@ -122,27 +123,29 @@ def _summary(preset_name: str | None, scenario: "Scenario") -> str:
     return "; ".join([*([] if scenario.ruleset is None else [scenario.ruleset.summary]), *told])[:160]
 
 
-@contextmanager
-def _log(bundle: Path | None, database: str | None, manifest: Path | None) -> "Iterator[tuple[Manifest, Batches]]":
-    """Open the log that is named: its manifest, and what begins to read it from the first entry."""
+def _log(
+    stack: ExitStack, bundle: Path | None, database: str | None, manifest: Path | None
+) -> "tuple[Manifest, Callable[[], Batches]]":
+    """Return the manifest of the log that is named, and what opens it to be read from its first entry, repeatedly."""
     if bundle is not None:
         from deepnode_ledger.bundle import open_bundle
 
-        with open_bundle(bundle) as opened:
-            yield opened.manifest(), opened.batches
-        return
-    if database is None or manifest is None:
+        opened = stack.enter_context(open_bundle(bundle))
+        return opened.manifest(), lambda: opened.batches
+    if not database or manifest is None:
         raise typer.BadParameter("name a log: --bundle, or --database and --manifest")
     from deepnode_ledger.database import database_errors, open_datastore
     from deepnode_ledger.snapshot import snapshot
 
-    described, datastore = load_manifest(manifest), open_datastore(database, pool_size=1)
-    try:
+    def begin() -> "Batches":
+        stack.enter_context(database_errors(database))
+        datastore = open_datastore(database, pool_size=1)
+        stack.callback(datastore.close)
         # One view for both replays: the log may grow or be reorganised meanwhile.
-        with database_errors(database), snapshot(datastore) as view:
-            yield described, lambda: view.read(1)
-    finally:
-        datastore.close()
+        view = stack.enter_context(snapshot(datastore))
+        return lambda: view.read(1)
+
+    return load_manifest(manifest), begin
 
 
 def _chart(found: "WhatIf", manifest: Manifest, summary: str, picture_format: str) -> bytes:

@@ -134,7 +134,7 @@ def _pressure_table(by: str, found: "WhatIf", name: Any) -> Table:
     """Sum the sell pressure by domain or by epoch: dollars; coverage is created of needed."""
     table = _table(
         f"Value created beside value needed to bear what is sold, by {by}, US dollars",
-        *(by, "created", "needed", "scenario", "difference", "covers", "scenario", "two legs", "scenario", "unpriced"),
+        *(by, "created", "needed", "scenario", "difference", "covers", "scenario", "miners+stakers", "scenario", "unpriced"),
     )
     sums: dict[str, list[int]] = {}
     for side, rows in enumerate((found.was.pressures, found.under.pressures)):

@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from xml.sax.saxutils import escape
 
@@ -35,7 +36,7 @@ _SETTINGS: Final[Any] = {
     # Ids within an SVG come from this and not from chance.
     "svg.hashsalt": "deepnode",
     "svg.fonttype": "path",
-    "font.family": ["DejaVu Sans"],
+    "font.family": ["deepnode"],
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.titlelocation": "left",
@@ -53,6 +54,8 @@ _SETTINGS: Final[Any] = {
     "savefig.facecolor": "white",
     "hatch.linewidth": 0.6,
     "path.simplify": False,
+    # A token's symbol may hold a dollar: it is a letter, and no formula begins.
+    "text.parse_math": False,
 }
 
 
@@ -64,11 +67,28 @@ class Alternative:
     description: str
 
 
+_FONTS: Final = (("DejaVuSans.ttf", 400), ("DejaVuSans-Bold.ttf", 700))
+
+
+def _take_own_fonts() -> None:
+    """Give matplotlib's own letters a name of ours: a machine's own font of the same name may be another version."""
+    from matplotlib import get_data_path
+    from matplotlib.font_manager import FontEntry, fontManager
+
+    if any(entry.name == "deepnode" for entry in fontManager.ttflist):
+        return
+    folder = Path(get_data_path()) / "fonts" / "ttf"
+    for name, weight in _FONTS:
+        entry = FontEntry(str(folder / name), name="deepnode", weight=weight, style="normal", size="scalable")
+        fontManager.ttflist.append(entry)
+
+
 @contextmanager
 def drawing() -> Iterator[None]:
     """Draw with our settings and none of the user's own, whatever a matplotlibrc says."""
     import matplotlib as mpl
 
+    _take_own_fonts()
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_SETTINGS)
@@ -90,7 +110,11 @@ def render(figure: "Figure", picture_format: str, alternative: Alternative) -> b
 
         FigureCanvasAgg(figure)
         # No version and no time of making; the words are for whoever reads the file's texts.
-        told = {"Software": None, "Title": alternative.title, "Description": alternative.description}
+        told = {
+            "Software": None,
+            "Title": plain(alternative.title),
+            "Description": plain(alternative.description),
+        }
         figure.savefig(target, format="png", dpi=DPI, metadata=told)
         return target.getvalue()
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -100,13 +124,18 @@ def render(figure: "Figure", picture_format: str, alternative: Alternative) -> b
     return _told(target.getvalue().decode("utf-8"), alternative).encode("utf-8")
 
 
+def plain(text: str) -> str:
+    """Return a text of somebody else's as one line that every file can hold: what cannot be printed becomes a space."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
 def _told(svg: str, alternative: Alternative) -> str:
     """Give an SVG a title and a description that screen readers say."""
     start = svg.index("<svg ")
     end = svg.index(">", start) + 1
     head = svg[start:end].replace("<svg ", '<svg role="img" aria-labelledby="what-title what-desc" ', 1)
     words = (
-        f'\n <title id="what-title">{escape(alternative.title)}</title>'
-        f'\n <desc id="what-desc">{escape(alternative.description)}</desc>'
+        f'\n <title id="what-title">{escape(plain(alternative.title))}</title>'
+        f'\n <desc id="what-desc">{escape(plain(alternative.description))}</desc>'
     )
     return f"{svg[:start]}{head}{words}{svg[end:]}"

@@ -7,9 +7,10 @@ bring from somewhere else.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Final
 
-from deepnode_cli.charting.picture import BLUE, GREY, INK, PALE, VERMILION, Alternative, drawing, render
+from deepnode_cli.charting.picture import BLUE, GREY, INK, PALE, VERMILION, Alternative, drawing, plain, render
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import to_hex
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 PANELS_MAX: Final = 12
 """Domains with a panel of their own: those with most at stake. The others share the last one."""
+
+MARKS_MAX: Final = 60
+"""Epochs that are marked one by one in a panel."""
 
 COLUMNS: Final = 3
 _WIDTH: Final = 11.0
@@ -94,8 +98,8 @@ def draw(drawn: Drawn, picture_format: str) -> bytes:
         )
         figure = Figure(figsize=(_WIDTH, height), layout=layout)
         grid = figure.add_gridspec(rows + 2, COLUMNS, height_ratios=heights)
-        figure.text(0.01, 1 - 0.12 / height, drawn.title, fontsize=13, fontweight="bold", va="top")
-        figure.text(0.01, 1 - 0.42 / height, drawn.subtitle, fontsize=9, va="top")
+        figure.text(0.01, 1 - 0.12 / height, shorten(plain(drawn.title), 90), fontsize=13, fontweight="bold", va="top")
+        figure.text(0.01, 1 - 0.42 / height, shorten(plain(drawn.subtitle), 150), fontsize=9, va="top")
         network = _summed(drawn, None)
         whole = figure.add_subplot(grid[0, :2])
         _panel(whole, network, "All domains", legs=True)
@@ -125,17 +129,19 @@ def _groups(drawn: Drawn) -> list[tuple[str, frozenset[bytes]]]:
 
 
 def _summed(drawn: Drawn, domains: frozenset[bytes] | None) -> _Series:
-    def of(rows: Sequence["PressureRow"], what: str, epoch: int) -> float:
-        found = sum(
-            getattr(row, what) for row in rows if row.epoch == epoch and (domains is None or row.domain in domains)
-        )
-        # For the eye alone: no amount is made of it.
-        return int(found) / _MICRO
-
     epochs = sorted({row.epoch for row in (*drawn.was, *drawn.under)})
+
+    def of(rows: Sequence["PressureRow"], what: str) -> list[float]:
+        sums = dict.fromkeys(epochs, 0)
+        for row in rows:
+            if domains is None or row.domain in domains:
+                sums[row.epoch] += getattr(row, what)
+        # For the eye alone: no amount is made of it.
+        return [found / _MICRO for found in sums.values()]
+
     whats = ((drawn.was, "created"), (drawn.was, "needed"), (drawn.under, "needed"))
     legs = ((drawn.was, "two_needed"), (drawn.under, "two_needed"))
-    return _Series(epochs, *([of(rows, what, epoch) for epoch in epochs] for rows, what in (*whats, *legs)))
+    return _Series(epochs, *(of(rows, what) for rows, what in (*whats, *legs)))
 
 
 def _panel(
@@ -147,14 +153,15 @@ def _panel(
     edges = [series.epochs[0] - 0.5, *(epoch + 0.5 for epoch in series.epochs)]
     axes.stairs(series.created, edges, fill=True, color=BLUE, alpha=0.25, linewidth=0)
     axes.stairs(series.created, edges, color=BLUE, linewidth=2, label="Value created: the break-even line")
-    axes.plot(series.epochs, series.was, linewidth=1.5, label="Value needed, as it was", **_WAS)
-    axes.plot(series.epochs, series.under, linewidth=1.8, label="Value needed, under the scenario", **_UNDER)
+    # Marks that touch one another would hide the line.
+    marks: dict[str, Any] = {"marker": "None"} if len(series.epochs) > MARKS_MAX else {}
+    was, under = _WAS | marks, _UNDER | marks
+    axes.plot(series.epochs, series.was, linewidth=1.5, label="Value needed, as it was", **was)
+    axes.plot(series.epochs, series.under, linewidth=1.8, label="Value needed, under the scenario", **under)
     if legs:
         thin: dict[str, Any] = {"linewidth": 1, "linestyle": ":", "markersize": 3, "markerfacecolor": "white"}
-        axes.plot(
-            series.epochs, series.two_was, label="  … for miners and stakers alone, as it was", **{**_WAS, **thin}
-        )
-        axes.plot(series.epochs, series.two_under, label="  … the same, under the scenario", **{**_UNDER, **thin})
+        axes.plot(series.epochs, series.two_was, label="  … for miners and stakers alone, as it was", **{**was, **thin})
+        axes.plot(series.epochs, series.two_under, label="  … the same, under the scenario", **{**under, **thin})
     axes.set_title(title, loc="left", color=INK)
     axes.set_ylim(bottom=0)
     axes.set_xlim(edges[0], edges[-1])

@@ -140,7 +140,7 @@ def test_what_is_set_for_one_has_precedence_over_all() -> None:
         {"route.*.*.fees": 1, "route.*.DN.fees": 2, f"route.{named}.*.fees": 3, "route.*.DN.yield": 4}, MANIFEST
     )
     fees = {
-        (domain, asset): routes.of_route(Route(domain, asset, 1, *[9] * 6, 0))
+        (domain, asset): routes.of_route(Route(domain, asset, 1, 9, 9, 9, 9, 9, 9, 0))
         for domain in (D1, D2)
         for asset in (DN, USDC)
     }

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from deepnode_ledger.manifest import Manifest
+from deepnode_projections.registers.record import Record
 from deepnode_projections.registers.state import State
 from deepnode_projections.rules import claims, domains, emission, epochs, funding, pools, registry, staking
 from deepnode_projections.rules.work import ModelUse, ValidatorWork, Work
@@ -46,7 +47,8 @@ def two_domains(work: tuple[int, int] = (4, 2)) -> State:
             told("Emission", "EpochOpened", epoch=1),
         )
         done = [Work(1, D1, word(node), 1, each, 1) for node, each in zip(("m1", "m2"), work, strict=True)]
-        for record in (*done, ValidatorWork(1, D1, word("v1"), 6, 5, 5_000_000), ModelUse(1, D1, word("x1"), 3, 6, 6)):
+        judged: list[Record] = [ValidatorWork(1, D1, word("v1"), 6, 5, 5_000_000), ModelUse(1, D1, word("x1"), 3, 6, 6)]
+        for record in (*done, *judged):
             tale.state.put(record)
         tale.tell(
             told("Emission", "EpochOpened", epoch=2),
