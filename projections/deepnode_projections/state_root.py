@@ -16,7 +16,6 @@ digits, text as a JSON string, numbers in decimal digits, ``true`` and ``false``
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from decimal import Decimal
 from functools import cache
 from itertools import chain, islice
 from operator import itemgetter
@@ -60,7 +59,7 @@ def _balance_lines(balances: Iterable[tuple[str, bytes, int]]) -> Iterator[str]:
 
 def _record_lines(records: Iterable[tuple[type[Record], Sequence[Value]]]) -> Iterator[str]:
     for kind, values in records:
-        told = [_TEXTS[type(value)](value) for value in _told(kind)(values)]
+        told = [_TEXTS.get(type(value), _whole)(value) for value in _told(kind)(values)]
         yield f"record {kind.TABLE} {' '.join(told)}\n"
 
 
@@ -121,9 +120,12 @@ _TEXTS: Final[dict[type, Callable[[Any], str]]] = {
     bytes: to_hex,
     str: lambda value: msgspec.json.encode(value).decode(),
     int: str,
-    # NUMERIC without a fraction comes as a Decimal; int() of it is exact at any size.
-    Decimal: lambda value: str(int(value)),
 }
+
+
+def _whole(value: Any) -> str:
+    # NUMERIC without a fraction comes as a Decimal; int() of it is exact at any size.
+    return str(int(value))
 
 
 def _stream(connection: Connection[Any], statement: str | sql.Composed, position: int) -> Iterable[tuple[Any, ...]]:
