@@ -67,3 +67,8 @@ def small_bundle(url: str, folder: Path, *, behind: int = 0) -> Bundle:
         signed_log.sign(log, size)
         made(log, folder / "bundle", entries=size - behind, manifest=write_manifest(folder))
     return open_bundle(folder / "bundle")
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file of a directory, by its path."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
