@@ -247,7 +247,7 @@ def test_hashes_that_are_made_of_entries_find_the_same(told: list[Row], whole: P
 
 
 def test_the_command_tells_by_its_exit_code_and_reads_tars(told: list[Row], whole: Path, tmp_path: Path) -> None:
-    """Compares a bundle with the same as a tar (0), with another one (3), as text and JSON, and with what is none (1)."""
+    """Compares a bundle with the same as a tar (0), with another (3) as text and JSON, and with what is none (1)."""
     copied = bundle_of(tmp_path / "copied", told)
     tar = pack(copied)
     other = bundle_of(tmp_path / "other", _amount(told, 99))
