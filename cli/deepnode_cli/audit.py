@@ -5,6 +5,7 @@ import typer
 from deepnode_cli.auditing.diff import diff
 from deepnode_cli.auditing.epoch import epoch
 from deepnode_cli.auditing.proof import proof
+from deepnode_cli.auditing.recompute import recompute
 
 app = typer.Typer(help="Check the books and the log by other means than those that made them.", no_args_is_help=True)
 
@@ -18,3 +19,4 @@ def audit() -> None:
 app.command()(epoch)
 app.command()(diff)
 app.command()(proof)
+app.command()(recompute)

@@ -15,6 +15,16 @@ from eth_utils.crypto import keccak
 
 _LINE: Final = re.compile(r"(?P<kind>\w+): (?P<name>\w+)\((?P<arguments>[^)]*)\)", re.ASCII)
 _TYPE: Final = re.compile(r"uint(?P<bits>\d+)(?P<list>\[(?P<count>\d*)\])?", re.ASCII)
+_TABLE: Final = """
+    CREATE UNLOGGED TABLE {table} AS
+    SELECT * FROM (
+        SELECT l.position, l.chain_id, l.block_number, l.block_time, l.log_index, l.address AS contract,
+            c.name AS contract_name, c.asset AS contract_asset{columns}
+        FROM log l JOIN contract c ON c.chain_id = l.chain_id AND c.address = l.address
+            AND (c.since_block IS NULL OR (c.since_block, c.since_index) < (l.block_number, l.log_index))
+        WHERE c.kind = '{kind}' AND l.topic0 = '\\x{topic0}' AND l.topic{topics} IS NOT NULL{fewer}
+    ) AS decoded WHERE true{known}"""
+
 _CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -60,15 +70,14 @@ class Event:
         known = "".join(f"\n    AND {each.name} IS NOT NULL" for each in self.arguments)
         topics = sum(each.is_indexed for each in self.arguments)
         fewer = f" AND l.topic{topics + 1} IS NULL" if topics < 3 else ""
-        return (
-            f"CREATE UNLOGGED TABLE {self.table} AS\nSELECT * FROM (\n"
-            "    SELECT l.position, l.chain_id, l.block_number, l.block_time, l.log_index, l.address AS contract,\n"
-            f"        c.name AS contract_name, c.asset AS contract_asset{columns}\n"
-            "    FROM log l JOIN contract c ON c.chain_id = l.chain_id AND c.address = l.address\n"
-            "        AND (c.since_block IS NULL OR (c.since_block, c.since_index) < (l.block_number, l.log_index))\n"
-            f"    WHERE c.kind = '{self.kind}' AND l.topic0 = '\\x{self.topic0.hex()}'"
-            f" AND l.topic{topics} IS NOT NULL{fewer}\n"
-            f") AS decoded WHERE true{known}"
+        return _TABLE.format(
+            table=self.table,
+            columns=columns,
+            kind=self.kind,
+            topic0=self.topic0.hex(),
+            topics=topics,
+            fewer=fewer,
+            known=known,
         )
 
     def _columns(self) -> Iterator[tuple[str, str]]:

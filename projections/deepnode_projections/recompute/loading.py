@@ -50,7 +50,6 @@ def begin(cursor: Cursor[Any], schema: str) -> None:
     cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(name))
     cursor.execute(sql.SQL("CREATE SCHEMA {}").format(name))
     cursor.execute(sql.SQL("SET LOCAL search_path = {}").format(name))
-    # Amounts are compared by their bytes' text nowhere: no setting of the server's language may matter.
     cursor.execute("SET LOCAL client_min_messages = warning")
     columns = ", ".join(f"{column} {kind}" for column, kind in _LOG.items())
     cursor.execute(f"CREATE UNLOGGED TABLE log ({columns})".encode())
@@ -84,7 +83,7 @@ def load_log(cursor: Cursor[Any], batches: Iterable[pa.RecordBatch]) -> int:
 def load_deployment(cursor: Cursor[Any], manifest: Manifest, children: Iterable[Child]) -> None:
     """Write down the contracts of the manifest, the factories' children, and who the foundation is."""
     tokens = {token.name: token.address for token in manifest.tokens}
-    rows = [(each, (None, None, None)) for each in manifest.contracts.values()]
+    rows: list[tuple[Contract, tuple[int | None, ...]]] = [(each, (None,) * 3) for each in manifest.contracts.values()]
     rows += [(child.contract, (*child.place, child.position)) for child in children]
     cursor.executemany(
         "INSERT INTO contract VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",

@@ -19,6 +19,7 @@ from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.roster import Roster
 from deepnode_ledger.snapshot import Snapshot
 from deepnode_projections.recompute import loading
+from deepnode_projections.recompute.loading import statements
 from deepnode_projections.recompute.relation import Compared, Differing, chosen, look_at_books
 
 SCHEMA: Final = "recompute"
@@ -62,7 +63,6 @@ def recompute(
     only: tuple[str, ...] = (),
     keep: bool = False,
     progress: Callable[[str], None] = lambda _: None,
-    statements: list[tuple[str, str]] | None = None,
 ) -> Recomputation:
     """Recompute the books from the log, and compare.
 
@@ -75,48 +75,56 @@ def recompute(
         only: names of relations to compare; all if empty. Everything is recomputed in any case.
         keep: leave the schema behind, for looking into it.
         progress: is told what is done next.
-        statements: the SQL to run, by name; what comes with the program if left out.
 
     Raises:
-        BadInput: the books are of another manifest or behind the position, or there is no relation of a name.
+        BadInput: the books are of another manifest or behind the position, there is no relation of a name, or the
+            schema is there and is no recomputation.
         Damaged: the log cannot be read.
     """
     wanted = chosen(only)
-    with _transaction(connection, keep=keep) as cursor:
+    with loaded(connection, manifest, books=books, schema=schema, position=position, keep=keep) as begun:
+        for name, text in statements():
+            progress(name)
+            begun.cursor.execute(text.encode())
+        found = []
+        for relation in wanted:
+            progress(f"comparing {relation.name}")
+            found.append(relation.compare(begun.cursor))
+    return Recomputation(begun.position, begun.entries, tuple(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A schema with the log's ``entries`` up to ``position``, and nothing computed yet. Only valid while it is open."""
+
+    cursor: Cursor[Any]
+    position: int
+    entries: int
+
+
+@contextmanager
+def loaded(
+    connection: Connection[Any],
+    manifest: Manifest,
+    *,
+    books: str = "books",
+    schema: str = SCHEMA,
+    position: int | None = None,
+    keep: bool = False,
+) -> Iterator[Begun]:
+    """Begin a recomputation: yield where statements can be run and relations be compared. See ``recompute``."""
+    # What is never committed need not be dropped.
+    with connection.transaction(force_rollback=not keep), connection.cursor(row_factory=tuple_row) as cursor:
         snapshot = Snapshot(connection)
         at = _position(cursor, snapshot, manifest, books, position)
         _check_name(cursor, schema)
         loading.begin(cursor, schema)
         cursor.execute(sql.SQL("COMMENT ON SCHEMA {} IS {}").format(sql.Identifier(schema), sql.Literal(_KEPT)))
-        progress(f"loading {at} entries")
+        look_at_books(cursor, books, at)
         entries = loading.load_log(cursor, snapshot.read(1, at)) if at else 0
         loading.load_deployment(cursor, manifest, Roster.load(snapshot, manifest, at).children)
         loading.load_rules(cursor)
-        for name, text in loading.statements() if statements is None else statements:
-            progress(name)
-            cursor.execute(text.encode())
-        look_at_books(cursor, books, at)
-        found = []
-        for relation in wanted:
-            progress(f"comparing {relation.name}")
-            found.append(relation.compare(cursor))
-    return Recomputation(at, entries, tuple(found))
-
-
-class _Undo(Exception):
-    pass
-
-
-@contextmanager
-def _transaction(connection: Connection[Any], *, keep: bool) -> Iterator[Cursor[Any]]:
-    try:
-        with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
-            yield cursor
-            if not keep:
-                # What was never committed need not be dropped.
-                raise _Undo
-    except _Undo:
-        pass
+        yield Begun(cursor, at, entries)
 
 
 def _position(cursor: Cursor[Any], snapshot: Snapshot, manifest: Manifest, books: str, wanted: int | None) -> int:

@@ -55,7 +55,7 @@ class Relation:
     def compare(self, cursor: Cursor[Any]) -> Compared:
         """Join both sides, in the order of keys, and list what differs."""
         # A query's columns are known without running it.
-        cursor.execute(f"SELECT * FROM ({self.books}) AS books LIMIT 0".encode())
+        cursor.execute(f"({self.books}) LIMIT 0".encode())
         assert cursor.description is not None
         names = [column.name for column in cursor.description]
         keys, values = names[: self.key], names[self.key :]
@@ -76,7 +76,7 @@ class Relation:
         found = cursor.execute(_VALUES, (SHOWN_MAX,), prepare=False).fetchall()
         cursor.execute("DROP TABLE compared")
         listed = tuple(
-            Differing(self.name, tuple(map(_shown, key)), column, _shown(books), _shown(recomputed))
+            Differing(self.name, tuple(_shown(each) or "" for each in key), column, _shown(books), _shown(recomputed))
             for key, column, books, recomputed in found
         )
         return Compared(self.name, counted[0], counted[1], listed)

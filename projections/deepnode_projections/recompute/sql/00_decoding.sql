@@ -85,41 +85,45 @@ EXCEPTION WHEN data_exception OR statement_too_complex OR program_limit_exceeded
 END $$;
 
 -- Forms: 0x and digits; a whole number; decimal text of at most 38 digits.
-CREATE FUNCTION hex_in(said json, name text, length_bytes int) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    RETURN CASE WHEN json_typeof(said -> name) = 'string' AND said ->> name ~ '^0x([0-9a-fA-F]{2})*$'
-        AND length(said ->> name) = 2 + 2 * length_bytes THEN decode(substr(said ->> name, 3), 'hex') END;
+CREATE FUNCTION hex_of(said json, length_bytes int) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN CASE WHEN json_typeof(said) = 'string' AND said #>> '{}' ~ '^0x([0-9a-fA-F]{2})*$'
+        AND length(said #>> '{}') = 2 + 2 * length_bytes THEN decode(substr(said #>> '{}', 3), 'hex') END;
 
-CREATE FUNCTION whole_in(said json, name text, low bigint, high bigint) RETURNS bigint
+CREATE FUNCTION whole_of(said json, low bigint, high bigint) RETURNS bigint
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    RETURN CASE WHEN json_typeof(said -> name) = 'number' AND said ->> name ~ '^-?(0|[1-9][0-9]{0,17})$'
-        AND (said ->> name)::bigint BETWEEN low AND high THEN (said ->> name)::bigint END;
+    RETURN CASE WHEN json_typeof(said) = 'number' AND said #>> '{}' ~ '^-?(0|[1-9][0-9]{0,17})$'
+        AND (said #>> '{}')::bigint BETWEEN low AND high THEN (said #>> '{}')::bigint END;
 
-CREATE FUNCTION decimal_in(said json, name text, low numeric) RETURNS numeric
+CREATE FUNCTION decimal_of(said json, low numeric) RETURNS numeric
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    RETURN CASE WHEN json_typeof(said -> name) = 'string' AND said ->> name ~ '^(0|[1-9][0-9]{0,37})$'
-        AND (said ->> name)::numeric >= low THEN (said ->> name)::numeric END;
+    RETURN CASE WHEN json_typeof(said) = 'string' AND said #>> '{}' ~ '^(0|[1-9][0-9]{0,37})$'
+        AND (said #>> '{}')::numeric >= low THEN (said #>> '{}')::numeric END;
 
-CREATE FUNCTION text_in(said json, name text, pattern text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    RETURN CASE WHEN json_typeof(said -> name) = 'string' AND said ->> name ~ pattern THEN said ->> name END;
+CREATE FUNCTION text_of(said json, pattern text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN CASE WHEN json_typeof(said) = 'string' AND said #>> '{}' ~ pattern THEN said #>> '{}' END;
 
 -- A member that may be left out is: it is not there, or it is null.
-CREATE FUNCTION is_left_out(said json, name text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN said -> name IS NULL OR json_typeof(said -> name) = 'null';
+CREATE FUNCTION is_left_out(said json) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN said IS NULL OR json_typeof(said) = 'null';
+
+-- A count that may be left out.
+CREATE FUNCTION is_count(said json) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN is_left_out(said) OR whole_of(said, 0, 9007199254740992) IS NOT NULL;
 
 -- The accepted slots: an ascending list of whole numbers from 1 to 64.
-CREATE FUNCTION slots_in(said json, name text) RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+CREATE FUNCTION slots_of(said json) RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     slots bigint[];
 BEGIN
-    IF json_typeof(said -> name) <> 'array' THEN
+    IF json_typeof(said) <> 'array' THEN
         RETURN NULL;
     END IF;
-    IF EXISTS (SELECT FROM json_array_elements(said -> name) AS e
+    IF EXISTS (SELECT FROM json_array_elements(said) AS e
                WHERE json_typeof(e) <> 'number' OR e::text !~ '^\s*[1-9][0-9]?\s*$') THEN
         RETURN NULL;
     END IF;
     SELECT coalesce(array_agg(e::text::bigint ORDER BY n), '{}') INTO slots
-    FROM json_array_elements(said -> name) WITH ORDINALITY AS each(e, n);
+    FROM json_array_elements(said) WITH ORDINALITY AS each(e, n);
     IF slots <> ARRAY(SELECT DISTINCT s FROM unnest(slots) AS s ORDER BY s) OR 64 < ANY (slots) THEN
         RETURN NULL;
     END IF;

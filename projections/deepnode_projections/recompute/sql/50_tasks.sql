@@ -8,69 +8,6 @@
 -- another's, of another role, or gone in an epoch before, has no effect. Each outcome is a step of somebody's trust.
 -- Sources: seeds/000 section 2 steps 1 to 3; seeds/002 section 2; docs/task-events.md; docs/devnet.md (oracle, 4 and 10).
 
-CREATE UNLOGGED TABLE statement AS
-WITH told AS MATERIALIZED (
-    SELECT l.position, l.chain_id, l.producer, l.event_id, l.sequence, l.event_type, json_of(l.data) AS event
-    FROM log l WHERE l.kind = 2
-), signed AS (
-    SELECT position, chain_id, producer, event_id, replace(replace(event_type, 'ai.deepnode.', ''), '.v1', '') AS what,
-        event -> 'data' AS d FROM told
-    WHERE json_typeof(event) = 'object' AND json_typeof(event -> 'data') = 'object'
-        AND json_typeof(event -> 'id') = 'string' AND event ->> 'id' = event_id
-        AND json_typeof(event -> 'source') = 'string' AND event ->> 'source' = producer
-        AND json_typeof(event -> 'type') = 'string' AND event ->> 'type' = event_type
-        AND json_typeof(event -> 'sequence') = 'string' AND event ->> 'sequence' = sequence::text
-        AND json_typeof(event -> 'time') = 'string' AND event ->> 'time' ~ '^[!-~]{1,64}$'
-        AND event_type ~ '^ai\.deepnode\.[a-z.]+\.v1$'
-), read AS (
-    SELECT position, chain_id, producer, event_id, what, d,
-        hex_in(d, 'task', 32) AS task, hex_in(d, 'domain', 32) AS domain, hex_in(d, 'model', 32) AS model,
-        whole_in(d, 'version', 0, 4294967295) AS version, hex_in(d, 'consumer_hash', 32) AS consumer_hash,
-        decimal_in(d, 'price', 0) AS price, hex_in(d, 'asset', 20) AS asset,
-        whole_in(d, 'difficulty_ppm', 1, 10000000) AS difficulty, hex_in(d, 'input_hash', 32) AS input_hash,
-        whole_in(d, 'attempt', 1, 2147483647) AS attempt, whole_in(d, 'slot', 1, 64) AS slot,
-        hex_in(d, 'node', 32) AS node, whole_in(d, 'trust_ppm', 0, 1000000) AS trust_ppm,
-        decimal_in(d, 'collateral', 0) AS collateral, hex_in(d, 'block_hash', 32) AS block_hash,
-        hex_in(d, 'output_hash', 32) AS output_hash, whole_in(d, 'latency_ms', 0, 9007199254740992) AS latency_ms,
-        hex_in(d, 'validator', 32) AS validator, d ->> 'verdict' AS verdict, whole_in(d, 'score', 0, 100) AS score,
-        hex_in(d, 'report_hash', 32) AS report_hash, slots_in(d, 'accepted') AS accepted,
-        whole_in(d, 'vwu', 1, 1000000000000) AS vwu, whole_in(d, 'next_attempt', 1, 2147483647) AS next_attempt,
-        whole_in(d, 'severity', 1, 3) AS severity, hex_in(d, 'evidence_hash', 32) AS evidence_hash,
-        whole_in(d, 'rating', 1, 5) AS rating, hex_in(d, 'comment_hash', 32) AS comment_hash,
-        decimal_in(d, 'price_ppm', 1) AS price_ppm, decimal_in(d, 'amount', 0) AS amount,
-        text_in(d, 'corrects', '^[!-~]+$') AS corrects,
-        -- Not the same text in every language: what is no control character, by its number.
-        CASE WHEN json_typeof(d -> 'reason') = 'string' AND length(d ->> 'reason') BETWEEN 1 AND 256
-            AND d ->> 'reason' !~ E'[\\x01-\\x1f\\x7f]' THEN d ->> 'reason' END AS reason
-    FROM signed
-)
-SELECT * FROM read WHERE CASE what
-    WHEN 'task.created' THEN num_nulls(task, domain, model, version, consumer_hash, price, asset, difficulty,
-        input_hash) = 0
-    WHEN 'task.assigned' THEN num_nulls(task, attempt, slot, node, trust_ppm, collateral) = 0
-        AND (is_left_out(d, 'block_hash') OR block_hash IS NOT NULL)
-    WHEN 'output.submitted' THEN num_nulls(task, attempt, slot, node, output_hash) = 0
-        AND (is_left_out(d, 'latency_ms') OR latency_ms IS NOT NULL)
-        AND (is_left_out(d, 'usage') OR json_typeof(d -> 'usage') = 'object'
-            AND (is_left_out(d -> 'usage', 'input_tokens')
-                OR whole_in(d -> 'usage', 'input_tokens', 0, 9007199254740992) IS NOT NULL)
-            AND (is_left_out(d -> 'usage', 'output_tokens')
-                OR whole_in(d -> 'usage', 'output_tokens', 0, 9007199254740992) IS NOT NULL))
-    WHEN 'validation.submitted' THEN num_nulls(task, attempt, slot, validator, score, report_hash) = 0
-        AND json_typeof(d -> 'verdict') = 'string' AND verdict IN ('correct', 'incorrect')
-    WHEN 'consensus.reached' THEN num_nulls(task, attempt, accepted) = 0
-        AND json_typeof(d -> 'verdict') = 'string' AND verdict IN ('approved', 'rejected')
-    WHEN 'vwu.assigned' THEN num_nulls(task, attempt, slot, node, vwu, difficulty) = 0
-    WHEN 'task.reassigned' THEN num_nulls(task, attempt, next_attempt) = 0
-    WHEN 'task.rejected' THEN num_nulls(task, attempt) = 0
-    WHEN 'task.expired' THEN num_nulls(task, attempt) = 0
-    WHEN 'badbehaviour.reported' THEN num_nulls(task, attempt, slot, node, validator, severity, evidence_hash) = 0
-    WHEN 'user.feedback' THEN num_nulls(task, rating) = 0
-        AND (is_left_out(d, 'comment_hash') OR comment_hash IS NOT NULL)
-    WHEN 'correction' THEN num_nulls(corrects, reason) = 0 AND length(corrects) <= 256 AND (is_left_out(d, 'rating') OR rating IS NOT NULL)
-        AND (is_left_out(d, 'price_ppm') OR price_ppm IS NOT NULL) AND (is_left_out(d, 'amount') OR amount IS NOT NULL)
-    END;
-
 CREATE UNLOGGED TABLE task (
     task bytea PRIMARY KEY, domain bytea, model bytea, price numeric, asset bytea, difficulty bigint, epoch bigint,
     stage text, attempt bigint
@@ -168,6 +105,7 @@ DECLARE
     v record;
     rules jsonb;
     now_epoch bigint;
+    rules_epoch bigint;
     correct bigint[];
     wanting bigint;
     parts numeric[];
@@ -206,7 +144,11 @@ BEGIN
             CONTINUE;
         END IF;
         CONTINUE WHEN t.attempt <> e.attempt;
-        rules := rules_at(e.position, now_epoch);
+        -- An epoch keeps the rules of its start; before epoch 1 there is no start.
+        IF rules_epoch IS DISTINCT FROM now_epoch OR now_epoch = 0 THEN
+            rules := rules_at(e.position, now_epoch);
+            rules_epoch := now_epoch;
+        END IF;
         SELECT * INTO s FROM task_slot o WHERE o.task = e.task AND o.attempt = e.attempt AND o.slot = e.slot;
         CASE e.what
         WHEN 'task.assigned' THEN
