@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 WIDTH_MIN: Final = 110
 """Where there is no terminal, lines are as wide as the tables need."""
 
+ROWS_MAX: Final = 40
+"""Domains or epochs in a table; the earlier ones share a row."""
+
 _PLACES: Final = 4
 _MICRO: Final = 6
 
@@ -134,7 +137,18 @@ def _pressure_table(by: str, found: "WhatIf", name: Any) -> Table:
     """Sum the sell pressure by domain or by epoch: dollars; coverage is created of needed."""
     table = _table(
         f"Value created beside value needed to bear what is sold, by {by}, US dollars",
-        *(by, "created", "needed", "scenario", "difference", "covers", "scenario", "miners+stakers", "scenario", "unpriced"),
+        *(
+            by,
+            "created",
+            "needed",
+            "scenario",
+            "difference",
+            "covers",
+            "scenario",
+            "miners+stakers",
+            "scenario",
+            "unpriced",
+        ),
     )
     sums: dict[str, list[int]] = {}
     for side, rows in enumerate((found.was.pressures, found.under.pressures)):
@@ -142,12 +156,22 @@ def _pressure_table(by: str, found: "WhatIf", name: Any) -> Table:
             held = sums.setdefault(name(row), [0] * 6)
             _add(held, row, side)
     whole = [sum(each) for each in zip(*sums.values(), strict=True)] if sums else []
-    for key, held in sums.items():
+    for key, held in _shortened(sums).items():
         table.add_row(key, *_pressure_cells(held))
     if len(sums) > 1:
         table.add_section()
         table.add_row("all", *_pressure_cells(whole))
     return table
+
+
+def _shortened(sums: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Put the rows that are too many for a screen into one, the first of them: files and JSON have them all."""
+    if len(sums) <= ROWS_MAX:
+        return sums
+    keys = list(sums)
+    early = keys[: len(keys) - ROWS_MAX + 1]
+    first = {f"{len(early)} more": [sum(each) for each in zip(*(sums[key] for key in early), strict=True)]}
+    return first | {key: sums[key] for key in keys[len(early) :]}
 
 
 def _add(held: list[int], row: "PressureRow", side: int) -> None:

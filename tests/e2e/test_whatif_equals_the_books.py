@@ -180,6 +180,18 @@ def test_routes_and_models_set_otherwise_split_the_same_payments(played: Played)
     assert set(sums.values()) == {0}
 
 
+def test_what_is_sold_and_what_a_sale_costs_are_assumptions(played: Played) -> None:
+    """Lets a fifth be sold at no loss: needed is a fifth of what was paid out, and nobody gets more or less."""
+    settings = {"economics.sold_ppm": 200_000, "economics.value_needed": 1, "economics.per_sold": 1}
+    found = played.what_if(make(played.ledger.manifest, settings=settings))
+    assert not any(each.difference for each in found.changes)
+    for was, under in zip(found.was.pressures, found.under.pressures, strict=True):
+        assert (was.emitted, was.created) == (under.emitted, under.created)
+        assert was.sold == was.emitted > 0
+        assert under.needed == under.sold == -(-was.emitted // 5)
+        assert under.two_needed == -(-was.two_emitted // 5)
+
+
 def test_the_command_writes_the_same_files_in_any_surroundings(played: Played, tmp_path: Path) -> None:
     """Runs 41-41 twice, with other hash seeds, time zones and languages: charts and tables are equal byte for byte."""
     surroundings = ({"PYTHONHASHSEED": "1", "TZ": "UTC"}, {"PYTHONHASHSEED": "77", "TZ": "Asia/Tokyo", "LANG": "C"})

@@ -7,7 +7,7 @@ miners and stakers get; the ruleset lets everybody sell. Both are here: ``needed
 Source: seeds/001 section 3.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,19 +54,32 @@ class PressureRow:
 
 
 def pressures(
-    was: RecordingState, state: State, scenario: Scenario, division: Division, manifest: Manifest
+    was: RecordingState,
+    state: State,
+    scenario: Scenario,
+    division: Division,
+    places: Collection[tuple[int, bytes]],
+    manifest: Manifest,
 ) -> tuple[PressureRow, ...]:
-    """Draw up every domain's epoch for which an emission was allocated or is under the scenario, in their order.
+    """Draw up domains' epochs, in their order.
 
     Prices are those that were known when the chain allocated the domain's emission; a domain to which the chain
     allocated nothing has those of the epoch's last allocation.
+
+    Args:
+        was: the replay as it was.
+        state: the replay under the scenario.
+        scenario: whose assumptions hold.
+        division: of the pools under the scenario.
+        places: the epochs and domains that are drawn up.
+        manifest: the deployment.
     """
     of_epoch: dict[int, Prices] = {}
     for (epoch, _), known in was.prices.items():
         of_epoch[epoch] = known
     minted, one = minted_asset(manifest), {t.address: 10**t.decimals for t in manifest.tokens if t.decimals is not None}
     made = []
-    for epoch, domain in sorted({(where[0], where[1]) for where in division.pools} | was.prices.keys()):
+    for epoch, domain in sorted(places):
         own = was.prices.get((epoch, domain))
         prices: Prices = of_epoch.get(epoch, {}) if own is None else own
         dollars = _Dollars(prices, one)

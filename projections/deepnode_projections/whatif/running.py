@@ -1,6 +1,6 @@
 """Running a what-if: a log replayed twice, as it was and under a scenario, and all that comes out of it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -72,15 +72,19 @@ def run(batches: Batches, manifest: Manifest, scenario: Scenario, progress: Prog
     unchanged = Scenario()
     before = _replayed(batches, manifest, unchanged, "as it was", progress)
     check_names(before[0], scenario)
-    was = _side(before, before, unchanged, manifest)
-    wrong = differing_lines(was.state, was.division)
+    was = divide(before[0], before[0], unchanged, manifest)
+    wrong = differing_lines(before[0], was)
     assert not wrong, f"the division of {len(wrong)} pools is not the books' own, such as {wrong[0]}"
     after = _replayed(batches, manifest, scenario, "under the scenario", progress)
-    under = _side(before, after, scenario, manifest)
-    assert was.position == under.position, "the log became longer between the replays"
-    return WhatIf(
-        scenario, was, under, changes(was.division, under.division), splits(was.state.splits, under.state.splits)
+    assert before[1].position == after[1].position, "the log became longer between the replays"
+    under = divide(before[0], after[0], scenario, manifest)
+    # Both sides speak of the same epochs and domains, so that they can be laid beside each other.
+    places = {(epoch, domain) for division in (was, under) for epoch, domain, _ in division.pools}
+    one, other = (
+        _side(before, own, how, division, places, manifest)
+        for own, how, division in ((before, unchanged, was), (after, scenario, under))
     )
+    return WhatIf(scenario, one, other, changes(was, under), splits(before[0].splits, after[0].splits))
 
 
 def check_names(state: RecordingState, scenario: Scenario) -> None:
@@ -120,8 +124,14 @@ def _replayed(
     return state, replay, ended
 
 
-def _side(was: _Replayed, own: _Replayed, scenario: Scenario, manifest: Manifest) -> Side:
+def _side(
+    was: _Replayed,
+    own: _Replayed,
+    scenario: Scenario,
+    division: Division,
+    places: Collection[tuple[int, bytes]],
+    manifest: Manifest,
+) -> Side:
     state, replay, ended = own
-    division = divide(was[0], state, scenario, manifest)
-    rows = pressures(was[0], state, scenario, division, manifest)
+    rows = pressures(was[0], state, scenario, division, places, manifest)
     return Side(state, division, rows, replay.position, replay.root(), tuple(ended), replay.refusals)
