@@ -236,6 +236,9 @@ class _Lanes:
                 self._one(planned)
         beside = [each for each in wanted if each.beside]
         others = [each for each in wanted if not each.beside and each.name != FILES]
+        if all(each.name != ENTRIES for each in wanted):
+            # Nobody looks at the entries as such: what reads them finds out for itself.
+            self.sound.up_to(self.bundle.contents.entries)
         if self.workers.jobs == 1:
             for planned in [*others, *beside]:
                 self._one(planned)
