@@ -44,8 +44,7 @@ def header(name: str, size: int) -> bytes:
     assert len(name) < 100, name
     parts = [
         name.encode().ljust(100, b"\0"), b"0000644\0", b"0000000\0", b"0000000\0", f"{size:011o}\0".encode(),
-        b"00000000000\0", b" " * 8, b"0", bytes(100), b"ustar\x0000", bytes(32), bytes(32), b"0000000\0",
-        b"0000000\0",
+        b"00000000000\0", b" " * 8, b"0", bytes(100), b"ustar\x0000", bytes(32), bytes(32), bytes(8), bytes(8),
     ]  # fmt: skip
     block = bytearray(b"".join(parts).ljust(BLOCK, b"\0"))
     block[_CHECKSUM] = f"{sum(block):06o}\0 ".encode()

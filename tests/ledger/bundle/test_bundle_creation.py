@@ -25,7 +25,7 @@ from deepnode_ledger.database import url_of
 from deepnode_ledger.errors import BadInput, Damaged, TryAgain
 from deepnode_ledger.log import Log
 from deepnode_ledger.manifest import load_manifest
-from deepnode_ledger.transparency import Edge, TreeHead, leaf_hashes, sign_head, verify_consistency
+from deepnode_ledger.transparency import Edge, Signer, TreeHead, leaf_hashes, sign_head, verify_consistency
 from tests.conftest import fresh_database
 from tests.ledger import signed_log
 from tests.ledger.bundle.bundles import content, made, sealed_entries, small_bundle, write_manifest
@@ -134,7 +134,9 @@ def test_other_tools_read_the_log_files_as_they_are(database_url: str, tmp_path:
         assert frame["position"].to_list() == list(range(1, 361))
         assert frame["data"].to_list() == expected.column("data").to_pylist()
         log = ds.dataset(bundle.path / "log", format="arrow")  # noqa: F841 - DuckDB looks it up by its name
-        assert duckdb.sql("SELECT count(*), count(task), max(position) FROM log").fetchall() == [(360, 3, 360)]
+        found = duckdb.sql("SELECT count(*), count(task), max(position) FROM log")
+        assert found is not None
+        assert found.fetchall() == [(360, 3, 360)]
 
 
 def test_a_bundle_holds_what_the_log_knows_of_itself(database_url: str, tmp_path: Path) -> None:
@@ -210,7 +212,7 @@ def test_what_cannot_be_made_is_refused(database_url: str, tmp_path: Path) -> No
                 made(log, tmp_path / "bundle", entries=entries, manifest=manifest)
         with pytest.raises(BadInput, match=f"no checkpoint of {size} entries is signed, the newest has {size - 5}"):
             made(log, tmp_path / "bundle", entries=size, manifest=manifest)
-        stranger = signed_log.Signer.generate("log.example/deepnode").verifier
+        stranger = Signer.generate("log.example/deepnode").verifier
         with pytest.raises(BadInput, match="is not signed by"):
             create(database_url, tmp_path / "bundle", Order("position:9", 9, manifest, verifier=stranger))
         (tmp_path / "taken").mkdir()
