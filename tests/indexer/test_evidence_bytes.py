@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 from io import BytesIO
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -36,7 +37,7 @@ def test_real_receipts_bytes_have_their_root_and_their_logs(block: RealBlock) ->
         assert [
             (from_hex(log["address"], 20), tuple(from_hex(topic, 32) for topic in log["topics"]), from_hex(log["data"]))
             for log in sent["logs"]
-        ] == [(log.address, log.topics, log.data) for log in receipt_bytes.logs_of(one)]
+        ] == [(log.address, log.topics, log.data) for log in receipt_bytes.logs_of(one) if log is not None]
 
 
 def mutations(seed: int, whole: bytes) -> Iterator[bytes]:
@@ -70,6 +71,32 @@ def test_a_changed_header_is_refused_or_has_another_hash() -> None:
     assert refused > MUTATIONS // 4
 
 
+def test_the_quick_way_reads_what_the_strict_way_reads() -> None:
+    """Seeded changes of each real header: where the quick way finds places, the strict way finds the same."""
+    quick = 0
+    for block in WITH_HEADER:
+        assert block.header is not None
+        whole = header.rlp_of(block.header)
+        assert header_bytes.quick_places(whole) == header_bytes.strict_places(whole)
+        for changed in islice(mutations(block.verified().header.block.number, whole), MUTATIONS // 4):
+            found = header_bytes.quick_places(changed)
+            if found is not None:
+                quick += 1
+                assert found == header_bytes.strict_places(changed)
+    assert quick > MUTATIONS // 10
+
+
+def test_logs_of_others_are_counted_and_not_read() -> None:
+    """Of a real block's logs those of one address are wanted: the others' places are kept."""
+    assert LONDON.receipts is not None
+    tether = from_hex("0xdac17f958d2ee523a2206206994597c13d831ec7", 20)
+    encoded = [receipt.encoded(one) for one in LONDON.receipts]
+    every = [log for one in encoded for log in receipt_bytes.logs_of(one)]
+    some = [log for one in encoded for log in receipt_bytes.logs_of(one, {tether})]
+    assert some == [log if log is not None and log.address == tether else None for log in every]
+    assert len([log for log in some if log is not None]) == 6
+
+
 def test_a_changed_receipt_is_refused_or_reads_like_the_library_s() -> None:
     """4 000 seeded changes of a real receipt: what is still read, another implementation of RLP reads alike."""
     assert LONDON.receipts is not None
@@ -83,7 +110,9 @@ def test_a_changed_receipt_is_refused_or_reads_like_the_library_s() -> None:
         read += 1
         prefix = 1 if changed[0] < 0x80 else 0
         theirs = rlp.decode(changed[prefix:], strict=True)[3]
-        assert [[log.address, [*log.topics], log.data] for log in logs] == [[a, [*t], d] for a, t, d in theirs]
+        assert [[log.address, [*log.topics], log.data] for log in logs if log is not None] == [
+            [a, [*t], d] for a, t, d in theirs
+        ]
     assert read > MUTATIONS // 10
 
 

@@ -173,8 +173,10 @@ class _Piece:
         """The logs of the receipts that count, and the indexes of those that need not be in the log."""
         expected, optional, log_index = [], [], -1
         for transaction_index, one in enumerate(receipts.receipts):
-            for log in receipt_bytes.logs_of(one):
+            for log in receipt_bytes.logs_of(one, self._counting):
                 log_index += 1
+                if log is None:
+                    continue
                 counts = self._counting.of(log.address, receipts.number, log_index)
                 if counts is Counts.NOT:
                     continue

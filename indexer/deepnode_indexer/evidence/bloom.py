@@ -28,7 +28,8 @@ class Watch:
 
     def __init__(self, items: Iterable[bytes]) -> None:
         self._items = tuple(items)
-        places = [rows_of(item) for item in self._items]
+        # A set bit b of the 2 048-bit number is element 2 047 - b of the unpacked bytes, which run from the top.
+        places = [[BLOOM_BITS - 1 - bit for bit in _bits(item)] for item in self._items]
         self._places = np.array(places, dtype=np.intp).reshape(len(self._items), 3)
 
     def any_in(self, bloom: bytes) -> bool:
@@ -45,11 +46,9 @@ class Watch:
         return np.asarray(bits[self._places].all(axis=1), np.bool_)
 
 
-def rows_of(item: bytes) -> tuple[int, int, int]:
-    """Return which elements of the unpacked bits of a bloom an address or a topic sets."""
-    # A set bit b of the 2 048-bit number is element 2 047 - b of the unpacked bytes, which run from the top.
-    first, second, third = _bits(item)
-    return BLOOM_BITS - 1 - first, BLOOM_BITS - 1 - second, BLOOM_BITS - 1 - third
+def bytes_of(item: bytes) -> list[tuple[int, int]]:
+    """Return the three bits of an address or a topic: which byte of a bloom each is in, and its mask there."""
+    return [(BLOOM_BYTES - 1 - bit // 8, 1 << bit % 8) for bit in _bits(item)]
 
 
 def may_hold(bloom: bytes, item: bytes) -> bool:

@@ -54,6 +54,10 @@ class Counting:
         """Every address (20 bytes each)."""
         return list(self._from)
 
+    def __contains__(self, address: object) -> bool:
+        """Whether an address counts anywhere."""
+        return address in self._from
+
     def of(self, address: bytes, block: int, log_index: int) -> Counts:
         """Say what is to be made of a log."""
         place = self._from.get(address)
@@ -71,11 +75,12 @@ class Counting:
             first: the number of the first of the blocks.
         """
         blocks = len(blooms)
-        bits = np.ascontiguousarray(np.unpackbits(blooms, axis=1).T).view(np.bool_)
+        # By the bloom's bytes: what is looked at for an address lies together for all blocks.
+        columns = np.ascontiguousarray(blooms.T)
         found = np.zeros(blocks, np.bool_)
         for address, (block, _) in self._from.items():
             skipped = max(0, block - first)
             if skipped < blocks:
-                one, two, three = bloom.rows_of(address)
-                found[skipped:] |= (bits[one] & bits[two] & bits[three])[skipped:]
+                one, two, three = ((columns[at] & mask) != 0 for at, mask in bloom.bytes_of(address))
+                found[skipped:] |= (one & two & three)[skipped:]
         return found

@@ -5,7 +5,7 @@ whoever changed three headers is told of three. What comes out is right as far a
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from deepnode_indexer.evidence import header_bytes, receipt_bytes
 from deepnode_indexer.evidence.bloom import BLOOM_BYTES
 from deepnode_indexer.evidence.header import VerifiedHeader
+from deepnode_indexer.evidence.header_bytes import HeaderFields
 from deepnode_indexer.evidence.kept import Part
 from deepnode_ledger.errors import Damaged
 from deepnode_ledger.hexadecimal import to_hex
@@ -28,6 +29,9 @@ BLOCK_BYTES_MAX: Final = 256 * 1024 * 1024
 
 PROBLEMS_MAX: Final = 100
 """Problems that are told of one file; behind them they are only counted."""
+
+GAS_MAX: Final = 2**64 - 1
+"""No block has more gas; what claims it is kept as this."""
 
 Batches = Iterable[pa.RecordBatch]
 
@@ -108,18 +112,9 @@ def read_headers(part: Part, batches: Batches, problems: Problems) -> Headers:
         batches: the file's rows, of the schema ``kept.HEADERS``; may raise ``Damaged``.
         problems: where to put what is wrong.
     """
-    blocks = part.last - part.first + 1
-    made = Headers(
-        part,
-        None,
-        np.zeros(blocks, np.bool_),
-        np.zeros((blocks, 32), np.uint8),
-        np.zeros(blocks, np.int64),
-        np.zeros((blocks, 32), np.uint8),
-        np.zeros((blocks, BLOOM_BYTES), np.uint8),
-        np.zeros(blocks, np.uint64),
-    )
-    parent, expected, before = None, part.first, None
+    parent, expected, before = b"", part.first, None
+    rows: list[int] = []
+    found: list[HeaderFields] = []
     for chain_id, number, block_hash, rlp in _rows(batches, problems):
         if chain_id != part.chain_id or not expected <= number <= part.last:
             should = f"block {expected} of chain {part.chain_id}" if expected <= part.last else "the file's end"
@@ -130,37 +125,47 @@ def read_headers(part: Part, batches: Batches, problems: Problems) -> Headers:
             before = None
         expected = number + 1
         try:
-            found = header_bytes.decoded(rlp)
+            header = header_bytes.fields_of(rlp)
         except Damaged as damage:
             problems.add(number, f"the header of block {number} cannot be read: {damage}")
             before = None
             continue
-        block, row = found.header.block, number - part.first
-        if block.hash != block_hash:
-            problems.add(
-                number, f"the header of block {number} hashes to {to_hex(block.hash)}, not {to_hex(block_hash)}"
-            )
-        if block.number != number:
-            problems.add(number, f"the header kept as block {number} says that it is block {block.number}")
-        if block.hash != block_hash or block.number != number:
+        if header.hash != block_hash or header.number != number:
+            if header.hash != block_hash:
+                said = f"the header of block {number} hashes to {to_hex(header.hash)}, not {to_hex(block_hash)}"
+            else:
+                said = f"the header kept as block {number} says that it is block {header.number}"
+            problems.add(number, said)
             before = None
             continue
-        if before is not None and found.header.parent_hash != before:
-            problems.add(
-                number,
-                f"block {number} names {to_hex(found.header.parent_hash)} as its parent, "
-                f"and block {number - 1} is {to_hex(before)}",
-            )
-        before = block.hash
-        parent = found.header.parent_hash if row == 0 else parent
-        made.known[row], made.times[row] = True, block.time
-        made.hashes[row] = np.frombuffer(block.hash, np.uint8)
-        made.receipts_roots[row] = np.frombuffer(found.receipts_root, np.uint8)
-        made.blooms[row] = np.frombuffer(found.logs_bloom, np.uint8)
-        made.gas_used[row] = min(found.gas_used, 2**64 - 1)
+        if before is not None and header.parent_hash != before:
+            parents = f"{to_hex(header.parent_hash)} as its parent, and block {number - 1} is {to_hex(before)}"
+            problems.add(number, f"block {number} names {parents}")
+        before = header.hash
+        parent = header.parent_hash if number == part.first else parent
+        rows.append(number - part.first)
+        found.append(header)
     if expected <= part.last:
         problems.add(expected, f"the headers of blocks {expected} to {part.last} are missing")
-    return replace(made, parent=parent)
+    return _headers(part, parent or None, rows, found)
+
+
+def _headers(part: Part, parent: bytes | None, rows: list[int], found: list[HeaderFields]) -> Headers:
+    """Lay headers out as columns, each at the row of its block."""
+    blocks = part.last - part.first + 1
+
+    def octets(name: str, width: int) -> NDArray[np.uint8]:
+        column = np.zeros((blocks, width), np.uint8)
+        joined = b"".join([getattr(each, name) for each in found])
+        column[rows] = np.frombuffer(joined, np.uint8).reshape(len(found), width)
+        return column
+
+    known, times, gas_used = np.zeros(blocks, np.bool_), np.zeros(blocks, np.int64), np.zeros(blocks, np.uint64)
+    known[rows] = True
+    times[rows] = [each.time for each in found]
+    gas_used[rows] = [min(each.gas_used, GAS_MAX) for each in found]
+    hashes, roots, blooms = octets("hash", 32), octets("receipts_root", 32), octets("logs_bloom", BLOOM_BYTES)
+    return Headers(part, parent, known, hashes, times, roots, blooms, gas_used)
 
 
 def read_receipts(headers: Headers, batches: Batches, problems: Problems) -> Iterator[BlockReceipts]:

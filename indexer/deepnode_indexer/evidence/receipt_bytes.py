@@ -4,7 +4,7 @@ The trie's root commits to these bytes, so the logs read here are the block's wh
 root does not commit to are the transactions' hashes, which are kept beside the bytes and are the node's word.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,8 +41,13 @@ def root(receipts: Sequence[bytes]) -> bytes:
     return ordered_trie.root(receipts)
 
 
-def logs_of(receipt: bytes) -> list[LogBytes]:
-    """Return the logs of one receipt, in their order.
+def logs_of(receipt: bytes, addresses: Container[bytes] | None = None) -> list[LogBytes | None]:
+    """Return the logs of one receipt, in their order; None in the place of one of another address.
+
+    Args:
+        receipt: the bytes that the trie holds.
+        addresses: whose logs are wanted (20 bytes each); None: everybody's. Of the others' logs no more is read than
+            that there is one and of whom, as the root commits to them anyway.
 
     Raises:
         Damaged: the bytes are not the canonical encoding of a receipt.
@@ -60,7 +65,17 @@ def logs_of(receipt: bytes) -> list[LogBytes]:
     is_list, start, stop = found[3]
     if not is_list:
         raise Damaged("the logs of a receipt are no list")
-    return [_log(receipt, each) for each in rlp_reading.items(receipt, start, stop)]
+    logs = rlp_reading.items(receipt, start, stop)
+    if addresses is None:
+        return [_log(receipt, each) for each in logs]
+    return [_log(receipt, each) if _address(receipt, each) in addresses else None for each in logs]
+
+
+def _address(receipt: bytes, item: rlp_reading.Item) -> bytes:
+    is_list, start, stop = item
+    if not is_list:
+        raise Damaged(f"a log at byte {start} of a receipt is no list")
+    return rlp_reading.octets(receipt, rlp_reading.item_at(receipt, start, stop), "the address of a log", 20)
 
 
 def _log(receipt: bytes, item: rlp_reading.Item) -> LogBytes:
