@@ -44,23 +44,28 @@ def root_of(
 
     Balances are sorted by bytes, kinds by the names of their tables, and records by their keys (32 bytes).
     """
-    digest = hashlib.sha256(VERSION_LINE.encode())
-    lines = chain(_balance_lines(balances), _record_lines(records))
-    while some := list(islice(lines, LINES_AT_ONCE)):
-        digest.update("".join(some).encode())
+    return root_of_lines(chain(balance_lines(balances), (record_line(kind, values) for kind, values in records)))
+
+
+def root_of_lines(lines: Iterable[bytes]) -> bytes:
+    """Hash a state given as its lines, in their order, without the first one (32 bytes)."""
+    digest, rest = hashlib.sha256(VERSION_LINE.encode()), iter(lines)
+    while some := list(islice(rest, LINES_AT_ONCE)):
+        digest.update(b"".join(some))
     return digest.digest()
 
 
-def _balance_lines(balances: Iterable[tuple[str, bytes, int]]) -> Iterator[str]:
+def balance_lines(balances: Iterable[tuple[str, bytes, int]]) -> Iterator[bytes]:
+    """Write the balances other than zero as lines."""
     for name, asset, amount in balances:
         if amount:
-            yield f"balance {name} {to_hex(asset)} {int(amount)}\n"
+            yield f"balance {name} {to_hex(asset)} {int(amount)}\n".encode()
 
 
-def _record_lines(records: Iterable[tuple[type[Record], Sequence[Value]]]) -> Iterator[str]:
-    for kind, values in records:
-        told = [_TEXTS.get(type(value), _whole)(value) for value in _told(kind)(values)]
-        yield f"record {kind.TABLE} {' '.join(told)}\n"
+def record_line(kind: type[Record], values: Sequence[Value]) -> bytes:
+    """Write a record, given as the values of its fields, as a line."""
+    told = [_TEXTS.get(type(value), _whole)(value) for value in _told(kind)(values)]
+    return f"record {kind.TABLE} {' '.join(told)}\n".encode()
 
 
 def state_root(connection: Connection[Any], position: int) -> bytes:

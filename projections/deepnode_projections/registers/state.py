@@ -65,6 +65,8 @@ class MemoryState:
             self._before.append((kind, key, held))
         if held is None:
             known.enter(key)
+        else:
+            known.written.pop(key, None)
         known.records[key] = record
 
     def every(self, kind: type[R], *prefix: Value) -> Sequence[R]:
@@ -72,9 +74,20 @@ class MemoryState:
         known = self._known.get(kind)
         return [] if known is None else cast("list[R]", known.under(prefix))
 
-    def kinds(self) -> list[type[Record]]:
-        """Return the kinds of which there is any record, in the order of their tables' names."""
-        return sorted((kind for kind, known in self._known.items() if known.records), key=lambda kind: kind.TABLE)
+    def written(self, kind: type[R], write: Callable[[R], bytes]) -> Iterator[bytes]:
+        """Yield every record of a kind as ``write`` puts it, in the order of keys; one that stays is written once.
+
+        ``write`` is the same function of a kind for as long as the state lives.
+        """
+        known = self._known.get(kind)
+        if known is None:
+            return
+        kept = known.written
+        for key in known.keys_under(()):
+            line = kept.get(key)
+            if line is None:
+                line = kept[key] = write(cast("R", known.records[key]))
+            yield line
 
     @contextmanager
     def attempt(self, position: int = 0) -> Iterator[None]:
@@ -87,6 +100,7 @@ class MemoryState:
         except BaseException:
             for kind, key, record in reversed(self._before):
                 known = self._known[kind]
+                known.written.pop(key, None)
                 if record is None:
                     del known.records[key]
                     known.leave(key)
@@ -104,10 +118,11 @@ class _Newest:
     put in order when they are asked for, which takes as long as it takes to read them.
     """
 
-    __slots__ = ("_by_length", "records")
+    __slots__ = ("_by_length", "records", "written")
 
     def __init__(self) -> None:
         self.records: dict[Key, Record] = {}
+        self.written: dict[Key, bytes] = {}
         self._by_length: dict[int, tuple[dict[Key, list[Key]], set[Key]]] = {}
 
     def enter(self, key: Key) -> None:
@@ -138,6 +153,10 @@ class _Newest:
 
     def under(self, prefix: Key) -> list[Record]:
         """Return the records whose key begins with ``prefix``, in the order of keys."""
+        return [self.records[key] for key in self.keys_under(prefix)]
+
+    def keys_under(self, prefix: Key) -> list[Key]:
+        """Return the keys that begin with ``prefix``, in their order."""
         made = self._by_length.get(len(prefix))
         if made is None:
             made = self._by_length[len(prefix)] = self._divided(len(prefix))
@@ -148,7 +167,7 @@ class _Newest:
         if prefix in unordered:
             keys.sort()
             unordered.discard(prefix)
-        return [self.records[key] for key in keys]
+        return keys
 
     def _divided(self, length: int) -> tuple[dict[Key, list[Key]], set[Key]]:
         found: dict[Key, list[Key]] = {}

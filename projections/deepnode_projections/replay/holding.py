@@ -6,6 +6,7 @@ added as such; only where one of them would go too far does each become an entry
 
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -29,6 +30,7 @@ class Holdings:
 
     def __init__(self, balances: dict[BalanceKey, int] | None = None) -> None:
         self.balances: dict[BalanceKey, int] = {} if balances is None else balances
+        self._order: list[BalanceKey] = []
 
     def post(self, transfers: Sequence[Transfers], entries: Sequence[Entry]) -> list[Beyond]:
         """Add what transfers and entries move, in the order of positions; return the entries without effect.
@@ -55,8 +57,11 @@ class Holdings:
 
     def in_order(self) -> Iterable[tuple[str, bytes, int]]:
         """Yield the balances other than zero: account name, token address, base units, sorted by bytes."""
+        # What came since the last time stands last in the dictionary: nothing is ever removed from it.
+        self._order += islice(self.balances, len(self._order), None)
         # Text has the order of its UTF-8 bytes.
-        return ((name, asset, amount) for (name, asset), amount in sorted(self.balances.items()) if amount)
+        self._order.sort()
+        return ((name, asset, amount) for name, asset in self._order if (amount := self.balances[name, asset]))
 
     def _post(self, entries: Sequence[Entry]) -> list[Beyond]:
         if not entries:

@@ -6,6 +6,7 @@ root that is made here of files alone is that of the books which wrote the files
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final, TypeVar
 
 import numpy as np
@@ -29,7 +30,7 @@ from deepnode_projections.rules.book import RECORDS
 from deepnode_projections.rules.epochs import current
 from deepnode_projections.rules.reading import NUMBER_LIMIT
 from deepnode_projections.rulesets import Ruleset
-from deepnode_projections.state_root import root_of
+from deepnode_projections.state_root import balance_lines, record_line, root_of_lines
 
 R = TypeVar("R", bound=Record)
 
@@ -170,8 +171,8 @@ class Replay:
         """
         sums = self._holdings.sums()
         assert not any(sums.values()), f"at position {self.position} the balances sum to {sums}"
-        records = ((kind, values_of(record)) for kind in RECORDS for record in self.state.every(kind))
-        return root_of(self._holdings.in_order(), records)
+        records = (line for kind in RECORDS for line in self.state.written(kind, _line))
+        return root_of_lines(chain(balance_lines(self._holdings.in_order()), records))
 
     def _feed(self, run: pa.RecordBatch, fed: Fed) -> None:
         start = 0
@@ -220,6 +221,10 @@ class Replay:
             fed.quarantined.extend(sorted(page.quarantined, key=lambda each: each.position))
             self.position += count
             run = run.slice(count)
+
+
+def _line(record: Record) -> bytes:
+    return record_line(type(record), values_of(record))
 
 
 def _always(ruleset: Ruleset) -> Ruling:

@@ -31,6 +31,10 @@ def end(*, fails: bool) -> None:
         raise Failed
 
 
+def written(thing: Thing) -> bytes:
+    return repr(thing).encode()
+
+
 _keys = st.tuples(st.sampled_from([b"a", b"b"]), st.sampled_from(["x", "ÿ", "\U0001f600"]), st.integers(-3, 3))
 _lookups = st.sampled_from([(), (b"a",), (b"b",), (b"a", "x"), (b"b", "ÿ"), (b"a", "\U0001f600")])
 _events = st.tuples(st.booleans(), st.lists(st.tuples(_keys, st.integers(0, 3)), max_size=6), st.lists(_lookups))
@@ -47,6 +51,7 @@ def test_every_beginning_is_read_in_the_order_of_keys(
     def check(prefix: tuple[bytes | str, ...]) -> None:
         wanted = [Thing(*key, model[key]) for key in sorted(model) if key[: len(prefix)] == prefix]
         assert list(state.every(Thing, *prefix)) == wanted
+        assert list(state.written(Thing, written)) == [written(Thing(*key, model[key])) for key in sorted(model)]
 
     for fails, puts, lookups in events:
         before = dict(model)
