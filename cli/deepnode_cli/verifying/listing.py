@@ -67,9 +67,13 @@ def _of_manifest(examination: Examination) -> Iterator[Finding]:
         said = f"it has the digest {to_hex(manifest.digest)}, the manifest that was brought {to_hex(trusted.digest)}"
         yield Finding(Severity.ERROR, STAGE, layout.MANIFEST, said)
     for name in sorted({*trusted.producers, *manifest.producers}):
-        if trusted.producers.get(name) != manifest.producers.get(name):
-            said = f"producer {name!r} is not, or has not the key, that the manifest which was brought says"
-            yield Finding(Severity.WARNING, STAGE, layout.MANIFEST, said)
+        ours, theirs = trusted.producers.get(name), manifest.producers.get(name)
+        if ours is None or theirs is None:
+            whose = "the bundle's manifest" if ours is None else "the manifest that was brought"
+            yield Finding(Severity.WARNING, STAGE, layout.MANIFEST, f"only {whose} has the producer {name!r}")
+        elif ours.key != theirs.key:
+            said = f"producer {name!r} has the key {to_hex(theirs.key)}, the manifest that was brought says "
+            yield Finding(Severity.ERROR, STAGE, layout.MANIFEST, said + to_hex(ours.key))
 
 
 def _of_chains(bundle: Bundle, manifest: Manifest) -> Iterator[Finding]:

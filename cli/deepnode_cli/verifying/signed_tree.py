@@ -57,7 +57,8 @@ def _of_key(bundle: Bundle, trusted: Sequence[Verifier]) -> Iterator[Finding]:
             "such a bundle; pass the log's key as it is published elsewhere with --verifier",
         )
     elif named not in map(str, trusted):
-        yield Finding(Severity.WARNING, STAGE, KEY, f"the bundle names {named}, which is not the key that is trusted")
+        # A bundle is made with the key that its checkpoint is signed with.
+        yield Finding(Severity.ERROR, STAGE, KEY, f"the bundle names {named}, which is not the key that is trusted")
 
 
 def _of_witnesses(opened: Checkpoint, witnesses: int, quorum: int) -> Iterator[Finding]:
