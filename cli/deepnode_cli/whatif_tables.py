@@ -15,9 +15,10 @@ from deepnode_ledger.manifest import Manifest
 if TYPE_CHECKING:
     from deepnode_projections.whatif import PressureRow, Total, WhatIf
 
-WIDTH_MIN: Final = 110
-"""Where there is no terminal, lines are as wide as the tables need."""
+WIDTH_MIN: Final = 130
+"""Lines are as wide as the tables need, whatever the terminal is: a figure that is cut off would be another one."""
 
+TEXT_WIDTH: Final = 100
 ROWS_MAX: Final = 40
 """Domains or epochs in a table; the earlier ones share a row."""
 
@@ -54,11 +55,10 @@ def as_json(found: "WhatIf", manifest: Manifest) -> Iterator[str]:
 def show(found: "WhatIf", manifest: Manifest, summary: str, top: int) -> None:
     """Write the outcome to standard output, for people."""
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    if not sys.stdout.isatty():
-        console.width = WIDTH_MIN
+    console.width = max(console.width if sys.stdout.isatty() else 0, WIDTH_MIN)
     console.print(f"What if: {found.scenario.name}", style="bold")
     console.print(summary)
-    console.print(FIXED, width=console.width, soft_wrap=False)
+    console.print(FIXED, width=TEXT_WIDTH, soft_wrap=False)
     console.print()
     for line in _head(found):
         console.print(line)

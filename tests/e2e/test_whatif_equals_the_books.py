@@ -1,6 +1,7 @@
 """A what-if with unchanged parameters is the books; under 41-41 nothing is made or lost; files are the same again."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from tests.command_line import app
 from tests.conftest import fresh_database
 from tests.e2e.commands import deepnode
 from tests.e2e.real_parts import Devnet, Ledger, open_ledger
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "whatif.md"
 
 BLOCKS = 100
 """Three epochs of thirty blocks are over."""
@@ -90,11 +93,17 @@ def test_unchanged_every_record_and_root_is_that_of_the_books(played: Played, un
 
 @pytest.mark.soak
 def test_unchanged_the_whole_economy_is_that_of_the_books(postgres_url: str, tmp_path: Path) -> None:
-    """The same of six domains and three hundred people, over eight epochs."""
+    """The same of six domains and three hundred people, over eight epochs; 41-41 gives the figures of the page."""
     with playing(postgres_url, tmp_path, FULL, 330) as played:
         unchanged = played.what_if(Scenario())
         assert_books(played, unchanged)
         assert_divided_again(unchanged)
+        shown = CliRunner().invoke(app, ["whatif", "--preset", "41-41"], env=played.settings)
+        assert shown.exit_code == 0, shown.output
+        figures = re.findall(r"^```text\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+        told = [line for block in figures for line in block.splitlines()]
+        assert len(told) > 15
+        assert [line for line in told if line not in shown.stdout.splitlines()] == []
 
 
 def assert_books(played: Played, unchanged: WhatIf) -> None:
