@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from deepnode_cli.verifying.chain_entries import batches_of_blocks, octets, placed_logs
-from deepnode_cli.verifying.finding import Severity
+from deepnode_cli.verifying.finding import POSITIONS_MAX, Severity
 from deepnode_cli.verifying.logs_compared import PlacedLog, Said, block_of, compared, error, missing
 from deepnode_indexer.evidence import receipt_bytes
 from deepnode_indexer.evidence.counting import Counting, Counts, Row
@@ -102,6 +102,7 @@ class _Piece:
         self._counting = Counting(piece.counting)
         self._said: list[Said] = []
         self._untold = 0
+        self._misnamed: dict[int, list[int]] = {}
         self._blocks = self._receipts = self._logs = 0
 
     def checked(self) -> Checked:
@@ -109,9 +110,12 @@ class _Piece:
         part = self._piece.part
         headers = self._headers(part)
         self._coverage_names_its_blocks(headers)
-        self._entries_name_their_blocks(headers)
         if self._piece.receipts:
             self._by_receipts(headers)
+        else:
+            for _ in self._batches(headers):
+                pass
+        self._tell_misnamed(headers)
         if self._untold:
             said = f"{self._untold} further findings about blocks {part.first} to {part.last} are not told one by one"
             self._said.append(error(part.headers, said))
@@ -137,7 +141,7 @@ class _Piece:
         part = headers.part
         shown = read_receipts(headers, self._rows(part.receipts, RECEIPTS), problems)
         seen = np.zeros(len(headers.known), np.bool_)
-        for number, receipts, entries in _joined(shown, self._entries()):
+        for number, receipts, entries in _joined(shown, self._entries(headers)):
             if receipts is None:
                 self._unshown(number, entries)
             else:
@@ -207,35 +211,28 @@ class _Piece:
                 )
                 self._add(error(block_of(piece.chain_id, number), said))
 
-    def _entries_name_their_blocks(self, headers: Headers) -> None:
-        """Hold hash and time of the entries' blocks against the headers."""
-        piece = self._piece
-        wrong: dict[int, list[int]] = {}
-        for batch in self._batches():
-            rows = batch.column("block_number").to_numpy() - piece.first
-            known = headers.known[rows]
-            other = (octets(batch.column("block_hash")) != headers.hashes[rows]).any(axis=1)
-            late = batch.column("block_time").to_numpy() != headers.times[rows]
-            positions = batch.column("position").to_numpy()
-            for row in np.flatnonzero(known & (other | late)).tolist():
-                wrong.setdefault(int(rows[row]), []).append(int(positions[row]))
-                if len(wrong) > SAID_MAX:
-                    break
-        for row, positions in wrong.items():
-            number = piece.first + row
-            self._add(
-                error(
-                    block_of(piece.chain_id, number),
-                    f"{len(positions)} entries of block {number} name another hash or time than its header, "
-                    f"{to_hex(headers.hashes[row].tobytes())} at {headers.times[row]}",
-                    positions,
-                )
-            )
+    def _note_names(self, batch: pa.RecordBatch, headers: Headers) -> None:
+        """Hold hash and time of entries' blocks against the headers, and note the rows and positions of others."""
+        rows = batch.column("block_number").to_numpy() - self._piece.first
+        other = (octets(batch.column("block_hash")) != headers.hashes[rows]).any(axis=1)
+        late = batch.column("block_time").to_numpy() != headers.times[rows]
+        positions = batch.column("position").to_numpy()
+        for place in np.flatnonzero(headers.known[rows] & (other | late)).tolist():
+            told = self._misnamed.setdefault(int(rows[place]), [])
+            if len(told) < POSITIONS_MAX:
+                told.append(int(positions[place]))
 
-    def _entries(self) -> Iterator[tuple[int, Entries]]:
+    def _tell_misnamed(self, headers: Headers) -> None:
+        for row, positions in self._misnamed.items():
+            number = self._piece.first + row
+            block = f"{to_hex(headers.hashes[row].tobytes())} at {headers.times[row]}"
+            said = f"entries of block {number} name another hash or time than its header, {block}"
+            self._add(error(block_of(self._piece.chain_id, number), said, positions))
+
+    def _entries(self, headers: Headers) -> Iterator[tuple[int, Entries]]:
         """Yield the logs of each block that has any, in ascending order."""
         before = self._piece.first - 1
-        placed = (each for batch in self._batches() for each in placed_logs(batch))
+        placed = (each for batch in self._batches(headers) for each in placed_logs(batch))
         for number, group in groupby(placed, key=itemgetter(1)):
             entries = [(position, log) for position, _, log in group]
             if number <= before:
@@ -246,10 +243,12 @@ class _Piece:
             before = number
             yield number, entries
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
+    def _batches(self, headers: Headers) -> Iterator[pa.RecordBatch]:
         piece = self._piece
         try:
-            yield from batches_of_blocks(self._bundle, piece.files, piece.chain_id, piece.first, piece.last)
+            for batch in batches_of_blocks(self._bundle, piece.files, piece.chain_id, piece.first, piece.last):
+                self._note_names(batch, headers)
+                yield batch
         except Damaged:
             # Said when the log files were looked through.
             return

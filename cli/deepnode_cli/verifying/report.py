@@ -4,6 +4,7 @@ Whoever gets the same bundle and brings the same keys gets the same bytes: no cl
 are asked for. A bundle's words are shown, never obeyed: what a terminal would act upon is written as digits.
 """
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -16,6 +17,14 @@ POSITIONS_SHOWN: Final = 8
 
 NETWORK: Final = "against"
 """The stage that needs a network, and says nothing of the bundle alone: a verification is whole without it."""
+
+KIND: Final = ": "
+"""Stands in the name of a kind of comparison, between the event and the field of it."""
+
+LINE_CHARACTERS: Final = 100
+"""Width of the text, but for words that are longer: a hash is never broken."""
+
+WIDTH_MIN: Final = 30
 
 _GRAVEST_FIRST: Final = sorted(Severity, reverse=True)
 
@@ -64,7 +73,8 @@ def identity(outcome: Outcome) -> Iterator[tuple[str, str]]:
     if outcome.size is not None:
         yield "signed", f"a checkpoint of {counted(outcome.size, 'entry', 'entries')}"
     for chain_id, first, last, block_hash in outcome.chains:
-        yield f"chain {chain_id}", f"blocks {first} to {last}, the last one is {block_hash}"
+        yield f"chain {chain_id}", f"blocks {first} to {last}"
+        yield f"block {last}", block_hash
     for key in outcome.keys:
         yield "trusted key" if outcome.trusted else "its own key", key
     if outcome.against:
@@ -108,10 +118,18 @@ def positions_of(finding: Finding, positions_max: int = POSITIONS_SHOWN) -> str:
 
 
 def looked_at(stage: StageOutcome) -> str:
-    """Write what a stage counted, or why it was not run."""
+    """Write what a stage counted, or why it was not run; comparisons of many kinds are one number."""
     if stage.skipped:
         return f"not run: {shown(stage.skipped)}"
-    return ", ".join(f"{number} {shown(what)}" for what, number in stage.counted.items())
+    told = [f"{number} {shown(what)}" for what, number in stage.counted.items() if KIND not in what]
+    if kinds := kinds_of(stage):
+        told.append(f"{sum(kinds.values())} comparisons of {counted(len(kinds), 'kind')}")
+    return ", ".join(told)
+
+
+def kinds_of(stage: StageOutcome) -> Mapping[str, int]:
+    """How much a stage compared of each kind: what it counted under names such as ``Claimed: cumulative``."""
+    return {what: number for what, number in stage.counted.items() if KIND in what}
 
 
 def found_in(stage: StageOutcome) -> Mapping[Severity, int]:
@@ -141,18 +159,26 @@ def _lines(outcome: Outcome, findings_max: int, *, timings: bool) -> Iterator[st
 def _stages(stages: Sequence[StageOutcome], *, timings: bool) -> Iterator[str]:
     width = max((len(stage.name) for stage in stages), default=0)
     seconds = "  seconds" if timings else ""
-    yield f"  {'stage':<{width}}  errors  warnings  notes{seconds}  looked at"
+    head = f"  {'stage':<{width}}  errors  warnings  notes{seconds}  "
+    yield f"{head}looked at"
     for stage in stages:
         errors, warnings, notes = ("-" if stage.skipped else str(each) for each in found_in(stage).values())
         took = f"  {stage.seconds:7.2f}" if timings else ""
-        line = f"  {stage.name:<{width}}  {errors:>6}  {warnings:>8}  {notes:>5}{took}  {looked_at(stage)}"
-        yield line.rstrip()
+        line = f"  {stage.name:<{width}}  {errors:>6}  {warnings:>8}  {notes:>5}{took}  "
+        for row in _wrapped(looked_at(stage), LINE_CHARACTERS - len(head)) or [""]:
+            yield f"{line}{row}".rstrip()
+            line = " " * len(head)
 
 
 def _finding(finding: Finding) -> Iterator[str]:
     yield f"{finding.severity.name}  {finding.stage}  {shown(finding.where)}"
-    yield f"  {shown(finding.said)}"
+    for row in _wrapped(shown(finding.said), LINE_CHARACTERS - 2):
+        yield f"  {row}"
     if finding.positions:
         yield f"  positions: {positions_of(finding)}"
     for name, value in finding.integers.items():
         yield f"  {shown(name)}: {value}"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, max(width, WIDTH_MIN), break_long_words=False, break_on_hyphens=False)

@@ -75,6 +75,8 @@ def _page(outcome: Outcome) -> Iterator[str]:
     if not outcome.findings:
         yield "<h2>Findings</h2>"
         yield "<p>There are none.</p>"
+    for stage in outcome.stages:
+        yield from _kinds(stage)
     yield "</main>"
     yield "</body>"
     yield "</html>"
@@ -93,6 +95,22 @@ def _stages(outcome: Outcome) -> Iterator[str]:
     yield "</tbody>"
     yield "</table>"
     yield "</div>"
+
+
+def _kinds(stage: StageOutcome) -> Iterator[str]:
+    """A table of what a stage compared, kind by kind, if there are kinds."""
+    kinds = report.kinds_of(stage)
+    if not kinds:
+        return
+    yield f"<h2>Compared by the stage {_text(stage.name)}</h2>"
+    yield "<table>"
+    yield "<caption>How often each field of an event was compared with what the rules make of the log</caption>"
+    yield '<thead><tr><th scope="col">Field</th><th scope="col" class="number">Comparisons</th></tr></thead>'
+    yield "<tbody>"
+    for kind, number in kinds.items():
+        yield f'<tr><th scope="row">{_text(kind)}</th><td class="number">{number}</td></tr>'
+    yield "</tbody>"
+    yield "</table>"
 
 
 def _stage(stage: StageOutcome) -> str:

@@ -15,7 +15,7 @@ import pytest
 from typing_extensions import override
 
 from deepnode_cli.verifying.finding import Finding, Outcome, Severity, StageOutcome
-from deepnode_cli.verifying.report import to_text, verdict
+from deepnode_cli.verifying.report import LINE_CHARACTERS, to_text, verdict
 from deepnode_cli.verifying.report_html import to_html
 from deepnode_cli.verifying.report_json import FORMAT, to_json
 from tests.npm_judge import installed_judge
@@ -147,6 +147,23 @@ def test_the_same_verification_gives_the_same_bytes() -> None:
     assert "99.50" in to_text(slow, timings=True)
 
 
+def test_comparisons_of_many_kinds_are_one_number_and_a_table() -> None:
+    """A stage that counted sixty kinds: the text has their sum, the page a row each, the JSON all of them."""
+    kinds = {f"Claimed: field {number}": number for number in range(1, 61)}
+    made = outcome(stages=(replace(stage("replay"), counted={"entries": 12, **kinds}),))
+    assert f"12 entries, {sum(kinds.values())} comparisons of 60 kinds" in to_text(made)
+    assert '<th scope="row">Claimed: field 60</th><td class="number">60</td>' in to_html(made)
+    assert json.loads(to_json(made))["stages"][0]["counted"] == {"entries": 12, **kinds}
+
+
+def test_the_text_is_no_wider_than_a_terminal() -> None:
+    """Long sentences and long lists are wrapped; only what has no blank in it may be longer."""
+    long = replace(ERROR, said="the root of the epoch is another one " * 20)
+    counts = {f"things of kind number {number}": number for number in range(20)}
+    made = outcome(long, stages=(replace(stage("chain evidence", ERROR=1), counted=counts),))
+    assert max(map(len, to_text(made).splitlines())) <= LINE_CHARACTERS
+
+
 def test_a_terminal_is_told_what_it_can_take() -> None:
     """Only so many findings are written out, and the rest is counted, with those that were never kept."""
     many = outcome(*[ERROR] * 60)
@@ -220,7 +237,8 @@ def test_axe_finds_nothing_wrong_with_the_page(tmp_path: Path, scheme: str) -> N
     """Runs axe-core on the page in a real browser, light and dark: structure, names, contrast."""
     assert BROWSER is not None
     axe = (installed_judge(JUDGE, "page-judge") / "node_modules/axe-core/axe.min.js").read_text()
-    page = to_html(outcome(ERROR, WARNING, NOTE))
+    made = outcome(ERROR, WARNING, NOTE)
+    page = to_html(replace(made, stages=(*made.stages, replace(stage("replay"), counted={"Claimed: total": 7}))))
     # The page forbids scripts, so the judge's copy does without that line.
     judged, count = re.subn(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
     assert count == 1
