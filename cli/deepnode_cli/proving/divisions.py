@@ -61,12 +61,17 @@ class Divisions:
                 way.append([self._commission(subject, first[1]), kept.hex()])
                 if line.kind == "delegation":
                     way.append([self._stakes(VALIDATOR, subject, first[2]), line.earner.hex()])
+                elif stakes_at(self._past, VALIDATOR, subject, self._pool.epoch):
+                    # What is not the operator's is shown too, so that nothing of it can be taken for his.
+                    self._stakes(VALIDATOR, subject, path[0].amount - path[1].amount)
             case "creator" | "backer":
                 model = self._known(Model, subject)
                 way.append([self._usage(first[0]), (model.creator + subject).hex()])
                 way.append([self._royalty(model, first[1]), (EARNER if line.kind == "royalty" else REST).hex()])
                 if line.role == "backer":
                     way.append([self._shares(subject, first[2]), line.earner.hex()])
+                elif model.a and self._past.every(BackerAt, self._pool.epoch, subject):
+                    self._shares(subject, path[0].amount - path[1].amount)
             case _:
                 way.append([self._whole(line, first[0]), line.earner.hex()])
         return way
