@@ -80,10 +80,9 @@ def read_known(reading: Reading, written: str) -> int:
     """
     if written.isascii() and written.isdigit() and len(written) <= 16:
         return int(written)
-    try:
-        edge = _edge(reading, written, "what was known", ending=True)
-    except BadInput as error:
-        raise BadInput(f"known is a log position, 'latest', or {_RULE}, and {error}") from error
+    if not (_DATE.fullmatch(written) or _NUMBERED.fullmatch(written)):
+        raise BadInput(f"corrections count up to a log position, 'latest', or the end of {_RULE}, not {written!r:.60}")
+    edge = _edge(reading, written, "what is known", ending=True)
     if not edge.over:
         raise BadInput(f"{written:.40} is behind the books' end: what is known then is not known yet")
     return edge.position

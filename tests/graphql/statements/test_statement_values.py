@@ -52,12 +52,23 @@ def test_without_a_price_a_value_is_empty_and_a_remark_says_so(statement_of: Mak
 @pytest.mark.parametrize(
     ("more", "said"),
     [({"fiat": "EUR"}, "have 0 sources"), ({"fiat": "USD", "source": "urn:other"}, "has told no price in 'USD'"),
-     ({"fiat": "USD", "known": "soon"}, "up to a log position"), ({"fiat": "USD", "known": "1"}, "not 1")],
+     ({"fiat": "USD", "known": "soon"}, "up to a log position"), ({"fiat": "USD", "known": "1"}, "not 1"),
+     ({"fiat": "USD", "known": "2023-11"}, "is behind the books' end"), ({"known": "2023-13"}, "is no date"),
+     ({"known": "block:99"}, "behind the last one"), ({"known": "2023-11-14"}, "count from the period's end")],
 )  # fmt: skip
 def test_prices_that_nobody_told_are_refused(statement_of: Make, more: dict[str, str], said: str) -> None:
     """Asks for another fiat money, another source and moments that there are not."""
     with pytest.raises(BadInput, match=said):
         statement_of(**more)
+
+
+def test_what_was_known_is_said_by_a_position_a_date_or_a_block(statement_of: Make) -> None:
+    """Names one moment behind the period in three ways: block 9 is the last one of its day."""
+    period = {"begins": "block:1", "ends": "block:2"}
+    by_block = statement_of(**period, known="block:9").known_position
+    assert statement_of(**period).known_position < by_block
+    for known in (str(by_block), "2023-11-14", "2023-11-15T00:00:00Z"):
+        assert statement_of(**period, known=known).known_position == by_block
 
 
 def test_a_correction_amends_the_statement_of_a_closed_period(database_url: str, tmp_path: Path) -> None:
