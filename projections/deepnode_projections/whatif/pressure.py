@@ -11,13 +11,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from deepnode_ledger.manifest import Manifest
 from deepnode_projections.maths.sell_pressure import pressure
 from deepnode_projections.registers.state import State
 from deepnode_projections.rules.economics import Economics, Revenue
 from deepnode_projections.rules.emission import Allocation
 from deepnode_projections.rulesets.ruleset import PPM
-from deepnode_projections.whatif.division import Division, Where, minted_asset
+from deepnode_projections.whatif.division import Division, Where
 from deepnode_projections.whatif.recording import RecordingState
 from deepnode_projections.whatif.scenario import Scenario
 from deepnode_projections.whatif.seen import Seen
@@ -59,7 +58,8 @@ def pressures(
     scenario: Scenario,
     division: Division,
     places: Collection[tuple[int, bytes]],
-    manifest: Manifest,
+    minted: bytes | None,
+    one: Mapping[bytes, int],
 ) -> tuple[PressureRow, ...]:
     """Draw up domains' epochs, in their order.
 
@@ -72,12 +72,12 @@ def pressures(
         scenario: whose assumptions hold.
         division: of the pools under the scenario.
         places: the epochs and domains that are drawn up.
-        manifest: the deployment.
+        minted: the token that emissions are minted in, None if there is none.
+        one: base units of a whole token, by token (20 bytes).
     """
     of_epoch: dict[int, Prices] = {}
     for (epoch, _), known in was.prices.items():
         of_epoch[epoch] = known
-    minted, one = minted_asset(manifest), {t.address: 10**t.decimals for t in manifest.tokens if t.decimals is not None}
     made = []
     for epoch, domain in sorted(places):
         own = was.prices.get((epoch, domain))

@@ -13,7 +13,6 @@ from typing_extensions import override
 
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import to_hex
-from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.vocabulary import LEGS
 from deepnode_projections.maths.carry import split_by
 from deepnode_projections.maths.rates import RatesRefused
@@ -22,6 +21,7 @@ from deepnode_projections.registers.state import MemoryState
 from deepnode_projections.rules.domains import Route
 from deepnode_projections.rules.economics import Economics, price_of
 from deepnode_projections.rules.epochs import current
+from deepnode_projections.rules.observations import Price
 from deepnode_projections.rules.registry import Model
 from deepnode_projections.rules.splits import SplitTotal, rates_of
 from deepnode_projections.whatif.scenario import Scenario
@@ -57,13 +57,12 @@ class RecordingState(MemoryState):
     a whole token, None if unknown).
     """
 
-    def __init__(self, scenario: Scenario, manifest: Manifest) -> None:
+    def __init__(self, scenario: Scenario) -> None:
         super().__init__()
         self.splits: dict[tuple[int, bytes, bytes], SplitNote] = {}
         self.prices: dict[tuple[int, bytes], dict[bytes, int | None]] = {}
         self.carries: dict[CarryKey, Sequence[int]] = {}
         self._scenario = scenario
-        self._tokens = [token.address for token in manifest.tokens]
         self._new: list[tuple[SplitTotal | Economics, SplitTotal | None]] = []
 
     @override
@@ -86,7 +85,8 @@ class RecordingState(MemoryState):
             if isinstance(record, SplitTotal):
                 self._note_split(record, before)
             else:
-                self.prices[record.epoch, record.domain] = {token: price_of(self, token) for token in self._tokens}
+                priced = {each.asset for each in self.every(Price)}
+                self.prices[record.epoch, record.domain] = {asset: price_of(self, asset) for asset in sorted(priced)}
 
     def _note_split(self, after: SplitTotal, before: SplitTotal | None) -> None:
         epoch = current(self)

@@ -14,7 +14,7 @@ from deepnode_projections.rules.domains import Domain
 from deepnode_projections.rules.epochs import current
 from deepnode_projections.rules.registry import Model
 from deepnode_projections.whatif.comparison import Change, SplitChange, changes, splits
-from deepnode_projections.whatif.division import Division, differing_lines, divide
+from deepnode_projections.whatif.division import Division, differing_lines, divide, minted_asset
 from deepnode_projections.whatif.pressure import PressureRow, pressures
 from deepnode_projections.whatif.recording import RecordingState
 from deepnode_projections.whatif.scenario import Scenario
@@ -113,7 +113,7 @@ _Replayed = tuple[RecordingState, Replay, list[EpochEnd]]
 def _replayed(
     batches: Batches, manifest: Manifest, scenario: Scenario, name: str, progress: Progress | None
 ) -> _Replayed:
-    state = RecordingState(scenario, manifest)
+    state = RecordingState(scenario)
     # Without a ruling the replay is that of the books, also where the chain has a ruleset that nobody knows.
     replay = Replay(manifest, ruleset=None if scenario.is_unchanged else scenario.rules, state=state)
     ended: list[EpochEnd] = []
@@ -133,5 +133,7 @@ def _side(
     manifest: Manifest,
 ) -> Side:
     state, replay, ended = own
-    rows = pressures(was[0], state, scenario, division, places, manifest)
+    children = [child.contract for child in was[1].roster.children if child.contract.kind == "Token"]
+    one = {token.address: 10**token.decimals for token in (*manifest.tokens, *children) if token.decimals is not None}
+    rows = pressures(was[0], state, scenario, division, places, minted_asset(manifest), one)
     return Side(state, division, rows, replay.position, replay.root(), tuple(ended), replay.refusals)
