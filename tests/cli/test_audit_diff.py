@@ -17,6 +17,7 @@ from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import to_hex
 from tests.cli.audit_bundles import Row, bundle_of, renumbered, rows
 from tests.command_line import app
+from tests.ledger.bundle.bundles import small_bundle
 
 COUNT = 1_300
 """Five full tiles and a partial one."""
@@ -263,3 +264,24 @@ def test_the_command_tells_by_its_exit_code_and_reads_tars(told: list[Row], whol
     assert (found["same"], found["first"]["position"], found["first"]["kind"]) == (False, 99, "changed")
     assert isinstance(run(whole, tmp_path).exception, BadInput)
     assert run("live", whole).exit_code == 2
+
+
+def test_the_live_ledger_is_compared_with_its_bundle(database_url: str, tmp_path: Path) -> None:
+    """Compares a log in a database with a bundle of its beginning and with a forged one."""
+    with small_bundle(database_url, tmp_path, behind=60) as bundle:
+        entries, settings = bundle.contents.entries, ["--database", database_url, "--no-state-roots", "--json"]
+        settings += ["--manifest", str(tmp_path / "manifest.toml")]
+        told = [row for batch in bundle.batches() for row in batch.to_pylist()]
+
+    def run(*names: str | Path) -> tuple[int, dict[str, Any]]:
+        done = CliRunner().invoke(app, ["audit", "diff", *map(str, names), *settings])
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, json.loads(done.stdout)
+
+    code, found = run(tmp_path / "bundle", "live")
+    assert (code, found["isPrefix"], found["entries"]) == (3, True, [entries, entries + 60])
+    assert (found["mismatches"], found["checkpoints"]) == ([], 1)
+    forged = bundle_of(tmp_path / "forged", _amount(told, 200))
+    code, found = run("live", forged)
+    assert (code, found["first"]["position"], found["first"]["kind"]) == (3, 200, "changed")
+    assert found["positions"] == [200]
