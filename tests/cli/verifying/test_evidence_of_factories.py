@@ -33,7 +33,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 
 def test_children_count_from_their_announcement_on(stage: Stage, database_url: str, tmp_path: Path) -> None:
-    """Children speak before, in and behind the announcing block; then one of their logs, or an announcement, is lost."""
+    """Children speak before, in and behind the announcing block; then a log or an announcement is lost."""
     stage.back(1)
     stage.open()
     stage.node.mine()
