@@ -173,6 +173,7 @@ def _ask(devnet: Devnet, ledger: Ledger, folder: Path, before: int, operator: by
     assert any(from_hex(each["node"], 32) for each in data["work"])
     _statement(next(folder.glob("*.json")), next(each for each in changed if each["earner"] == to_hex(operator)))
     _query(text, devnet, ledger, time)
+    _compare(devnet, ledger, folder, settings)
 
 
 def _statement(file: Path, earner: Mapping[str, Any]) -> None:
@@ -210,3 +211,16 @@ def _query(text: str, devnet: Devnet, ledger: Ledger, time: int) -> None:
     [made] = [each for each in nodes if each["valueName"] == "vwu"]
     assert int(made["value"]) == TIMES * int(made["told"])
     assert made["inTime"] is False
+
+
+def _compare(devnet: Devnet, ledger: Ledger, folder: Path, settings: list[str]) -> None:
+    """A bundle of all that is final is what the live ledger has, state roots with corrections in them included."""
+    devnet.node.mine(64)
+    ledger.sync()
+    bundle = str(folder / "bundle")
+    made = CliRunner().invoke(app, ["bundle", "create", bundle, "--unsigned", *settings])
+    assert made.exit_code == 0, made.exception
+    done = CliRunner().invoke(app, ["audit", "diff", "live", bundle, *settings, "--json"])
+    found = json.loads(done.stdout)
+    assert (done.exit_code, found["same"], found["first"]) == (0, True, None), found
+    assert found["stateRoots"] > EPOCH
