@@ -56,8 +56,12 @@ class Kept:
             # Whoever may write this file may tell a verification that all is well.
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             self._file: BinaryIO = os.fdopen(descriptor, "r+b")
-            self._check_owner()
-            self._read()
+            try:
+                self._check_owner()
+                self._read()
+            except BaseException:
+                self._file.close()
+                raise
         except OSError as error:
             raise BadInput(f"{path} cannot keep what was verified: {error.strerror}") from error
 

@@ -14,34 +14,9 @@ import pytest
 from deepnode_cli.verifying.driving import Planned, verify
 from deepnode_cli.verifying.finding import Brought, Finding, Outcome, Severity
 from deepnode_cli.verifying.stages import stages
-from deepnode_ledger.transparency import Verifier
 from tests.cli.verifying.forger import Forger
 from tests.cli.verifying.tampering import KINDS, Found, Tampering
-from tests.conftest import fresh_database
-from tests.e2e.devnet_bundle import DevnetBundle, devnet_bundle
-
-BLOCKS = 62
-"""One epoch is over by then, and another begun."""
-
-
-@pytest.fixture(scope="module")
-def made(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevnetBundle]:
-    """The honest bundle."""
-    folder = tmp_path_factory.mktemp("devnet")
-    with fresh_database(postgres_url) as url, devnet_bundle(url, folder, blocks=BLOCKS) as bundle:
-        yield bundle
-
-
-@pytest.fixture(scope="module")
-def brought(made: DevnetBundle) -> Brought:
-    """What an auditor knows from elsewhere: the log's key and the manifest."""
-    return Brought(verifiers=(Verifier.parse(made.key),), manifest=made.devnet.deployment.manifest)
-
-
-@pytest.fixture(scope="module")
-def forger(made: DevnetBundle, tmp_path_factory: pytest.TempPathFactory) -> Forger:
-    """A forger with a copy of the bundle."""
-    return Forger(made.path, tmp_path_factory.mktemp("forged") / "bundle")
+from tests.e2e.devnet_bundle import DevnetBundle
 
 
 def test_the_untouched_bundle_passes(made: DevnetBundle, brought: Brought) -> None:
