@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,35 +16,42 @@ from deepnode_indexer.devnet.json_rpc import JsonRpc
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.manifest import load_manifest
 from deepnode_projections.projector import connect
+from deepnode_projections.recompute import loaded, relations
 from deepnode_projections.registers.at import StateAt
 from deepnode_projections.rules.claims import claim_tree
 from deepnode_projections.rules.emission import ClaimedTotal
+from tests.conftest import fresh_database
+from tests.e2e.planted_errors import IN_BOOKS, differing_with, run_with_errors
 from tests.e2e.real_parts import Devnet, Ledger, open_ledger
 from tests.e2e.test_reconcile import assert_equal, block_of_wrong_root
 
 BLOCKS = 170
 """Four epochs of forty blocks."""
 
+EMPTY = {"split_difference", "pool_difference"}
+"""Relations without a row: nothing on the devnet is split or allocated otherwise than the rules say."""
 
-@pytest.fixture
-def full_devnet(tmp_path: Path) -> Iterator[Devnet]:
+
+@pytest.fixture(scope="module")
+def full_devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
     """A node with the whole economy, from seed 7."""
     with Anvil.start() as node:
-        deployment = deploy(node.url, tmp_path / "devnet", FULL)
+        deployment = deploy(node.url, tmp_path_factory.mktemp("full") / "devnet", FULL)
         yield Devnet(node, deployment, Economy(node.url, deployment, seed=7), load_manifest(deployment.manifest))
 
 
-@pytest.fixture
-def full_ledger(full_devnet: Devnet, database_url: str) -> Iterator[Ledger]:
-    """An empty ledger of it."""
-    opened = open_ledger(database_url, full_devnet.node.url, full_devnet.manifest)
-    yield opened
-    opened.close()
+@pytest.fixture(scope="module")
+def full_ledger(full_devnet: Devnet, postgres_url: str) -> Iterator[Ledger]:
+    """A ledger of it, four epochs long."""
+    with fresh_database(postgres_url) as url:
+        opened = open_ledger(url, full_devnet.node.url, full_devnet.manifest)
+        opened.live(full_devnet, BLOCKS)
+        yield opened
+        opened.close()
 
 
 def test_books_chain_and_claims_agree_at_every_epochs_end(full_devnet: Devnet, full_ledger: Ledger) -> None:
     """Reconciles at the last block of each epoch; then lets the contract judge a proof of everybody who can claim."""
-    full_ledger.live(full_devnet, BLOCKS)
     with closing(connect(full_ledger.url, "books")) as connection:
         unexplained = connection.execute("SELECT * FROM difference WHERE until IS NULL AND reason = ''").fetchall()
         assert unexplained == []
@@ -61,6 +67,31 @@ def test_books_chain_and_claims_agree_at_every_epochs_end(full_devnet: Devnet, f
                 assert assert_equal(full_devnet, full_ledger, block)["balances"] > 300
         accepted = sum(_accepted(full_devnet, connection, token.address) for token in full_devnet.manifest.tokens)
     assert accepted > 50
+
+
+def test_books_and_sql_agree_and_each_shows_an_error_in_the_other(full_ledger: Ledger) -> None:
+    """Recomputes the books in SQL, step by step, each also with an error of one unit; then plants some in the books.
+
+    Without an error every row is equal; with one the SQL's differ, and of the books' exactly the row that was changed.
+    """
+    with (
+        closing(connect(full_ledger.url, "books")) as connection,
+        loaded(connection, full_ledger.manifest) as begun,
+    ):
+        shown = run_with_errors(begun)
+        assert len(shown) >= 10
+        assert [planted for planted, differing in shown.items() if not differing] == []
+        everything = [relation.compare(begun.cursor) for relation in relations()]
+        assert [value for each in everything for value in each.values] == []
+        assert all(each.differing == 0 for each in everything)
+        assert {each.relation for each in everything if not each.rows} <= EMPTY
+        for planted in IN_BOOKS:
+            found = differing_with(begun, planted)
+            assert (found.differing, len(found.values)) == (1, 1), planted
+            [value] = found.values
+            assert value.books is not None
+            assert value.recomputed is not None
+            assert int(value.books) - int(value.recomputed) == 1, planted
 
 
 def _has_wrong_root(connection: Connection[Any]) -> bool:

@@ -64,8 +64,9 @@ def _tell(found: "Recomputation") -> None:
     for value in found.values:
         told = [f"books {_or_nothing(value.books)}", f"recomputed {_or_nothing(value.recomputed)}"]
         typer.echo(f"differs: {value.relation} {' '.join(value.key)}: {value.column}: {', '.join(told)}")
-    said = "all equal" if not found.differing else f"{found.differing} of {found.rows} rows differ"
-    typer.echo(f"{said}: {found.rows} rows at position {found.position}" if not found.differing else said)
+    where = f"at position {found.position}"
+    equal, unequal = f"all equal: {found.rows} rows {where}", f"{found.differing} of {found.rows} rows differ {where}"
+    typer.echo(unequal if found.differing else equal)
 
 
 def _or_nothing(value: str | None) -> str:

@@ -129,6 +129,9 @@ def loaded(
 
 def _position(cursor: Cursor[Any], snapshot: Snapshot, manifest: Manifest, books: str, wanted: int | None) -> int:
     """Return the position to compare at: one that both the books and the log have, as they stand."""
+    cursor.execute("SELECT to_regclass(%s) IS NULL", (f'"{books}".checkpoint',))
+    if cursor.fetchone() != (False,):
+        raise BadInput(f"there are no books in the schema {books!r:.80}: run `deepnode project` first")
     cursor.execute(
         sql.SQL("SELECT position, reorg_number, manifest_digest FROM {} WHERE name = 'journal'").format(
             sql.Identifier(books, "checkpoint")

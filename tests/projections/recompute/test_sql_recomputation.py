@@ -1,0 +1,222 @@
+"""The books and the SQL that recomputes them agree on whatever is said, sensible or not."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from eth_abi.abi import encode
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from psycopg import Connection
+
+from deepnode_ledger.decoding import ChainEvent
+from deepnode_ledger.errors import BadInput
+from deepnode_ledger.record import Block, BlockRef, ChainLog, Header, TaskEvent
+from deepnode_ledger.vocabulary import KINDS
+from deepnode_projections.projector import connect
+from deepnode_projections.recompute import Recomputation, recompute, relations
+from deepnode_projections.recompute.events import declared
+from deepnode_projections.recompute.published_rules import published
+from deepnode_projections.rulesets.profiles import shipped
+from tests.conftest import fresh_database
+from tests.ledger.histories import opened, ref
+from tests.projections.rules import spoken
+from tests.projections.rules.lives import interleaved, lives
+from tests.projections.rules.told import DN, MANIFEST, USDC, anything, told, word
+from tests.projections.stories import projecting, rows
+
+WHOLE = [kind for kind in KINDS if kind not in ("Token", "Other")]
+CONTRACTS = ["DN", "USDC", *WHOLE]
+HUGE = 10**38
+
+
+def log_of(event: ChainEvent, block: BlockRef, index: int) -> ChainLog:
+    """The log by which a contract says so, encoded by eth-abi."""
+    [abi] = [each for each in event.contract.events.values() if each.name == event.name]
+    topics = [encode([i.type], [event.args[i.name]]) for i in abi.inputs if i.indexed]
+    plain = [i for i in abi.inputs if not i.indexed]
+    data = encode([i.type for i in plain], [event.args[i.name] for i in plain])
+    return ChainLog(word(f"t{block.number}-{index}"), index, index, event.contract.address, (abi.topic0, *topics), data)
+
+
+@contextmanager
+def books_of(url: str, history: Sequence[ChainEvent | ChainLog | TaskEvent]) -> Iterator[Connection[Any]]:
+    """Books of what was said, in order: a block for each log, task events behind the block before them."""
+    with opened(url) as log:
+        number, before = 5, None
+        for said in [told("Emission", "EpochOpened", epoch=1, startBlock=5), *history]:
+            if isinstance(said, TaskEvent):
+                log.accept([said])
+                continue
+            own = ref(number)
+            found = log_of(said, own, 0) if isinstance(said, ChainEvent) else said
+            log.extend(before, [Block(Header(own, ref(number - 1).hash), (found,))])
+            number, before = number + 1, own
+        with projecting(url, MANIFEST) as projector:
+            projector.catch_up()
+        with closing(connect(url, "books")) as connection:
+            yield connection
+
+
+def agrees(found: Recomputation) -> bool:
+    """Whether nothing differs; what does is the test's message."""
+    assert list(found.values) == []
+    return found.differing == 0
+
+
+ids = ["n1", "n2", "n3", "v1", "v2", "m1", "d1", "one", "two"]
+events = anything(CONTRACTS, also={"bytes32": ids, "address": [DN, USDC], "uint64": [1, 2, 3]})
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[ChainEvent | TaskEvent]:
+    """Tasks' lives and any events, mixed, with an epoch opened now and then."""
+    said = draw(interleaved([draw(lives(f"t{n}")) for n in range(2)]))
+    spoken_events = [spoken.event(kind, n, spoken.data_of(kind, **rest)) for n, (kind, rest) in enumerate(said, 1)]
+    others: list[ChainEvent | TaskEvent] = list(draw(st.lists(events, min_size=10, max_size=40)))
+    for epoch in (2, 3):
+        others.insert(draw(st.integers(0, len(others))), told("Emission", "EpochOpened", epoch=epoch))
+    for place, each in zip(
+        sorted(draw(st.lists(st.integers(0, len(others)), min_size=len(said), max_size=len(said)))),
+        spoken_events,
+        strict=True,
+    ):
+        others.insert(min(place + each.sequence - 1, len(others)), each)
+    return others
+
+
+@settings(max_examples=4)
+@given(histories())
+def test_sql_and_books_agree_on_any_history(postgres_url: str, history: list[ChainEvent | TaskEvent]) -> None:
+    """Compares every relation, whatever the rules allowed of the history."""
+    with fresh_database(postgres_url) as url, books_of(url, history) as connection:
+        assert agrees(recompute(connection, MANIFEST))
+
+
+def bad(
+    event: ChainEvent, data: bytes | None = None, topics: Sequence[bytes] | None = None, index: int = 0
+) -> ChainLog:
+    """A log with other data or topics than its event has."""
+    made = log_of(event, ref(1), index)
+    own = made.topics if topics is None else (made.topics[0], *topics)
+    return ChainLog(made.transaction_hash, 0, 0, made.address, own, made.data if data is None else data)
+
+
+def hostile_logs() -> list[ChainEvent | ChainLog | TaskEvent]:
+    """What a chain and a producer may say to break a reader."""
+    paid = told("DN", "Transfer", from_="anna", to="ben", value=7)
+    created = told("Domains", "DomainCreated", domain="d1", owner="anna", uri="ipfs://d")
+    route = told("Domains", "RevenueRouteSet", domain="d1", asset=DN, old=[], new_=[10_000] * 6, fromEpoch=1)
+    data = log_of(route, ref(1), 0).data
+    good = spoken.data_of("TaskCreated")
+    texts: list[str | bytes] = [
+        "",
+        "{",
+        "null",
+        "[]",
+        '"x"',
+        "\ud800".encode("utf-8", "surrogatepass"),
+        b"\xff\xfe",
+        "[" * 60 + "]" * 60,
+    ]
+    events: list[ChainEvent | ChainLog | TaskEvent] = [
+        *(told("DN", "Transfer", from_="", to="anna", value=value) for value in (HUGE - 1, 1, HUGE, 2**256 - 1, 5)),
+        told("DN", "Transfer", from_="anna", to="anna", value=3),
+        bad(paid, b""),
+        bad(paid, bytes(31)),
+        bad(paid, bytes(31) + b"\x09" + b"\xff"),
+        bad(paid, topics=[b"\xff" * 32, word("ben")]),
+        bad(paid, topics=[word("anna")]),
+        created,
+        bad(told("Domains", "DomainCreated", domain="d2", owner="anna", uri="a\0b")),
+        bad(told("Domains", "DomainCreated", domain="d3", owner="anna", uri="é"), log_of(created, ref(1), 0).data[:40]),
+        bad(
+            told("Domains", "DomainCreated", domain="d4", owner="anna"),
+            (32).to_bytes(32) + (2).to_bytes(32) + b"\xff\xfe" + bytes(30),
+        ),
+        bad(told("Domains", "DomainCreated", domain="d5", owner="anna"), (2**255).to_bytes(32) + bytes(64)),
+        route,
+        bad(route, (2**256 - 1).to_bytes(32) + data[32:]),
+        bad(route, data[:-1]),
+        told("Collateral", "Deposited", node="n1", amount=2**256 - 1),
+        told("Collateral", "Deposited", node="n1'; DROP SCHEMA books; --", amount=HUGE - 1),
+        told("Collateral", "Deposited", node="n1'; DROP SCHEMA books; --", amount=1),
+        told("Models", "ModelRegistered", model="m1", domain="d1", a=2**32 - 1, b=1, x=0),
+        told("Parameters", "ParamSet", key="k", new_=2**256 - 1, effectiveAt=2),
+        told("Parameters", "ParamSet", key="k", new_=HUGE - 1, effectiveAt=2**64 - 1),
+    ]
+    numbers: dict[str, list[object]] = {
+        "difficulty_ppm": ["1", 1.0, 10**30, -1, True, None],
+        "price": ["01", "1e3", "9" * 39, 7, "-1"],
+        "task": ["0x12", "0x" + "g" * 64, "0X" + "1" * 64, "0x" + "A" * 64],
+    }
+    payloads = [
+        spoken.event("TaskCreated", n, {**good, name: value})
+        for n, (name, value) in enumerate(((name, value) for name, values in numbers.items() for value in values), 1)
+    ]
+    sequence = len(payloads)
+    for text in texts:
+        sequence += 1
+        raw = text if isinstance(text, bytes) else text.encode()
+        payloads.append(
+            TaskEvent(spoken.PRODUCER, f"e{sequence}", sequence, spoken.TYPES["TaskCreated"], raw, bytes(65))
+        )
+    odd: tuple[dict[str, Any], ...] = ({"id": "e0"}, {"source": "urn:other"}, {"sequence": sequence}, {"time": "\0"})
+    for envelope in (*odd, {"extra": "\0"}, {"data": []}, {"data": "x"}):
+        sequence += 1
+        told_again = {**good, "task": f"0x{sequence:064x}"}
+        made = spoken.event("TaskCreated", sequence, told_again)
+        payloads.append(replace(made, payload=json.dumps({**json.loads(made.payload), **envelope}).encode()))
+    sequence += 1
+    twice = json.dumps(json.loads(spoken.event("TaskCreated", sequence, good).payload))
+    twice = twice.replace('"price": "1000"', '"price": 1, "price": "1000"').replace('"version": 1', '"version": 1e0')
+    payloads.append(
+        TaskEvent(spoken.PRODUCER, f"e{sequence}", sequence, spoken.TYPES["TaskCreated"], twice.encode(), bytes(65))
+    )
+    return [*events, *payloads]
+
+
+def test_what_the_books_refuse_is_refused_by_sql_for_reasons_of_its_own(postgres_url: str) -> None:
+    """Puts malformed data, amounts at and above 10**38 and texts that are no statements into a log, and compares."""
+    with fresh_database(postgres_url) as url, books_of(url, hostile_logs()) as connection:
+        found = recompute(connection, MANIFEST)
+        assert agrees(found)
+        refused = rows(url, "SELECT count(*) FROM refusal") + rows(url, "SELECT count(*) FROM quarantine")
+        assert min(count for (count,) in refused) > 5
+        assert {each.relation for each in found.relations if each.rows} >= {"balance", "task", "domain", "collateral"}
+
+
+def test_nothing_is_left_behind_unless_it_is_asked_for(database_url: str) -> None:
+    """Looks for the schema behind a recomputation, then keeps one, replaces it, and will not replace another's."""
+    schemas = "SELECT nspname::text FROM pg_namespace WHERE nspname = 'recompute'"
+    with books_of(database_url, [told("DN", "Transfer", to="anna", value=5)]) as connection:
+        assert agrees(recompute(connection, MANIFEST, only=("balance",)))
+        assert rows(database_url, schemas) == []
+        for _ in range(2):
+            assert recompute(connection, MANIFEST, only=("balance",), keep=True).rows == 2
+            assert rows(database_url, "SELECT balance FROM recompute.balance ORDER BY 1") == [(-5,), (5,)]
+        connection.execute("COMMENT ON SCHEMA recompute IS 'mine'")
+        with pytest.raises(BadInput, match="not replaced"):
+            recompute(connection, MANIFEST)
+        with pytest.raises(BadInput, match="nothing that is recomputed"):
+            recompute(connection, MANIFEST, only=("balances",))
+        with pytest.raises(BadInput, match="ahead of the books"):
+            recompute(connection, MANIFEST, position=99)
+
+
+def test_the_list_of_events_says_what_the_vocabulary_says() -> None:
+    """Compares first topics and numbers of indexed arguments: the list is one of its own, so it could drift."""
+    known = {(kind, each.name): each for kind, events in KINDS.items() for each in events}
+    for event in declared():
+        abi = known[event.kind, event.name]
+        indexed = [each.is_indexed for each in event.arguments]
+        assert (event.topic0, indexed) == (abi.topic0, [each.indexed for each in abi.inputs]), event
+
+
+def test_published_rules_have_the_hashes_that_the_rulesets_have() -> None:
+    """Compares the hashes made of the TOML files with those of the rulesets."""
+    assert {each.name: each.hashes for each in published()} == {each.name: each.hashes for each in shipped().values()}
+    assert len(relations()) > 40
