@@ -7,12 +7,14 @@ files hold no clock and no name of a node: who gathers the same blocks gets the 
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from deepnode_cli.asking import side_by_side
 from deepnode_indexer.evidence import HeaderDiffers, ReceiptsDiffer, VerifiedHeader, field, header, receipt
@@ -77,7 +79,6 @@ def gather(
     counting, entries = _of_entries(manifest, covered, batches())
     (directory / "evidence").mkdir(parents=True, exist_ok=True)
     names, parents = [], dict.fromkeys(providers, b"")
-    ends = {each.chain_id: each for each in covered}
     all_parts = list(parts(covered))
     for part in all_parts:
         chain_id = part.chain_id
@@ -85,7 +86,7 @@ def gather(
         headers, kept = gathering.headers()
         if parents[chain_id] not in (b"", headers.parent):
             raise BadAnswer(f"block {part.first} of chain {chain_id} is not the child of the block before it")
-        _check_blocks(headers, entries[chain_id], ends[chain_id])
+        entries[chain_id].check(headers)
         kept = gathering.receipts(headers) and kept
         parents[chain_id] = headers.last_hash or b""
         names += [part.headers, part.receipts]
@@ -100,7 +101,7 @@ class _Gathering:
     """Two files of one part, from the nodes of its chain or as they are there."""
 
     def __init__(
-        self, directory: Path, part: Part, providers: Providers, counting: Counting, entries: Mapping[int, bytes]
+        self, directory: Path, part: Part, providers: Providers, counting: Counting, entries: "_Blocks"
     ) -> None:
         self._directory = directory
         self._part = part
@@ -112,7 +113,7 @@ class _Gathering:
         """Make the file of headers if it is not right already; return what it holds, and whether it was."""
         part = self._part
         found, problems = self._read_headers()
-        if not problems.count:
+        if not problems.count and self._is_of_the_log(found):
             return found, True
         chunks = [
             range(first, min(first + ASKED_HEADERS, part.last + 1))
@@ -135,8 +136,7 @@ class _Gathering:
         part = self._part
         concerned = self._counting.spoken_of(headers.blooms, part.first)
         wanted = sorted(
-            {part.first + row for row in np.flatnonzero(concerned).tolist()}
-            | {number for number in self._entries if part.first <= number <= part.last}
+            {part.first + row for row in np.flatnonzero(concerned).tolist()} | {*self._entries.logged_within(part)}
         )
         problems = Problems()
         there = self._batches(part.receipts, RECEIPTS)
@@ -151,6 +151,13 @@ class _Gathering:
 
         _write(self._directory / part.receipts, RECEIPTS, rows())
         return False
+
+    def _is_of_the_log(self, headers: Headers) -> bool:
+        try:
+            self._entries.check(headers)
+        except BadInput:
+            return False
+        return True
 
     def _read_headers(self) -> tuple[Headers, Problems]:
         problems = Problems()
@@ -189,34 +196,73 @@ class _Gathering:
         return self._providers.call(ask)
 
 
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """The blocks of a chain that have logs in the log, and the last one: ascending numbers, and their hashes.
+
+    ``logged`` says which have logs.
+    """
+
+    numbers: NDArray[np.int64]
+    hashes: pa.ChunkedArray
+    logged: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, tables: Sequence[pa.Table], covered: Covered) -> Self:
+        """Put together what the batches have; a block that is in two of them is there once."""
+        end = pa.table([pa.array([covered.last]), pa.array([covered.hash], pa.binary(32))], names=list(_BLOCK[1:]))
+        flagged = [
+            table.append_column("logged", pa.array(np.full(table.num_rows, fill)))
+            for table, fill in [*((table, True) for table in tables), (end, False)]
+        ]
+        merged = pa.concat_tables(flagged).group_by(list(_BLOCK[1:])).aggregate([("logged", "max")])
+        merged = merged.sort_by(_BLOCK[1])
+        logged = merged.column("logged_max").to_numpy()
+        return cls(merged.column(_BLOCK[1]).to_numpy(), merged.column(_BLOCK[2]), logged)
+
+    def logged_within(self, part: Part) -> list[int]:
+        """The numbers of a part's blocks that have logs, ascending."""
+        rows = self._rows(part)
+        numbers: list[int] = self.numbers[rows][self.logged[rows]].tolist()
+        return numbers
+
+    def check(self, headers: Headers) -> None:
+        """See that the blocks of a part are those of the log.
+
+        Raises:
+            BadInput: one has another hash (both named).
+        """
+        part = headers.part
+        rows = self._rows(part)
+        hashes = self.hashes.slice(rows.start, rows.stop - rows.start).to_pylist()
+        for number, block_hash in zip(self.numbers[rows].tolist(), hashes, strict=True):
+            found = headers.hashes[number - part.first].tobytes()
+            if found != block_hash:
+                raise BadInput(
+                    f"block {number} of chain {part.chain_id} is {to_hex(found)} by the node and {to_hex(block_hash)} "
+                    "in the log: the node has another chain, or the log does"
+                )
+
+    def _rows(self, part: Part) -> slice:
+        first, end = np.searchsorted(self.numbers, [part.first, part.last + 1]).tolist()
+        return slice(first, end)
+
+
 def _of_entries(
     manifest: Manifest, covered: Sequence[Covered], batches: Iterable[pa.RecordBatch]
-) -> tuple[dict[int, Counting], dict[int, dict[int, bytes]]]:
+) -> tuple[dict[int, Counting], dict[int, _Blocks]]:
     """Learn from the entries who counts on each chain, and which blocks have logs, with their hashes."""
     roster = Roster(manifest)
-    blocks: dict[int, dict[int, bytes]] = {each.chain_id: {} for each in covered}
+    found: dict[int, list[pa.Table]] = {each.chain_id: [] for each in covered}
     for batch in batches:
         roster.learn(batch)
         logs = batch.filter(pc.equal(batch.column("kind"), int(Kind.CHAIN_LOG)))
         named = pa.table([logs.column(name) for name in _BLOCK], names=list(_BLOCK)).group_by(list(_BLOCK))
-        for row in named.aggregate([]).to_pylist():
-            blocks[row["chain_id"]][row["block_number"]] = row["block_hash"]
-    return {each.chain_id: Counting(rows_of(roster, each.chain_id)) for each in covered}, blocks
-
-
-def _check_blocks(headers: Headers, entries: Mapping[int, bytes], covered: Covered) -> None:
-    """See that the node's blocks are those of the log."""
-    part = headers.part
-    named = {number: block_hash for number, block_hash in entries.items() if part.first <= number <= part.last}
-    if part.last == covered.last:
-        named[part.last] = covered.hash
-    for number, block_hash in sorted(named.items()):
-        found = headers.hashes[number - part.first].tobytes()
-        if found != block_hash:
-            raise BadInput(
-                f"block {number} of chain {part.chain_id} is {to_hex(found)} by the node and {to_hex(block_hash)} in "
-                "the log: the node has another chain, or the log does"
-            )
+        blocks = named.aggregate([])
+        for chain_id, tables in found.items():
+            tables.append(blocks.filter(pc.equal(blocks.column("chain_id"), chain_id)).select(_BLOCK[1:]))
+    counting = {each.chain_id: Counting(rows_of(roster, each.chain_id)) for each in covered}
+    return counting, {each.chain_id: _Blocks.of(found[each.chain_id], each) for each in covered}
 
 
 def _write(path: Path, schema: pa.Schema, rows: Iterable[tuple[tuple[object, ...], int]]) -> None:

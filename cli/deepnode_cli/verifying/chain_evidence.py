@@ -26,6 +26,9 @@ from deepnode_ledger.roster import Roster
 
 STAGE: Final = "chain evidence"
 
+MISSING_MAX: Final = 500
+"""Missing files that are named; behind them they are only counted."""
+
 _FOLDER: Final = "evidence/"
 
 
@@ -89,15 +92,19 @@ def _said(examination: Examination) -> Iterator[Said]:
 
 def _listing(listed: set[str], covered: Sequence[Covered]) -> Iterator[Said]:
     """Say which files are missing, and which have no blocks that they could be of."""
-    expected = set()
+    files = missing = 0
     for part in parts(covered):
+        files += 1
         for name, what in ((part.headers, "headers"), (part.receipts, "receipts")):
-            expected.add(name)
-            if name not in listed:
+            missing += name not in listed
+            if name not in listed and missing <= MISSING_MAX:
                 said = f"{name} is missing: the {what} of blocks {part.first} to {part.last} of chain {part.chain_id}"
                 yield error(name, said, blocks=part.last - part.first + 1)
-    for name in sorted(listed - expected):
-        yield error(name, f"{name} is there, and the bundle's chains end before the blocks that it would hold")
+    if missing > MISSING_MAX:
+        yield error("bundle.json", f"{missing - MISSING_MAX} further files of evidence are missing", files=missing)
+    for name in sorted(listed):
+        if int(name[-len("000000.arrow") : -len(".arrow")]) >= files:
+            yield error(name, f"{name} is there, and the bundle's chains end before the blocks that it would hold")
 
 
 def _outside(files: Sequence[tuple[LogFile, Scanned]], covered: Sequence[Covered]) -> Iterator[Said]:
