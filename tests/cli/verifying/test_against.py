@@ -38,7 +38,9 @@ from deepnode_ledger.record import BlockRef, ChainLog
 from tests.cli.verifying import evidenced
 from tests.cli.verifying.evidenced import Row
 from tests.conftest import fresh_database
+from tests.e2e.commands import deepnode
 from tests.e2e.real_parts import Devnet
+from tests.ledger.bundle.bundles import VKEY
 
 LOG = "log/000/000/000.arrow"
 SECRET = "s3cr3t-key"
@@ -230,3 +232,17 @@ def test_windows_have_every_block_once_and_every_entry() -> None:
     for each in found:
         own = each.entries.column("block_number").to_pylist()
         assert all(each.first <= number <= each.last for number in own)
+
+
+def test_the_command_compares_and_keeps_the_key_of_the_url(made: Made, tmp_path: Path) -> None:
+    """Runs ``deepnode verify --against`` with a URL that holds a key, and looks for it in all that is written."""
+    devnet, path = made
+    url = f"{devnet.node.url}/?key={SECRET}"
+    reports = [tmp_path / f"report.{kind}" for kind in ("txt", "json", "html")]
+    told = [option for each in reports for option in ("--report", str(each))]
+    command = ["verify", str(path), "--verifier", VKEY, "--no-replay", "--against", url, *told]
+    done = deepnode([*command, "--resume", str(tmp_path / "kept")], {})
+    written = [done.stdout, done.stderr, *(each.read_text() for each in reports)]
+    assert "the node was compared up to block" in done.stdout
+    assert devnet.node.url in done.stdout
+    assert not any(SECRET in each for each in written)
