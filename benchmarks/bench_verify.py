@@ -1,4 +1,4 @@
-"""Verifying a bundle: entries a second by stage, with one process and with two, and the memory that it takes.
+"""Verifying a bundle: entries a second by stage, on one core and on two, and the memory that it takes.
 
 The log is made by ``benchmarks.marketplace``: some 85 of 100 entries are transfers of two tokens, 12 are task events
 with real signatures, the rest are logs of eight kinds of contracts; with every hundred blocks an epoch ends. It goes
@@ -12,6 +12,7 @@ the signer of the same task events by eth-account.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -55,7 +56,7 @@ PEER_ENTRIES: Final = 65_536
 PEER_SIGNATURES: Final = 2_000
 LOOK_SECONDS: Final = 0.1
 RATE: Final = "entries/s"
-PROCESSES: Final = (1, 2)
+CORES: Final = (1, 2)
 
 LEAST_SHARE: Final = 0.01
 """Stages that take less of the whole have no line."""
@@ -84,7 +85,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="deepnode-bench-") as folder:
         whole, part = bundles(Path(folder), given.entries)
-        results = [*speeds(whole, given.runs), *memory(whole, part), *peers(whole, given.runs)]
+        measured = verified(whole, given.runs)
+        results = [*speeds(whole, measured), *memory(measured, part), *peers(whole, given.runs)]
     publish("verify", results)
     page.write()
 
@@ -133,56 +135,49 @@ def fill(url: str, manifest: Manifest, entries: int) -> int:
     return total
 
 
-def speeds(bundle: Path, runs: int) -> list[Result]:
-    """Compare the rates of a whole verification, and of its stages, with two processes and with one."""
+def verified(bundle: Path, runs: int) -> dict[int, list[Verified]]:
+    """Verify a bundle on one core and on two, in turn; return what each run took, by the number of cores."""
+    measured: dict[int, list[Verified]] = {cores: [] for cores in CORES}
+    for run in range(runs):
+        for cores in CORES:
+            say(f"verifying {bundle.name}, cores: {cores}, run {run + 1} of {runs}")
+            measured[cores].append(run_child(bundle, cores))
+    return measured
+
+
+def speeds(bundle: Path, measured: dict[int, list[Verified]]) -> list[Result]:
+    """Compare the rates of a whole verification, and of its stages, on two cores and on one."""
     with open_bundle(bundle) as opened:
         entries = opened.contents.entries
-    measured: dict[int, list[Verified]] = {jobs: [] for jobs in PROCESSES}
-    for run in range(runs):
-        for jobs in PROCESSES:
-            say(f"verifying {entries:,} entries with {jobs} at work, run {run + 1} of {runs}")
-            measured[jobs].append(run_child(bundle, jobs))
-    one, two = (measured[jobs] for jobs in PROCESSES)
-    found = [
-        result(
-            f"verify {entries:,} entries, 2 processes",
-            RATE,
-            entries / median(each.seconds for each in two),
-            "1 process",
-            entries / median(each.seconds for each in one),
-            bound=None,
-            goal="",
-            runs=runs,
-        )
-    ]
+    one, two = (measured[cores] for cores in CORES)
+    whole = [median(each.seconds for each in many) for many in (two, one)]
+    found = [_rate(f"verify {entries:,} entries, 2 cores", entries, whole, len(one))]
     for stage in two[0].stages:
-        ours, peer = (median(each.stages[stage] for each in many) for many in (two, one))
-        if peer > LEAST_SHARE * median(each.seconds for each in one):
-            case = f"stage: {stage}, 2 processes"
-            found.append(
-                result(case, RATE, entries / ours, "1 process", entries / peer, bound=None, goal="", runs=runs)
-            )
+        taken = [median(each.stages[stage] for each in many) for many in (two, one)]
+        if taken[1] > LEAST_SHARE * whole[1]:
+            found.append(_rate(f"stage: {stage}, 2 cores", entries, taken, len(one)))
     return found
 
 
-def memory(whole: Path, part: Path) -> list[Result]:
+def _rate(case: str, entries: int, seconds: list[float], runs: int) -> Result:
+    ours, peer = (entries / each for each in seconds)
+    return result(case, RATE, ours, "1 core", peer, bound=None, goal="", runs=runs)
+
+
+def memory(measured: dict[int, list[Verified]], part: Path) -> list[Result]:
     """Compare the memory that verifying a bundle takes with that for a quarter of it."""
-    peaks = {path: [run_child(path, jobs).peak_mib for jobs in PROCESSES] for path in (whole, part)}
     with open_bundle(part) as opened:
         entries = opened.contents.entries
-    return [
-        result(
-            f"peak memory, {jobs} at work",
-            "MiB",
-            peaks[whole][place],
-            f"for {entries:,} entries",
-            peaks[part][place],
-            bound=None,
-            goal="flat but for the state",
-            runs=1,
-        )
-        for place, jobs in enumerate(PROCESSES)
-    ]
+    found = []
+    for cores, runs in measured.items():
+        ours, peer = median(each.peak_mib for each in runs), run_child(part, cores).peak_mib
+        case, beside = f"peak memory, {_counted(cores)}", f"for {entries:,} entries"
+        found.append(result(case, "MiB", ours, beside, peer, bound=None, goal="flat but for the state", runs=len(runs)))
+    return found
+
+
+def _counted(cores: int) -> str:
+    return f"{cores} core{'s' if cores > 1 else ''}"
 
 
 def peers(bundle: Path, runs: int) -> list[Result]:
@@ -215,7 +210,7 @@ def peers(bundle: Path, runs: int) -> list[Result]:
 
     return [
         result(
-            "entries to the root of their tree, 1 process",
+            "entries to the root of their tree, 1 core",
             RATE,
             len(leaves) / best(tree, runs),
             "pymerkle",
@@ -225,7 +220,7 @@ def peers(bundle: Path, runs: int) -> list[Result]:
             runs=runs,
         ),
         result(
-            "signatures of task events, 1 process",
+            "signatures of task events, 1 core",
             "events/s",
             len(payloads) / best(checked, runs),
             "eth-account",
@@ -247,9 +242,9 @@ def best(work: Callable[[], None], runs: int) -> float:
     return median(taken)
 
 
-def run_child(bundle: Path, jobs: int) -> Verified:
+def run_child(bundle: Path, cores: int) -> Verified:
     """Verify in a process of its own, and watch the memory of all that it starts."""
-    command = [sys.executable, "-m", "benchmarks.bench_verify", "--child", str(bundle), str(jobs)]
+    command = [sys.executable, "-m", "benchmarks.bench_verify", "--child", str(bundle), str(cores)]
     peak_mib = 0.0
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         while process.poll() is None:
@@ -262,11 +257,12 @@ def run_child(bundle: Path, jobs: int) -> Verified:
     return Verified(told["seconds"], told["stages"], peak_mib)
 
 
-def child(bundle: Path, jobs: int) -> None:
-    """Verify in this process, and print what it took."""
+def child(bundle: Path, cores: int) -> None:
+    """Verify in this process, on so many cores and with so many processes at work, and print what it took."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     brought = Brought(verifiers=(Verifier.parse(str(SIGNER.verifier)),))
     begin = time.perf_counter()
-    outcome = verify(bundle, stages(brought), brought, jobs=jobs)
+    outcome = verify(bundle, stages(brought), brought, jobs=cores)
     seconds = time.perf_counter() - begin
     assert outcome.ok, [each.said for each in outcome.findings]
     run = [each for each in outcome.stages if not each.skipped]
