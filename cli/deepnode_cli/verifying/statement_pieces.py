@@ -6,7 +6,7 @@ can file a genuine statement under another producer, number or type.
 
 import hashlib
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
@@ -117,7 +117,7 @@ def _key(*parts: str) -> bytes:
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=KEY_BYTES).digest()
 
 
-def _events(bundle: Bundle, path: str, first: int, last: int) -> Iterator[tuple]:  # type: ignore[type-arg] # a row
+def _events(bundle: Bundle, path: str, first: int, last: int) -> Iterator[tuple[Any, ...]]:
     try:
         for batch in bundle.batches_of(LogFile(path, first, last), first, last):
             yield from _rows(batch)
@@ -126,7 +126,7 @@ def _events(bundle: Bundle, path: str, first: int, last: int) -> Iterator[tuple]
         return
 
 
-def _rows(batch: pa.RecordBatch) -> Iterator[tuple]:  # type: ignore[type-arg] # a row
+def _rows(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
     events = batch.filter(pc.equal(batch.column("kind"), int(Kind.TASK_EVENT))).select(COLUMNS)
     for row in zip(*(column.to_pylist() for column in events.columns), strict=True):
         if None not in row:

@@ -5,10 +5,12 @@ tiles and the root he can make anew; what he cannot make is the log's signature.
 """
 
 import hashlib
+import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
@@ -19,6 +21,7 @@ from deepnode_ledger import leaf
 from deepnode_ledger.batch_versions import SCHEMA
 from deepnode_ledger.bundle import Contents, FilePart, contents, log_file, open_bundle
 from deepnode_ledger.hexadecimal import to_hex
+from deepnode_ledger.record import Kind
 from deepnode_ledger.transparency import Edge, leaf_hashes
 
 LOG = "log/000/000/000.arrow"
@@ -124,4 +127,35 @@ def flipped(data: bytes, at: int, by: int = 1) -> bytes:
     return data[:at] + bytes([data[at] ^ by]) + data[at + 1 :]
 
 
-Change = Callable[[Forger], Any]
+def altered(entries: pa.RecordBatch, row: int, rng: Random, columns: tuple[str, ...] | None = None) -> pa.RecordBatch:
+    """The entries with another value in one column of a row that has one there."""
+    given = [name for name in entries.schema.names if entries.column(name)[row].as_py() not in (None, b"")]
+    hashed = [name for name in given if name not in ("position", "task")]
+    column = rng.choice([name for name in hashed if columns is None or name in columns] or hashed)
+    value = entries.column(column)[row].as_py()
+    other: Any
+    if isinstance(value, bytes):
+        other = flipped(value, rng.randrange(len(value)), 1 << rng.randrange(8))
+    elif isinstance(value, str):
+        other = value + rng.choice("abc")
+    else:
+        other = value + rng.randrange(1, 4) if column != "kind" else 3 - value
+    return with_cell(entries, row, column, other)
+
+
+def logs_with_data(entries: pa.RecordBatch) -> list[int]:
+    """Rows of chain logs with data."""
+    kinds, data = entries.column("kind").to_pylist(), entries.column("data").to_pylist()
+    return [row for row, (kind, held) in enumerate(zip(kinds, data, strict=True)) if kind == Kind.CHAIN_LOG and held]
+
+
+def other_value(data: bytes, rng: Random) -> bytes:
+    """A ruleset with another first character in the value of one of its fields; the summary is no rule."""
+    lines = data.decode().split("\n")
+    fields = [number for number, line in enumerate(lines) if re.match(r'(?!summary)\w+ = "?\w', line)]
+    number = rng.choice(fields)
+    name, _, value = lines[number].partition(" = ")
+    place = 1 if value.startswith('"') else 0
+    other = rng.choice([letter for letter in "123456789" if letter != value[place]])
+    lines[number] = f"{name} = {value[:place]}{other}{value[place + 1 :]}"
+    return "\n".join(lines).encode()

@@ -15,7 +15,7 @@ from deepnode_cli.verifying.driving import Planned, verify
 from deepnode_cli.verifying.finding import Brought, Finding, Outcome, Severity
 from deepnode_cli.verifying.stages import stages
 from tests.cli.verifying.forger import Forger
-from tests.cli.verifying.tampering import KINDS, Found, Tampering
+from tests.cli.verifying.kinds_of_tampering import KINDS, Found, Tampering
 from tests.e2e.devnet_bundle import DevnetBundle
 
 

@@ -5,7 +5,6 @@ anew: then what the file says is wrong by itself, by the tree, by the chain's ev
 was signed.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -17,7 +16,7 @@ import pyarrow as pa
 from deepnode_indexer.evidence.kept import HEADERS, RECEIPTS, Writer
 from deepnode_ledger.record import Kind
 from deepnode_ledger.transparency import Signer
-from tests.cli.verifying.forger import LIST, LOG, Forger, arranged, flipped, with_cell
+from tests.cli.verifying.forger import LIST, LOG, Forger, altered, arranged, flipped, logs_with_data, other_value
 
 STRANGER: Final = Signer.generate("log.example/deepnode")
 
@@ -132,7 +131,7 @@ def an_entry_doubled(forger: Forger, rng: Random) -> Found:
 def an_altered_cell(forger: Forger, rng: Random) -> Found:
     """One value of one entry: an amount, a topic, a signature, a block …"""
     row = rng.randrange(forger.entries.num_rows)
-    forger.put_entries(_altered(forger.entries, row, rng))
+    forger.put_entries(altered(forger.entries, row, rng))
     return at(position=row + 1)
 
 
@@ -189,7 +188,7 @@ def a_state_root(forger: Forger, rng: Random) -> Found:
 def a_ruleset(forger: Forger, rng: Random) -> Found:
     """Another value in a ruleset, listed as it is now."""
     name = rng.choice(forger.named("rulesets/"))
-    forger.put(name, _other_value(forger.original(name), rng))
+    forger.put(name, other_value(forger.original(name), rng))
     forger.relist()
     return at(name)
 
@@ -255,10 +254,10 @@ def a_receipt(forger: Forger, rng: Random) -> Found:
 def all_but_the_signature(forger: Forger, rng: Random) -> Found:
     """Other entries, with log file, tiles, roots and list made anew: the signed tree is another one."""
     rows = list(range(forger.entries.num_rows))
-    row = rng.choice(_logs(forger.entries))
+    row = rng.choice(logs_with_data(forger.entries))
     match rng.randrange(3):
         case 0:
-            entries = _altered(forger.entries, row, rng, columns=("data", "topic1", "address"))
+            entries = altered(forger.entries, row, rng, columns=("data", "topic1", "address"))
         case 1:
             entries = arranged(forger.entries, [*rows[:row], *rows[row + 1 :]])
         case _:
@@ -271,8 +270,8 @@ def all_but_the_signature(forger: Forger, rng: Random) -> Found:
 
 def a_forged_log(forger: Forger, rng: Random) -> Found:
     """An altered amount of a transfer with everything made anew: the receipts say otherwise, and where."""
-    row = rng.choice(_logs(forger.entries))
-    forger.rehash(_altered(forger.entries, row, rng, columns=("data",)))
+    row = rng.choice(logs_with_data(forger.entries))
+    forger.rehash(altered(forger.entries, row, rng, columns=("data",)))
     return at(position=row + 1)
 
 
@@ -281,7 +280,7 @@ def a_forged_statement(forger: Forger, rng: Random) -> Found:
     tasks = [row for row, kind in enumerate(forger.entries.column("kind").to_pylist()) if kind == Kind.TASK_EVENT]
     row = rng.choice(tasks)
     column = rng.choice(["signature", "sequence", "event_id", "event_type"])
-    forger.rehash(_altered(forger.entries, row, rng, columns=(column,)))
+    forger.rehash(altered(forger.entries, row, rng, columns=(column,)))
     return at(position=row + 1)
 
 
@@ -289,8 +288,8 @@ def a_stranger_signs(forger: Forger, rng: Random) -> Found:
     """Everything made anew, and signed with a key of the forger's own under the same name."""
     from deepnode_ledger.transparency import TreeHead, sign_head
 
-    row = rng.choice(_logs(forger.entries))
-    forger.rehash(_altered(forger.entries, row, rng, columns=("data",)))
+    row = rng.choice(logs_with_data(forger.entries))
+    forger.rehash(altered(forger.entries, row, rng, columns=("data",)))
     with_list = msgspec.json.decode((forger.path / LIST).read_bytes())
     root = bytes.fromhex(with_list["root"][2:])
     head = TreeHead("log.example/deepnode", forger.entries.num_rows, root)
@@ -330,40 +329,6 @@ KINDS: Final = (
     Tampering("a forged statement", 3, ("statements",), a_forged_statement),
     Tampering("a stranger signs", 4, ("files", "checkpoint"), a_stranger_signs),
 )
-
-
-def _altered(entries: pa.RecordBatch, row: int, rng: Random, columns: tuple[str, ...] | None = None) -> pa.RecordBatch:
-    """The entries with another value in one column of a row that has one there."""
-    given = [name for name in entries.schema.names if entries.column(name)[row].as_py() not in (None, b"")]
-    hashed = [name for name in given if name not in ("position", "task")]
-    column = rng.choice([name for name in hashed if columns is None or name in columns] or hashed)
-    value = entries.column(column)[row].as_py()
-    other: Any
-    if isinstance(value, bytes):
-        other = flipped(value, rng.randrange(len(value)), 1 << rng.randrange(8))
-    elif isinstance(value, str):
-        other = value + rng.choice("abc")
-    else:
-        other = value + rng.randrange(1, 4) if column != "kind" else 3 - value
-    return with_cell(entries, row, column, other)
-
-
-def _logs(entries: pa.RecordBatch) -> list[int]:
-    """Rows of chain logs with data."""
-    kinds, data = entries.column("kind").to_pylist(), entries.column("data").to_pylist()
-    return [row for row, (kind, held) in enumerate(zip(kinds, data, strict=True)) if kind == Kind.CHAIN_LOG and held]
-
-
-def _other_value(data: bytes, rng: Random) -> bytes:
-    """A ruleset with another first character in the value of one of its fields; the summary is no rule."""
-    lines = data.decode().split("\n")
-    fields = [number for number, line in enumerate(lines) if re.match(r'(?!summary)\w+ = "?\w', line)]
-    number = rng.choice(fields)
-    name, _, value = lines[number].partition(" = ")
-    place = 1 if value.startswith('"') else 0
-    other = rng.choice([letter for letter in "123456789" if letter != value[place]])
-    lines[number] = f"{name} = {value[:place]}{other}{value[place + 1 :]}"
-    return "\n".join(lines).encode()
 
 
 def _rows(forger: Forger, name: str) -> list[dict[str, Any]]:
