@@ -18,7 +18,7 @@ from typing import Final
 
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.manifest import Manifest
-from deepnode_projections.rulesets import Ruleset
+from deepnode_projections.rulesets import Ruleset, shipped
 from deepnode_projections.whatif import chain_set
 from deepnode_projections.whatif.chain_set import ChainSet
 from deepnode_projections.whatif.fields import FieldSetting, known_fields, with_fields
@@ -106,9 +106,21 @@ def make(
             raise BadInput(f"{each!r:.80} cannot be set: there are {', '.join((*known, *chain_set.KNOWN))}")
     of_chain = {each: value for each, value in given.items() if chain_set.is_chain_set(each)}
     made = Scenario(name, ruleset, dict(sorted(given.items())), chain_set.read(of_chain, manifest), from_epoch)
-    if ruleset is not None:
-        made.rules(from_epoch, ruleset)
+    _check_fields(made.fields, list(shipped().values()) if ruleset is None else [ruleset])
     return made
+
+
+def _check_fields(changed: Mapping[str, FieldSetting], bases: Sequence[Ruleset]) -> None:
+    """Refuse what goes with none of the rulesets that it may be set over: it need not be replayed to find that out."""
+    refusals = []
+    for base in bases:
+        try:
+            with_fields(base, changed)
+        except BadInput as refused:
+            refusals.append(refused)
+        else:
+            return
+    raise refusals[0]
 
 
 def parse_settings(given: Sequence[str]) -> dict[str, FieldSetting]:
