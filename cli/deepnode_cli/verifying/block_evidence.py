@@ -74,6 +74,7 @@ class Checked(msgspec.Struct, frozen=True):
         last_hash: of the last block, empty if it is not known.
         headers: how many there are that hash to their block's hash.
         blocks: how many have receipts with the root of their header.
+        silent: how many have none, and a bloom that speaks of no contract of ours.
         receipts: how many there are in those.
         logs: how many entries of the log were compared with them.
         said: what was found.
@@ -83,6 +84,7 @@ class Checked(msgspec.Struct, frozen=True):
     last_hash: bytes
     headers: int
     blocks: int
+    silent: int
     receipts: int
     logs: int
     said: tuple[Said, ...]
@@ -103,7 +105,7 @@ class _Piece:
         self._said: list[Said] = []
         self._untold = 0
         self._misnamed: dict[int, list[int]] = {}
-        self._blocks = self._receipts = self._logs = 0
+        self._blocks = self._silent = self._receipts = self._logs = 0
 
     def checked(self) -> Checked:
         """Do it."""
@@ -124,6 +126,7 @@ class _Piece:
             headers.last_hash or b"",
             int(headers.known.sum()),
             self._blocks,
+            self._silent,
             self._receipts,
             self._logs,
             tuple(self._said),
@@ -148,8 +151,10 @@ class _Piece:
                 seen[number - part.first] = True
                 self._compare(receipts, entries)
         self._take(problems, part.receipts)
-        silent = headers.known & ~seen & self._counting.spoken_of(headers.blooms, part.first)
-        for row in np.flatnonzero(silent).tolist():
+        spoken_of = self._counting.spoken_of(headers.blooms, part.first)
+        unseen = headers.known & ~seen
+        self._silent = int((unseen & ~spoken_of).sum())
+        for row in np.flatnonzero(unseen & spoken_of).tolist():
             self._bloom_speaks(part.first + row)
 
     def _compare(self, receipts: BlockReceipts, entries: Entries) -> None:

@@ -191,7 +191,7 @@ def _counted(result: Checked) -> Mapping[str, int]:
     return {
         "headers": result.headers,
         "blocks shown by their receipts": result.blocks,
-        "blocks shown by their blooms": result.headers - result.blocks,
+        "blocks shown by their blooms": result.silent,
         "receipts": result.receipts,
         "logs": result.logs,
     }
@@ -213,6 +213,6 @@ def _end(end: Covered, result: Checked, brought: bytes | None) -> Said:
         return Said(int(Severity.NOTE), where, said, integers=(("block", str(end.last)),))
     said = (
         f"the evidence of chain {end.chain_id} ends with block {end.last}, {to_hex(end.hash)}: compare this hash with "
-        f"any explorer or node of the chain, and all {end.last - end.first + 1} headers are the chain's"
+        f"any explorer or node of the chain; if it is the chain's, so are all {end.last - end.first + 1} headers"
     )
     return Said(int(Severity.NOTE), where, said, integers=(("block", str(end.last)),))

@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from deepnode_cli.verifying.block_evidence import Checked
 from deepnode_cli.verifying.finding import Brought, Finding, Outcome, Severity
+from deepnode_cli.verifying.logs_compared import error
 from deepnode_indexer.devnet.faults import AlterReceipts, FaultProxy, HideLogs
 from deepnode_ledger.bundle import contents
 from deepnode_ledger.errors import BadInput, TryAgain
@@ -80,6 +83,9 @@ def test_an_untouched_bundle_is_shown_to_be_the_chain(made: Made) -> None:
     assert note.where == f"block 31337:{last}"
     assert last_hash in note.said
     assert stage.counted["headers"] == last - first + 1
+    by_receipts, by_blooms = (stage.counted[f"blocks shown by their {each}"] for each in ("receipts", "blooms"))
+    assert by_receipts + by_blooms == last - first + 1
+    assert by_blooms > 0
     assert stage.counted["logs"] == outcome.entries
 
 
@@ -88,6 +94,14 @@ def test_the_pieces_can_be_looked_at_by_other_processes(made: Made) -> None:
     one, two = evidenced.examined(made[1]), evidenced.examined(made[1], jobs=2)
     assert two.findings == one.findings
     assert two.stages[0].counted == one.stages[0].counted
+
+
+def test_what_a_piece_came_to_can_be_kept() -> None:
+    """A verification that goes on reads results back: integers of 256 bits and hashes are the same."""
+    said = error("block 1:2", "altered", (7,), expected=2**256 - 1)
+    result = Checked(bytes(32), b"", 1, 2, 3, 4, 5, (said,))
+    assert msgspec.json.decode(msgspec.json.encode(result), type=Checked) == result
+    assert said.finding("chain evidence").integers == {"expected": 2**256 - 1}
 
 
 def test_a_hash_that_the_auditor_brings_is_compared(made: Made) -> None:
