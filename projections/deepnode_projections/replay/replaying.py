@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deepnode_ledger.account import MINT
 from deepnode_ledger.batch import entries as entries_of
 from deepnode_ledger.contract import Contract, Creates, Events
 from deepnode_ledger.decoding import ChainEvent, decode
@@ -42,6 +43,9 @@ FEW_ENTRIES: Final = 24
 
 EventName = tuple[str, str]
 """The kind of a contract and the name of an event of it, by which the rules know it."""
+
+PAYABLE: Final = "Payable"
+"""The pocket of rewards that may be below zero: claims by a root that was disabled passed the one that stands."""
 
 _OPENING: Final[EventName] = ("Emission", "EpochOpened")
 
@@ -163,6 +167,14 @@ class Replay:
         self.refusals += len(fed.refused)
         self.quarantined += len(fed.quarantined)
         return fed
+
+    def below_zero(self) -> list[tuple[str, bytes, int]]:
+        """Return the balances that are below zero and must not be: account, token, base units, sorted by bytes.
+
+        What was ever minted is, and what is payable of rewards may be (see ``conservation``).
+        """
+        held = self._holdings.in_order()
+        return [each for each in held if each[2] < 0 and each[0] != MINT.name and each[0].split(":")[1:2] != [PAYABLE]]
 
     def root(self) -> bytes:
         """Return the state root at the position (32 bytes), as ``state_root.state_root`` has it of the books.

@@ -20,6 +20,7 @@ from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.posting import AMOUNT_LIMIT
 from deepnode_ledger.record import BlockRef, ChainLog
 from deepnode_ledger.snapshot import snapshot
+from deepnode_projections.conservation import breaches
 from deepnode_projections.registers.at import StateAt
 from deepnode_projections.replay import EpochEnd, Replay
 from deepnode_projections.rules.book import RECORDS
@@ -65,6 +66,11 @@ def check_equal(url: str, replay: Replay, schema: str = "books") -> None:
         books = StateAt(connection, replay.position)
         for kind in RECORDS:
             assert list(replay.records(kind)) == list(books.every(kind)), kind
+        _, below = breaches(connection, "nothing is below zero", replay.position)
+        symbols = {each.address: each.symbol for each in replay.roster.manifest.tokens}
+        symbols |= {each.contract.address: each.contract.symbol for each in replay.roster.children}
+        found = [(account, symbols[asset], amount) for account, asset, amount in replay.below_zero()]
+        assert sorted(found) == sorted((each.where, each.symbol, each.found) for each in below)
     counted = rows(url, "SELECT (SELECT count(*) FROM refusal), (SELECT count(*) FROM quarantine)", schema)
     assert counted == [(replay.refusals, replay.quarantined)]
 
