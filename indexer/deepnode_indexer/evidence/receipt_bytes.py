@@ -20,6 +20,12 @@ _FIELDS: Final = 4
 _DEPOSIT_FIELDS: Final = (4, 5, 6)
 """A deposit has its nonce behind the logs since Regolith, and its version since Canyon."""
 
+_ADDRESS: Final = 0x94
+_TOPIC: Final = b"\xa0"
+_LONG_LIST: Final = 0xF8
+_TOPICS: Final = {b"\xc0": (0, 1), b"\xe1": (1, 1), b"\xf8\x42": (2, 2), b"\xf8\x63": (3, 2), b"\xf8\x84": (4, 2)}
+"""How a list of so many topics begins, and in how many bytes: a topic has 33 with its prefix."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogBytes:
@@ -79,6 +85,33 @@ def _address(receipt: bytes, item: rlp_reading.Item) -> bytes:
 
 
 def _log(receipt: bytes, item: rlp_reading.Item) -> LogBytes:
+    return quick_log(receipt, item) or strict_log(receipt, item)
+
+
+def quick_log(receipt: bytes, item: rlp_reading.Item) -> LogBytes | None:
+    """Read a log as every compiler's events are: up to the data all has a length of its own; None for any other."""
+    is_list, start, stop = item
+    at = start + 21
+    if not is_list or at >= stop or receipt[start] != _ADDRESS:
+        return None
+    count, skipped = _TOPICS.get(receipt[at : at + 2] if receipt[at] == _LONG_LIST else receipt[at : at + 1], (-1, 0))
+    at += skipped
+    end = at + count * 33
+    if count < 0 or end >= stop or receipt[at:end:33] != _TOPIC * count:
+        return None
+    topics = tuple([receipt[place + 1 : place + 33] for place in range(at, end, 33)])
+    is_list, first, last = rlp_reading.item_at(receipt, end, stop)
+    if is_list or last != stop or last - first > DATA_BYTES_MAX:
+        return None
+    return LogBytes(receipt[start + 1 : start + 21], topics, receipt[first:last])
+
+
+def strict_log(receipt: bytes, item: rlp_reading.Item) -> LogBytes:
+    """Read a log field by field, and say of the first that breaks a rule which.
+
+    Raises:
+        Damaged: one does.
+    """
     is_list, start, stop = item
     found = rlp_reading.items(receipt, start, stop) if is_list else []
     if len(found) != 3 or not found[1][0]:
