@@ -241,9 +241,17 @@ SELECT earner, asset, amount FROM claimed_total
 
 -- relation task 1
 -- books
-SELECT task, domain, model, price, asset, difficulty_ppm, epoch, stage, attempt FROM now_task
+SELECT task, domain, model, price, asset, difficulty_ppm, epoch, stage, attempt, judged_epoch, credited_epoch
+FROM now_task
 -- recomputed
-SELECT task, domain, model, price, asset, difficulty, epoch, stage, attempt FROM task
+SELECT task, domain, model, price, asset, difficulty, epoch, stage, attempt, judged_epoch, credited_epoch FROM task
+
+-- relation correction 3
+-- books
+SELECT producer, corrects, sequence, value_name, value, in_time FROM now_correction
+WHERE value_name IN ('vwu', 'difficulty_ppm', 'price', 'rating')
+-- recomputed
+SELECT producer, corrects, sequence, value_name, value, in_time FROM correction
 
 -- relation task_slot 3
 -- books

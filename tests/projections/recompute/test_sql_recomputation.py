@@ -72,20 +72,47 @@ events = anything(CONTRACTS, also={"bytes32": ids, "address": [DN, USDC], "uint6
 
 
 @st.composite
+def corrected(draw: st.DrawFn, said: Sequence[spoken.Said]) -> list[spoken.Said]:
+    """Corrections of some of what was said, most of them of what can be corrected; their numbers come behind."""
+    made: list[spoken.Said] = []
+    measured = [n for n, (kind, _) in enumerate(said) if kind in ("TaskCreated", "VWUAssigned", "UserFeedback")]
+    for n in draw(st.lists(st.sampled_from(measured) | st.integers(0, len(said) - 1), max_size=5)):
+        kind, told_then = said[n]
+        members: dict[str, Any] = {"corrects": f"e{n + 1}"}
+        if kind == "VWUAssigned":
+            members |= {name: told_then[name] for name in ("task", "attempt", "slot")}
+            members["vwu"] = draw(st.integers(1, 10**6))
+        elif kind == "TaskCreated":
+            right = st.integers(1, 10**7)
+            prices = st.integers(0, 100).map(str)
+            members |= draw(st.builds(dict, difficulty_ppm=right) | st.builds(dict, price=prices))
+            members["task"] = told_then["task"]
+        elif draw(st.booleans()):
+            members["rating"] = draw(st.integers(1, 5))
+        made.append(("Correction", members))
+    return made
+
+
+@st.composite
 def histories(draw: st.DrawFn) -> list[ChainEvent | TaskEvent]:
-    """Tasks' lives and any events, mixed, with an epoch opened now and then."""
+    """Tasks' lives, corrections and any events, mixed, with an epoch opened now and then."""
     said = draw(interleaved([draw(lives(f"t{n}")) for n in range(2)]))
-    spoken_events = [spoken.event(kind, n, spoken.data_of(kind, **rest)) for n, (kind, rest) in enumerate(said, 1)]
+    numbered = [spoken.event(kind, n, spoken.data_of(kind, **rest)) for n, (kind, rest) in enumerate(said, 1)]
+    more = [
+        spoken.event(kind, n, spoken.data_of(kind, **rest))
+        for n, (kind, rest) in enumerate(draw(corrected(said)), len(said) + 1)
+    ]
     others: list[ChainEvent | TaskEvent] = list(draw(st.lists(events, min_size=10, max_size=40)))
-    for epoch in (2, 3):
-        others.insert(draw(st.integers(0, len(others))), told("Emission", "EpochOpened", epoch=epoch))
-    for place, each in zip(
-        sorted(draw(st.lists(st.integers(0, len(others)), min_size=len(said), max_size=len(said)))),
-        spoken_events,
-        strict=True,
-    ):
-        others.insert(min(place + each.sequence - 1, len(others)), each)
-    return others
+    # Each in its own order, all of them mixed; the corrections in any order.
+    places = draw(st.permutations([True] * len(numbered) + [False] * len(others)))
+    streams = {True: iter(numbered), False: iter(others)}
+    history = [next(streams[place]) for place in places]
+    for each in draw(st.permutations(more)):
+        history.insert(draw(st.integers(len(history) // 2, len(history))), each)
+    at = sorted(draw(st.lists(st.integers(0, len(history)), min_size=2, max_size=2)), reverse=True)
+    for epoch, place in zip((3, 2), at, strict=True):
+        history.insert(place, told("Emission", "EpochOpened", epoch=epoch))
+    return history
 
 
 @settings(max_examples=4)

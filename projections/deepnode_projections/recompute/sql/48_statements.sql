@@ -9,14 +9,14 @@ WITH told AS MATERIALIZED (
     SELECT l.position, l.chain_id, l.producer, l.event_id, l.sequence, l.event_type, json_of(l.data) AS event
     FROM log l WHERE l.kind = 2
 ), signed AS (
-    SELECT t.position, t.chain_id, t.producer, t.event_id, substring(t.event_type FROM '^ai\.deepnode\.(.*)\.v1$') AS what,
+    SELECT t.position, t.chain_id, t.producer, t.event_id, t.sequence, substring(t.event_type FROM '^ai\.deepnode\.(.*)\.v1$') AS what,
         CASE WHEN json_typeof(s.data) = 'object' THEN s.data END AS data
     FROM told t CROSS JOIN LATERAL json_to_record(CASE WHEN json_typeof(t.event) = 'object' THEN t.event END)
         AS s(id json, source json, type json, sequence json, time json, data json)
     WHERE text_of(s.id, '') = t.event_id AND text_of(s.source, '') = t.producer AND text_of(s.type, '') = t.event_type
         AND text_of(s.sequence, '') = t.sequence::text AND text_of(s.time, '^[!-~]{1,64}$') IS NOT NULL
 ), read AS (
-    SELECT s.position, s.chain_id, s.producer, s.event_id, s.what,
+    SELECT s.position, s.chain_id, s.producer, s.event_id, s.sequence, s.what,
         hex_of(d.task, 32) AS task, hex_of(d.domain, 32) AS domain, hex_of(d.model, 32) AS model,
         whole_of(d.version, 0, 4294967295) AS version, hex_of(d.consumer_hash, 32) AS consumer_hash,
         decimal_of(d.price, 0) AS price, hex_of(d.asset, 20) AS asset,
@@ -35,7 +35,13 @@ WITH told AS MATERIALIZED (
             AND (is_left_out(d.comment_hash) OR hex_of(d.comment_hash, 32) IS NOT NULL) AS hashes_are_good,
         (is_left_out(d.rating) OR whole_of(d.rating, 1, 5) IS NOT NULL)
             AND (is_left_out(d.price_ppm) OR decimal_of(d.price_ppm, 1) IS NOT NULL)
-            AND (is_left_out(d.amount) OR decimal_of(d.amount, 0) IS NOT NULL) AS right_is_good,
+            AND (is_left_out(d.amount) OR decimal_of(d.amount, 0) IS NOT NULL)
+            AND (is_left_out(d.vwu) OR whole_of(d.vwu, 1, 1000000000000) IS NOT NULL)
+            AND (is_left_out(d.difficulty_ppm) OR whole_of(d.difficulty_ppm, 1, 10000000) IS NOT NULL)
+            AND (is_left_out(d.price) OR decimal_of(d.price, 0) IS NOT NULL)
+            AND (is_left_out(d.task) OR hex_of(d.task, 32) IS NOT NULL)
+            AND (is_left_out(d.attempt) OR whole_of(d.attempt, 1, 2147483647) IS NOT NULL)
+            AND (is_left_out(d.slot) OR whole_of(d.slot, 1, 64) IS NOT NULL) AS right_is_good,
         is_count(d.latency_ms) AND (is_left_out(d.usage) OR json_typeof(d.usage) = 'object'
             AND is_count(d.usage -> 'input_tokens') AND is_count(d.usage -> 'output_tokens')) AS counts_are_good
     FROM signed s CROSS JOIN LATERAL json_to_record(s.data)

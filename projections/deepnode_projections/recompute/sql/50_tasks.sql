@@ -6,15 +6,17 @@
 -- else has no effect. An attempt that is not approved may be followed by another, three at most; else the task is
 -- rejected or expires. What does not follow in this order, breaks its form, or names a node that the registry knows to be
 -- another's, of another role, or gone in an epoch before, has no effect. Each outcome is a step of somebody's trust.
--- Sources: seeds/000 section 2 steps 1 to 3; seeds/002 section 2; docs/task-events.md; docs/devnet.md (oracle, 4 and 10).
+-- VWU, difficulty, price and rating can be corrected while the epoch that counts them lasts.
+-- Sources: seeds/000 section 2 steps 1 to 3; seeds/002 section 2; docs/task-events.md; docs/corrections.md;
+-- docs/devnet.md (oracle, 4 and 10).
 
 CREATE UNLOGGED TABLE task (
     task bytea PRIMARY KEY, domain bytea, model bytea, price numeric, asset bytea, difficulty bigint, epoch bigint,
-    stage text, attempt bigint
+    stage text, attempt bigint, producer text, event_id text, judged_epoch bigint, credited_epoch bigint
 );
 CREATE UNLOGGED TABLE task_slot (
     task bytea, attempt bigint, slot bigint, node bytea, output_position bigint, severity bigint DEFAULT 0,
-    verdict text, vwu bigint, credited_vwu bigint, PRIMARY KEY (task, attempt, slot)
+    verdict text, vwu bigint, credited_vwu bigint, vwu_producer text, vwu_event text, PRIMARY KEY (task, attempt, slot)
 );
 CREATE UNLOGGED TABLE validation (
     task bytea, attempt bigint, slot bigint, validator bytea, verdict text, in_consensus boolean,
@@ -35,10 +37,13 @@ CREATE UNLOGGED TABLE credited (
 );
 CREATE UNLOGGED TABLE rated (position bigint, epoch bigint, task bytea, ratings int, stars bigint);
 CREATE UNLOGGED TABLE rating_told (
-    producer text, event_id text, task bytea, value bigint, epoch bigint, is_corrected boolean DEFAULT false,
-    PRIMARY KEY (producer, event_id)
+    producer text, event_id text, task bytea, value bigint, epoch bigint, PRIMARY KEY (producer, event_id)
 );
-CREATE UNLOGGED TABLE rating_of (task bytea PRIMARY KEY, rating bigint);
+CREATE UNLOGGED TABLE rating_of (task bytea PRIMARY KEY, rating bigint, producer text, event_id text);
+CREATE UNLOGGED TABLE correction (
+    producer text, corrects text, sequence bigint, value_name text, value numeric, in_time boolean,
+    PRIMARY KEY (producer, corrects, sequence)
+);
 CREATE UNLOGGED TABLE sales (
     epoch bigint, domain bytea, model bytea, asset bytea, tasks bigint, amount numeric,
     PRIMARY KEY (epoch, domain, model, asset)
@@ -97,6 +102,28 @@ CREATE FUNCTION credit(policy text, assigned numeric[]) RETURNS TABLE (n bigint,
         WHEN 'split' THEN floor + (rank <= left_over)::int END FROM floors
 $$;
 
+-- Count a task's work, whose correct outputs all have VWU, in place of what was counted of it before.
+CREATE PROCEDURE credit_task(place bigint, t task, now_epoch bigint, policy text, is_late boolean) LANGUAGE plpgsql AS $$
+DECLARE
+    c record;
+BEGIN
+    DELETE FROM credited o WHERE o.task = t.task;
+    FOR c IN
+        WITH answered AS (
+            SELECT slot, node, vwu, row_number() OVER (ORDER BY output_position) AS n FROM task_slot o
+            WHERE o.task = t.task AND o.attempt = t.attempt AND o.verdict = 'correct'
+        )
+        SELECT a.slot, a.node, counts.vwu
+        FROM credit(policy, (SELECT array_agg(vwu ORDER BY n) FROM answered)) AS counts JOIN answered a USING (n)
+    LOOP
+        UPDATE task_slot o SET credited_vwu = CASE WHEN is_late THEN 0 ELSE c.vwu END
+        WHERE o.task = t.task AND o.attempt = t.attempt AND o.slot = c.slot;
+        IF NOT is_late THEN
+            INSERT INTO credited VALUES (place, now_epoch, t.task, c.node, c.vwu);
+        END IF;
+    END LOOP;
+END $$;
+
 DO $$
 DECLARE
     e statement;
@@ -108,9 +135,12 @@ DECLARE
     rules_epoch bigint;
     correct bigint[];
     wanting bigint;
-    parts numeric[];
     late boolean;
+    is_dropped boolean;
     told rating_told;
+    stands rating_of;
+    correcting text;
+    counted bigint;
 BEGIN
     FOR e IN SELECT * FROM statement ORDER BY position LOOP
         SELECT * INTO t FROM task WHERE task.task = e.task;
@@ -119,36 +149,84 @@ BEGIN
                 OR EXISTS (SELECT FROM model m WHERE m.model = e.model AND m.position < e.position
                            AND m.domain <> e.domain);
             INSERT INTO task VALUES (e.task, e.domain, e.model, e.price, e.asset, e.difficulty, epoch_at(e.position),
-                'created', 1);
+                'created', 1, e.producer, e.event_id);
             CONTINUE;
         END IF;
         now_epoch := epoch_at(e.position);
+        -- An epoch keeps the rules of its start; before epoch 1 there is no start.
+        IF rules_epoch IS DISTINCT FROM now_epoch OR now_epoch = 0 THEN
+            rules := rules_at(e.position, now_epoch);
+            rules_epoch := now_epoch;
+        END IF;
         IF e.what = 'correction' THEN
-            SELECT * INTO told FROM rating_told r WHERE r.producer = e.producer AND r.event_id = e.corrects;
-            CONTINUE WHEN told.task IS NULL OR told.is_corrected OR told.epoch <> now_epoch
-                OR e.price_ppm IS NOT NULL OR e.amount IS NOT NULL;
-            UPDATE rating_told r SET is_corrected = true WHERE r.producer = e.producer AND r.event_id = e.corrects;
-            UPDATE rating_of r SET rating = e.rating WHERE r.task = told.task;
-            INSERT INTO rated VALUES (e.position, now_epoch, told.task, (e.rating IS NOT NULL)::int - 1,
-                coalesce(e.rating, 0) - told.value);
+            -- What was measured can be corrected, by its producer, and again: the one with the highest sequence number
+            -- holds. The books go on with it as long as no epoch that is over has counted the wrong value.
+            IF e.task IS NULL AND num_nonnulls(e.vwu, e.difficulty, e.price) = 0 THEN
+                SELECT * INTO told FROM rating_told r WHERE r.producer = e.producer AND r.event_id = e.corrects;
+                CONTINUE WHEN told.task IS NULL OR num_nonnulls(e.price_ppm, e.amount) > 0;
+                correcting := 'rating';
+                counted := told.epoch;
+            ELSE
+                CONTINUE WHEN t.task IS NULL OR num_nonnulls(e.vwu, e.difficulty, e.price) <> 1
+                    OR num_nonnulls(e.price_ppm, e.rating, e.amount) > 0;
+                correcting := CASE WHEN e.vwu IS NOT NULL THEN 'vwu' WHEN e.price IS NOT NULL THEN 'price'
+                    ELSE 'difficulty_ppm' END;
+                counted := CASE correcting WHEN 'difficulty_ppm' THEN t.judged_epoch ELSE t.credited_epoch END;
+                IF correcting = 'vwu' THEN
+                    CONTINUE WHEN NOT EXISTS (SELECT FROM task_slot o WHERE o.task = e.task AND o.attempt = e.attempt
+                        AND o.slot = e.slot AND o.vwu IS NOT NULL AND o.vwu_producer = e.producer
+                        AND o.vwu_event = e.corrects);
+                ELSE
+                    CONTINUE WHEN t.producer <> e.producer OR t.event_id <> e.corrects;
+                END IF;
+            END IF;
+            late := coalesce(counted <> now_epoch, false);
+            IF NOT late AND NOT EXISTS (SELECT FROM correction c WHERE c.producer = e.producer
+                    AND c.corrects = e.corrects AND c.value_name = correcting AND c.sequence >= e.sequence) THEN
+                is_dropped := now_epoch > t.epoch AND rules #>> '{work,late_events}' = 'dropped';
+                IF correcting = 'rating' THEN
+                    SELECT * INTO stands FROM rating_of r WHERE r.task = told.task;
+                    CONTINUE WHEN stands.producer <> e.producer OR stands.event_id <> e.corrects;
+                    UPDATE rating_of r SET rating = e.rating WHERE r.task = told.task;
+                    INSERT INTO rated VALUES (e.position, now_epoch, told.task,
+                        (e.rating IS NOT NULL)::int - (stands.rating IS NOT NULL)::int,
+                        coalesce(e.rating, 0) - coalesce(stands.rating, 0));
+                ELSIF correcting = 'vwu' THEN
+                    UPDATE task_slot o SET vwu = e.vwu
+                    WHERE o.task = e.task AND o.attempt = e.attempt AND o.slot = e.slot;
+                    IF t.credited_epoch IS NOT NULL THEN
+                        CALL credit_task(e.position, t, now_epoch, rules #>> '{work,credit}', is_dropped);
+                    END IF;
+                ELSIF correcting = 'difficulty_ppm' THEN
+                    -- All that the difficulty weighs is of this epoch, or still to come.
+                    UPDATE task o SET difficulty = e.difficulty WHERE o.task = e.task;
+                ELSE
+                    IF t.credited_epoch IS NOT NULL AND NOT is_dropped THEN
+                        UPDATE sales o SET amount = o.amount - t.price + e.price
+                        WHERE o.epoch = now_epoch AND o.domain = t.domain AND o.model = t.model AND o.asset = t.asset
+                            AND o.amount - t.price + e.price < 10::numeric ^ 38;
+                        CONTINUE WHEN NOT FOUND;
+                    END IF;
+                    UPDATE task o SET price = e.price WHERE o.task = e.task;
+                END IF;
+            END IF;
+            INSERT INTO correction VALUES (e.producer, e.corrects, e.sequence, correcting, CASE correcting
+                WHEN 'rating' THEN e.rating WHEN 'vwu' THEN e.vwu WHEN 'price' THEN e.price ELSE e.difficulty END,
+                NOT late) ON CONFLICT (producer, corrects, sequence) DO NOTHING;
             CONTINUE;
         END IF;
         CONTINUE WHEN t.task IS NULL;
         IF e.what = 'user.feedback' THEN
             CONTINUE WHEN t.stage NOT IN ('approved', 'credited')
                 OR EXISTS (SELECT FROM rating_of r WHERE r.task = e.task AND r.rating IS NOT NULL);
-            INSERT INTO rating_of VALUES (e.task, e.rating) ON CONFLICT (task) DO UPDATE SET rating = e.rating;
+            INSERT INTO rating_of VALUES (e.task, e.rating, e.producer, e.event_id)
+            ON CONFLICT (task) DO UPDATE SET rating = e.rating, producer = e.producer, event_id = e.event_id;
             INSERT INTO rating_told (producer, event_id, task, value, epoch)
             VALUES (e.producer, e.event_id, e.task, e.rating, now_epoch);
             INSERT INTO rated VALUES (e.position, now_epoch, e.task, 1, e.rating);
             CONTINUE;
         END IF;
         CONTINUE WHEN t.attempt <> e.attempt;
-        -- An epoch keeps the rules of its start; before epoch 1 there is no start.
-        IF rules_epoch IS DISTINCT FROM now_epoch OR now_epoch = 0 THEN
-            rules := rules_at(e.position, now_epoch);
-            rules_epoch := now_epoch;
-        END IF;
         SELECT * INTO s FROM task_slot o WHERE o.task = e.task AND o.attempt = e.attempt AND o.slot = e.slot;
         CASE e.what
         WHEN 'task.assigned' THEN
@@ -213,39 +291,27 @@ BEGIN
                         CASE WHEN v.in_consensus THEN 'in_line' ELSE 'out_of_line' END, 1);
                 END LOOP;
             END LOOP;
-            UPDATE task o SET stage = CASE WHEN cardinality(correct) > 0 THEN 'approved' ELSE 'failed' END
+            UPDATE task o SET stage = CASE WHEN cardinality(correct) > 0 THEN 'approved' ELSE 'failed' END,
+                judged_epoch = coalesce(t.judged_epoch, now_epoch)
             WHERE o.task = e.task;
         WHEN 'vwu.assigned' THEN
             CONTINUE WHEN t.stage <> 'approved' OR s.node IS DISTINCT FROM e.node
                 OR s.verdict IS DISTINCT FROM 'correct' OR s.vwu IS NOT NULL OR e.difficulty <> t.difficulty;
-            SELECT array_agg(CASE o.slot WHEN e.slot THEN e.vwu ELSE o.vwu END ORDER BY o.output_position) INTO parts
-            FROM task_slot o WHERE o.task = e.task AND o.attempt = e.attempt AND o.verdict = 'correct';
+            wanting := (SELECT count(*) FROM task_slot o WHERE o.task = e.task AND o.attempt = e.attempt
+                AND o.verdict = 'correct' AND o.vwu IS NULL AND o.slot <> e.slot);
             late := now_epoch > t.epoch AND rules #>> '{work,late_events}' = 'dropped';
-            IF array_position(parts, NULL) IS NULL THEN
-                CONTINUE WHEN t.price + coalesce((SELECT o.amount FROM sales o WHERE o.epoch = now_epoch
-                    AND o.domain = t.domain AND o.model = t.model AND o.asset = t.asset), 0) >= 10::numeric ^ 38;
-                UPDATE task_slot o SET vwu = e.vwu
-                WHERE o.task = e.task AND o.attempt = e.attempt AND o.slot = e.slot;
-                FOR v IN
-                    SELECT o.slot, o.node, c.vwu FROM credit(rules #>> '{work,credit}', parts) AS c
-                    JOIN (SELECT slot, node, row_number() OVER (ORDER BY output_position) AS n FROM task_slot x
-                          WHERE x.task = e.task AND x.attempt = e.attempt AND x.verdict = 'correct') AS o USING (n)
-                LOOP
-                    UPDATE task_slot o SET credited_vwu = CASE WHEN late THEN 0 ELSE v.vwu END
-                    WHERE o.task = e.task AND o.attempt = e.attempt AND o.slot = v.slot;
-                    IF NOT late THEN
-                        INSERT INTO credited VALUES (e.position, now_epoch, e.task, v.node, v.vwu);
-                    END IF;
-                END LOOP;
-                UPDATE task o SET stage = 'credited' WHERE o.task = e.task;
-                IF NOT late THEN
-                    INSERT INTO sales AS o VALUES (now_epoch, t.domain, t.model, t.asset, 1, t.price)
-                    ON CONFLICT (epoch, domain, model, asset) DO UPDATE
-                    SET tasks = o.tasks + 1, amount = o.amount + t.price;
-                END IF;
-            ELSE
-                UPDATE task_slot o SET vwu = e.vwu
-                WHERE o.task = e.task AND o.attempt = e.attempt AND o.slot = e.slot;
+            CONTINUE WHEN wanting = 0 AND NOT late AND t.price + coalesce((SELECT o.amount FROM sales o
+                WHERE o.epoch = now_epoch AND o.domain = t.domain AND o.model = t.model AND o.asset = t.asset), 0)
+                >= 10::numeric ^ 38;
+            UPDATE task_slot o SET vwu = e.vwu, vwu_producer = e.producer, vwu_event = e.event_id
+            WHERE o.task = e.task AND o.attempt = e.attempt AND o.slot = e.slot;
+            CONTINUE WHEN wanting > 0;
+            CALL credit_task(e.position, t, now_epoch, rules #>> '{work,credit}', late);
+            UPDATE task o SET stage = 'credited', credited_epoch = now_epoch WHERE o.task = e.task;
+            IF NOT late THEN
+                INSERT INTO sales AS o VALUES (now_epoch, t.domain, t.model, t.asset, 1, t.price)
+                ON CONFLICT (epoch, domain, model, asset) DO UPDATE
+                SET tasks = o.tasks + 1, amount = o.amount + t.price;
             END IF;
         WHEN 'task.reassigned' THEN
             CONTINUE WHEN t.stage NOT IN ('assigned', 'failed') OR e.next_attempt <> e.attempt + 1 OR e.next_attempt > 3;
