@@ -144,6 +144,9 @@ def _by_columns(path: Path, form: str, names: list[str]) -> Export:
 
 
 def _of(kind: pa.DataType) -> pa.DataType:
+    """Return a column's type without what formats may change of it: dictionaries, and Parquet's milliseconds."""
+    if pa.types.is_timestamp(kind):
+        return pa.timestamp("s", kind.tz)
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
@@ -159,7 +162,7 @@ def _values(column: pa.Array) -> list[Any]:
         # Not through Decimal: as text, and then whole.
         return [None if each is None else int(each) for each in column.cast(pa.string()).to_pylist()]
     if pa.types.is_timestamp(kind):
-        return list(column.cast(pa.int64()).to_pylist())
+        return list(column.cast(pa.timestamp("s", kind.tz)).cast(pa.int64()).to_pylist())
     return list(column.to_pylist())
 
 
