@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from deepnode_cli.verifying.finding import (
+    CHARACTERS_MAX,
     FINDINGS_MAX,
     Brought,
     Finding,
@@ -29,6 +30,7 @@ from deepnode_cli.verifying.finding import (
     Sound,
     Stage,
     StageOutcome,
+    said_of,
 )
 from deepnode_cli.verifying.kept import Kept
 from deepnode_cli.verifying.showing import Showing
@@ -43,9 +45,6 @@ ENTRIES: Final = "entries"
 
 SMALL_BYTES: Final = 16 * 1024 * 1024
 """A bundle of fewer bytes is looked at before other processes would have started."""
-
-CHARACTERS_MAX: Final = 2_000
-"""Of a message from a library that could not read what the bundle holds."""
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -311,11 +310,11 @@ def _guarded(planned: Planned, running: Running) -> Iterator[Finding]:
     except TryAgain:
         raise
     except DeepNodeError as error:
-        yield Finding(Severity.ERROR, planned.name, planned.name, f"could not be finished: {error}"[:CHARACTERS_MAX])
+        yield Finding(Severity.ERROR, planned.name, planned.name, f"could not be finished: {said_of(error)}")
     except Exception as error:  # noqa: BLE001 (see below)
         # Whatever a hostile file makes a library raise: the other stages go on, and this one is not right.
-        said = f"could not be finished: {type(error).__name__}: {error}"
-        yield Finding(Severity.ERROR, planned.name, planned.name, said[:CHARACTERS_MAX])
+        said = f"could not be finished: {type(error).__name__}: {said_of(error)}"
+        yield Finding(Severity.ERROR, planned.name, planned.name, said)
 
 
 def _outcome(

@@ -6,6 +6,7 @@ file that cannot be read is a finding too. What a stage counted (entries, signat
 at, for a verification that found nothing because it looked at nothing is none.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,11 @@ FINDINGS_MAX: Final = 1_000
 
 POSITIONS_MAX: Final = 100
 """Positions that a finding names; the first ones are enough to look at."""
+
+CHARACTERS_MAX: Final = 2_000
+"""Of the message of an error that a finding tells."""
+
+_TEMPORARY: Final = re.compile(r"[^\s:'\"]*/deepnode-manifest-[^/\s]*/")
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -232,3 +238,9 @@ class Outcome:
     def counts(self) -> dict[str, int]:
         """How many findings there are of each severity, by its name."""
         return {each.name: sum(stage.findings.get(each, 0) for stage in self.stages) for each in Severity}
+
+
+def said_of(error: BaseException) -> str:
+    """Return an error's message for a finding: not without end, and without names that differ from run to run."""
+    # A manifest is read from a folder of its own, so that nothing in it leads out of the bundle.
+    return _TEMPORARY.sub("manifest/", str(error))[:CHARACTERS_MAX]

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from deepnode_cli.verifying.finding import Examination, Finding, Severity
+from deepnode_cli.verifying.finding import Examination, Finding, Severity, said_of
 from deepnode_ledger.bundle import Bundle, layout, readme
 from deepnode_ledger.bundle.manifest_files import abis_of
 from deepnode_ledger.errors import BadInput
@@ -49,7 +49,7 @@ def _of_manifest(examination: Examination) -> Iterator[Finding]:
     try:
         manifest = bundle.manifest()
     except BadInput as error:
-        yield Finding(Severity.ERROR, STAGE, layout.MANIFEST, str(error))
+        yield Finding(Severity.ERROR, STAGE, layout.MANIFEST, said_of(error))
         return
     examination.count("contracts", len(manifest.contracts))
     yield from _of_chains(bundle, manifest)
