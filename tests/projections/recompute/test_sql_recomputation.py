@@ -123,6 +123,40 @@ def test_sql_and_books_agree_on_any_history(postgres_url: str, history: list[Cha
         assert agrees(recompute(connection, MANIFEST))
 
 
+def test_corrections_in_time_and_late_ones_are_recomputed(postgres_url: str) -> None:
+    """Corrects VWU, difficulty, price and rating of a credited task, again, out of order, and behind its epoch."""
+    own = {"task": "t1", "attempt": 1}
+    said: list[spoken.Said] = [("TaskCreated", {"task": "t1"}), *spoken.judged()]
+    said.append(("ConsensusReached", {**own, "verdict": "approved", "accepted": [1, 2]}))
+    said += [("VWUAssigned", {**own, "slot": slot, "node": f"n{slot}", "vwu": 1_001}) for slot in (1, 2)]
+    said.append(("UserFeedback", {"task": "t1", "rating": 2}))
+    first, rated = f"e{len(said) - 2}", f"e{len(said)}"
+    said += [
+        ("Correction", {"corrects": first, **own, "slot": 1, "vwu": 500}),
+        ("Correction", {"corrects": "e1", "task": "t1", "difficulty_ppm": 3_000_000}),
+        ("Correction", {"corrects": "e1", "task": "t1", "price": "7"}),
+        ("Correction", {"corrects": rated, "rating": 5}),
+        ("Correction", {"corrects": rated}),
+        ("Correction", {"corrects": "e2", "task": "t1", "price": "8"}),
+        ("Correction", {"corrects": first, **own, "slot": 2, "vwu": 1}),
+        ("Correction", {"corrects": "e1", "task": "t1", "price": "9", "vwu": 9}),
+    ]
+    history: list[ChainEvent | TaskEvent] = [
+        spoken.event(kind, n, spoken.data_of(kind, **rest)) for n, (kind, rest) in enumerate(said, 1)
+    ]
+    history.append(told("Emission", "EpochOpened", epoch=2))
+    late = spoken.data_of("Correction", corrects=first, **own, slot=1, vwu=400)
+    history.append(spoken.event("Correction", len(history), late))
+    with fresh_database(postgres_url) as url, books_of(url, history) as connection:
+        found = recompute(connection, MANIFEST)
+        assert agrees(found)
+        assert {each.relation: each.rows for each in found.relations}["correction"] == 6
+        assert rows(url, "SELECT vwu, weighted FROM work WHERE until IS NULL ORDER BY 1") == [
+            (500, 1_500_000_000),
+            (1_001, 3_003_000_000),
+        ]
+
+
 def bad(
     event: ChainEvent, data: bytes | None = None, topics: Sequence[bytes] | None = None, index: int = 0
 ) -> ChainLog:
