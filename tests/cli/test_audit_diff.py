@@ -3,9 +3,11 @@
 import json
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -13,7 +15,7 @@ from deepnode_cli.auditing.comparison import compare, in_words
 from deepnode_cli.auditing.sides import made_hashes, of_bundle
 from deepnode_cli.bundling.archive import pack
 from deepnode_ledger.bundle import Bundle, open_bundle
-from deepnode_ledger.errors import BadInput
+from deepnode_ledger.errors import BadInput, Damaged
 from deepnode_ledger.hexadecimal import to_hex
 from tests.cli.audit_bundles import Row, bundle_of, renumbered, rows
 from tests.command_line import app
@@ -285,3 +287,23 @@ def test_the_live_ledger_is_compared_with_its_bundle(database_url: str, tmp_path
     code, found = run("live", forged)
     assert (code, found["first"]["position"], found["first"]["kind"]) == (3, 200, "changed")
     assert found["positions"] == [200]
+
+
+def test_hostile_text_is_shown_and_does_nothing(told: list[Row], tmp_path: Path) -> None:
+    """Names a producer with an escape sequence in one bundle, and in another one with bytes that are no text."""
+    event = {"kind": 2, "producer": "urn:p", "event_id": "e1", "sequence": 1, "event_type": "t", "signature": bytes(65)}
+    chain_columns = dict.fromkeys(("transaction_hash", "transaction_index", "log_index", "address", "topic0"))
+    task = {**told[9], **chain_columns, **event}
+    paths = [
+        bundle_of(tmp_path / name, [*told[:9], {**task, "producer": producer}, *told[10:20]])
+        for name, producer in (("one", "urn:p"), ("other", "urn:\x1b[2Jp"))
+    ]
+    done = CliRunner().invoke(app, ["audit", "diff", *map(str, paths)])
+    assert done.exit_code == 3
+    assert r"producer: 'urn:p' → 'urn:\x1b[2Jp'" in done.stdout
+    assert "\x1b" not in done.stdout
+    side = of_bundle(opened(paths[0]))
+    column = pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff"))
+    no_text = pa.RecordBatch.from_arrays([column], names=["producer"])
+    with pytest.raises(Damaged, match="entries 1 to 1 cannot be read"):
+        replace(side, read=lambda _first, _last: iter([no_text])).rows(1, 1)

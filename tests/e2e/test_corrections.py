@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from deepnode_graphql.app import make_app
 from deepnode_indexer.devnet.task_events import Stated, Statement
+from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import from_hex, to_hex
 from deepnode_ledger.snapshot import Snapshot
 from deepnode_projections.checkpoint import load_checkpoint
@@ -173,6 +174,13 @@ def _ask(devnet: Devnet, ledger: Ledger, folder: Path, before: int, operator: by
     assert any(from_hex(each["node"], 32) for each in data["work"])
     _statement(next(folder.glob("*.json")), next(each for each in changed if each["earner"] == to_hex(operator)))
     _query(text, devnet, ledger, time)
+    for words, reason in (
+        (["99"], "epoch 99 is not over"),
+        ([str(EPOCH), "--known", "9999999"], "is ahead of the books"),
+    ):
+        refused = CliRunner().invoke(app, ["audit", "epoch", *words, *settings])
+        assert isinstance(refused.exception, BadInput)
+        assert reason in str(refused.exception)
     _compare(devnet, ledger, folder, settings)
 
 

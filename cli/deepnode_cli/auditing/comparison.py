@@ -168,7 +168,7 @@ def _contained(mine: Side, theirs: Side, head: TreeHead, *, is_swapped: bool) ->
     except NotProven:
         found = root(head.size, theirs.hashes)
         said = f"signed {head.root.hex()}", f"has {found.hex()}"
-        return Mismatch("checkpoint", f"of {head.size} entries, signed by {head.origin}, of {mine.name}",
+        return Mismatch("checkpoint", f"of {head.size} entries, signed by {head.origin!a:.80}, of {mine.name}",
                         *(said[::-1] if is_swapped else said))  # fmt: skip
     return None
 
@@ -176,7 +176,7 @@ def _contained(mine: Side, theirs: Side, head: TreeHead, *, is_swapped: bool) ->
 def _same_size(head: TreeHead, other: TreeHead) -> Mismatch | None:
     if (head.origin, head.root) == (other.origin, other.root):
         return None
-    said = [f"{each.origin} signed {each.root.hex()}" for each in (head, other)]
+    said = [f"{each.origin!a:.80} signed {each.root.hex()}" for each in (head, other)]
     return Mismatch("checkpoint", f"of {head.size} entries", *said)
 
 
@@ -227,4 +227,5 @@ def changed_in_words(changed: Changed) -> str:
 def _value(value: object) -> str:
     if isinstance(value, bytes):
         return f"0x{value.hex()}" if len(value) <= 96 else f"0x{value[:96].hex()}… ({len(value)} bytes)"
-    return str(value)
+    # Somebody else wrote the text: it is shown as it is, and does nothing to a terminal.
+    return f"{value!a:.200}"

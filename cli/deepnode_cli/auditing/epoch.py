@@ -150,7 +150,7 @@ def _sentence(cause: "Cause") -> str:
     newer = "" if cause.holds else "; a newer correction holds"
     return (
         f"{made.value_name} {made.told} of event {made.corrects} (epoch {made.epoch}, {made.producer}) "
-        f"{right} at position {made.corrected_position} ({made.reason}); {counts}{newer}"
+        f"{right} at position {made.corrected_position} ({made.reason!a}); {counts}{newer}"
     )
 
 

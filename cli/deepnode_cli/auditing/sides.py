@@ -15,7 +15,7 @@ import pyarrow as pa
 from deepnode_cli.auditing.first_difference import CHUNK_LEVEL
 from deepnode_ledger import leaf
 from deepnode_ledger.bundle import Bundle
-from deepnode_ledger.errors import BadInput
+from deepnode_ledger.errors import BadInput, Damaged
 from deepnode_ledger.transparency import Tile
 from deepnode_ledger.transparency.checkpoint import TreeHead, parse_head
 from deepnode_ledger.transparency.note import parse
@@ -53,11 +53,18 @@ class Side:
     files: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self, first: int, last: int) -> list[dict[str, Any]]:
-        """Return the entries between two positions by the names of their columns, as far as there are any."""
+        """Return the entries between two positions by the names of their columns, as far as there are any.
+
+        Raises:
+            Damaged: they cannot be read, or hold what is no text where text must be.
+        """
         last = min(last, self.entries)
         if first > last:
             return []
-        return [row for batch in self.read(max(1, first), last) for row in batch.to_pylist()]
+        try:
+            return [row for batch in self.read(max(1, first), last) for row in batch.to_pylist()]
+        except (pa.ArrowException, UnicodeDecodeError) as error:
+            raise Damaged(f"{self.name}: entries {first} to {last} cannot be read: {error}") from error
 
 
 def of_bundle(bundle: Bundle) -> Side:

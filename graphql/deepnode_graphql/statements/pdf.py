@@ -40,6 +40,8 @@ _SHOWN: Final = {
     "accruals": ("epoch", "accrued", "token", "amount", "role", "kind", "subject"),
     "waiting": ("pocket", "token", "at the beginning", "at the end"),
     "terms": ("word", "meaning"),
+    "corrected": ("epoch", "token", "as counted", "as corrected", "difference", "role", "kind", "subject"),
+    "corrections": ("epoch", "value", "told", "right", "reason", "corrected at position", "event"),
     "differences": ("change", "what", "key", "before", "after"),
 }
 
