@@ -55,6 +55,7 @@ ENTRIES: Final = 2_000_000
 PEER_ENTRIES: Final = 65_536
 PEER_SIGNATURES: Final = 2_000
 LOOK_SECONDS: Final = 0.1
+TAIL_CHARACTERS: Final = 2_000
 RATE: Final = "entries/s"
 CORES: Final = (1, 2)
 
@@ -111,7 +112,8 @@ def bundles(folder: Path, entries: int) -> tuple[Path, Path]:
             say(f"making the bundle of {to:,} entries")
             settings = ["--database", own, "--manifest", str(manifest_file), "--verifier", str(SIGNER.verifier)]
             command = [*COMMAND, "bundle", "create", str(folder / name), *settings, "--to", f"position:{to}"]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            done = subprocess.run(command, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr[-TAIL_CHARACTERS:]
             made.append(folder / name)
     return made[0], made[1]
 
