@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from typer.testing import CliRunner
 
 from deepnode_cli import whatif_files
-from deepnode_cli.charting import FORMATS, Drawn, RoleBar, draw
+from deepnode_cli.charting import FORMATS, Drawn, RoleBar, draw, whatif_chart
 from deepnode_cli.charting.whatif_chart import PANELS_MAX
 from deepnode_ledger.errors import BadInput
 from deepnode_projections.whatif import PressureRow
@@ -100,6 +102,21 @@ def test_a_png_has_a_size_for_print_and_no_time(tmp_path: Path) -> None:
 def test_any_number_of_domains_and_epochs_can_be_drawn(domains: int, epochs: int) -> None:
     """Draws one domain in one epoch, more domains than have a panel, and many epochs."""
     assert ET.fromstring(draw(chart(domains, epochs), "svg")).tag == f"{SVG}svg"
+
+
+@pytest.mark.parametrize("domains", [3, PANELS_MAX + 3])
+def test_no_line_runs_out_of_its_panel(domains: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks at the figure before it is written: every panel reaches above its lines; domains share a scale."""
+    figures: list[Figure] = []
+    monkeypatch.setattr(whatif_chart, "render", lambda figure, *_: figures.append(figure) or b"")
+    whatif_chart.draw(chart(domains), "svg")
+    panels = [axes for axes in figures[0].axes if axes.get_ylabel() or axes.get_title(loc="left").startswith("Domain")]
+    assert len(panels) >= 4
+    for axes in panels:
+        if axes.lines:
+            assert axes.get_ylim()[1] > max(np.max(line.get_ydata()) for line in axes.lines)
+    scales = {axes.get_ylim() for axes in panels if axes.get_title(loc="left").startswith("Domain")}
+    assert len(scales) == 1
 
 
 def test_what_cannot_be_printed_does_not_break_the_file() -> None:

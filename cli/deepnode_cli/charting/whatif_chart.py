@@ -5,6 +5,7 @@ upper panels the top of the blue area is the line at which a domain breaks even:
 bring from somewhere else.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import shorten
@@ -75,6 +76,11 @@ class _Series:
     two_was: list[float]
     two_under: list[float]
 
+    @property
+    def top(self) -> float:
+        """The highest value of the lines that every panel has."""
+        return max((*self.created, *self.was, *self.under), default=0)
+
 
 def draw(drawn: Drawn, picture_format: str) -> bytes:
     """Return the chart as an SVG or a PNG.
@@ -104,12 +110,13 @@ def draw(drawn: Drawn, picture_format: str) -> bytes:
         whole = figure.add_subplot(grid[0, :2])
         _panel(whole, network, "All domains", legs=True)
         _legend(figure, grid[0, 2], whole)
-        first = None
-        for place, (name, domains) in enumerate(groups):
-            panel = figure.add_subplot(grid[1 + place // COLUMNS, place % COLUMNS], sharex=first, sharey=first)
-            first = first or panel
+        panels = [(name, _summed(drawn, domains), len(domains) == 1) for name, domains in groups]
+        # One scale for all domains; those that share a panel have another, which its title says.
+        top = max((series.top for _, series, is_one in panels if is_one), default=0)
+        for place, (name, series, is_one) in enumerate(panels):
+            panel = figure.add_subplot(grid[1 + place // COLUMNS, place % COLUMNS])
             is_left, is_last = place % COLUMNS == 0, place + COLUMNS >= len(groups)
-            _panel(panel, _summed(drawn, domains), name, labels=(is_left, is_last))
+            _panel(panel, series, name, labels=(is_left, is_last), top=top if is_one else None)
         _bars(figure.add_subplot(grid[rows + 1, :]), drawn)
         figure.text(0.01, 0.08 / height, drawn.footer, fontsize=7, ha="left", va="bottom")
         return render(figure, picture_format, _words(drawn, network))
@@ -124,7 +131,7 @@ def _groups(drawn: Drawn) -> list[tuple[str, frozenset[bytes]]]:
     own = ranked if len(ranked) <= PANELS_MAX else ranked[: PANELS_MAX - 1]
     groups = [(f"Domain {to_hex(domain)[:10]}…", frozenset([domain])) for domain in sorted(own)]
     if rest := ranked[len(own) :]:
-        groups.append((f"{len(rest)} other domains", frozenset(rest)))
+        groups.append((f"{len(rest)} other domains together (another scale)", frozenset(rest)))
     return groups
 
 
@@ -145,7 +152,13 @@ def _summed(drawn: Drawn, domains: frozenset[bytes] | None) -> _Series:
 
 
 def _panel(
-    axes: "Axes", series: _Series, title: str, *, labels: tuple[bool, bool] = (True, True), legs: bool = False
+    axes: "Axes",
+    series: _Series,
+    title: str,
+    *,
+    labels: tuple[bool, bool] = (True, True),
+    legs: bool = False,
+    top: float | None = None,
 ) -> None:
     from matplotlib.ticker import MaxNLocator
 
@@ -163,10 +176,11 @@ def _panel(
         axes.plot(series.epochs, series.two_was, label="  … for miners and stakers alone, as it was", **{**was, **thin})
         axes.plot(series.epochs, series.two_under, label="  … the same, under the scenario", **{**under, **thin})
     axes.set_title(title, loc="left", color=INK)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, (series.top if top is None else top) * 1.06 or 1)
     axes.set_xlim(edges[0], edges[-1])
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.yaxis.set_major_formatter(lambda value, _place: _apart(f"{value:,.12g}"))
     axes.grid(axis="y", color=PALE, linewidth=0.6)
     axes.set_axisbelow(True)
     if labels[0]:
@@ -197,6 +211,8 @@ def _bars(axes: "Axes", drawn: Drawn) -> None:
     places = range(len(drawn.roles))
     values = [bar.difference / one for bar in drawn.roles]
     reach = max((abs(value) for value in values), default=0) or 1
+    # Three digits of the largest one, and none behind the point where it has more before it.
+    digits = max(0, 1 - math.floor(math.log10(reach)))
     for place, bar, value in zip(places, drawn.roles, values, strict=True):
         gains = value >= 0
         colour, hatch = (BLUE, None) if gains else (VERMILION, "////")
@@ -205,14 +221,14 @@ def _bars(axes: "Axes", drawn: Drawn) -> None:
         axes.text(
             value + reach * (0.01 if gains else -0.01),
             place,
-            f"{_signed(value, 1)}{percent}",
+            f"{_signed(value, digits + 1)}{percent}",
             ha="left" if gains else "right",
             va="center",
             fontsize=8,
         )
     axes.axvline(0, color=INK, linewidth=1)
     axes.set_xlim(-reach * 1.4, reach * 1.4)
-    axes.xaxis.set_major_formatter(lambda value, _place: _signed(value, 0))
+    axes.xaxis.set_major_formatter(lambda value, _place: _signed(value, digits))
     axes.set_yticks(list(places), [bar.role for bar in drawn.roles])
     axes.invert_yaxis()
     axes.spines["left"].set_visible(False)
@@ -227,6 +243,11 @@ def _signed(value: float, places: int) -> str:
     """Write a number with its sign, a real minus, and thousands apart; what is rounded to nothing has no sign."""
     text = f"{value:+,.{places}f}"
     text = text if any(digit in text for digit in "123456789") else text[1:]
+    return _apart(text)
+
+
+def _apart(text: str) -> str:
+    """Part thousands by a thin space, and write a real minus."""
     return text.replace(",", "\N{THIN SPACE}").replace("-", "\N{MINUS SIGN}")
 
 
