@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -320,15 +320,13 @@ def test_no_hostile_file_crashes_a_verification(made: Made, tmp_path: Path) -> N
         proof_file.write({**proof, "events": [{"position": 1, "entry": "AA==", "path": [10**15]}]}),
         proof_file.write({**proof, "divisions": [{}]}),
         proof_file.write({**proof, "statement": {"balances": 1, "lines": {}}}),
-        proof_file.write({name: None for name in proof}),
+        proof_file.write(dict.fromkeys(proof)),
     ]
     for number, text in enumerate(texts):
         path = tmp_path / f"{number}.json"
         path.write_bytes(text)
-        try:
+        with suppress(BadInput):
             assert made.ours(path), number
-        except BadInput:
-            pass
         # In a process of its own: within this one other libraries have raised Python's limit of nesting.
         assert not run(made.bundle.key, path).accepted, number
     for suffix in ("parquet", "arrow", "csv", "ndjson"):
@@ -338,7 +336,5 @@ def test_no_hostile_file_crashes_a_verification(made: Made, tmp_path: Path) -> N
             raw = bytearray(whole[: rng.randrange(5, len(whole))])
             raw[rng.randrange(4, len(raw))] ^= 0xFF
             path.write_bytes(raw)
-            try:
+            with suppress(BadInput):
                 assert made.ours(path) or suffix == "csv", suffix
-            except BadInput:
-                pass

@@ -98,7 +98,7 @@ def read_entries(proof: Mapping[str, Any], verifiers: Collection[Verifier]) -> E
             require(key in by_topic, where, "the entry is no event that the books know")
             kind, event = by_topic[key]
             address = to_hex(logged.record.address)
-            require(address in emitters.get(event.signature, ()), where, f"{address} is no {kind} contract of the proof")
+            require(address in emitters.get(event.signature, ()), where, f"{address} is no {kind} of the proof")
             entries.said[position] = Said(event.name, _args(event, logged.record, where))
         else:
             told = read(logged.record)
