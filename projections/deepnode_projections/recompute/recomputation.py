@@ -20,7 +20,7 @@ from deepnode_ledger.roster import Roster
 from deepnode_ledger.snapshot import Snapshot
 from deepnode_projections.recompute import loading
 from deepnode_projections.recompute.loading import statements
-from deepnode_projections.recompute.relation import Compared, Differing, chosen, look_at_books
+from deepnode_projections.recompute.relation import Compared, Differing, chosen, forget_books, look_at_books
 
 SCHEMA: Final = "recompute"
 
@@ -125,6 +125,9 @@ def loaded(
         loading.load_deployment(cursor, manifest, Roster.load(snapshot, manifest, at).children)
         loading.load_rules(cursor)
         yield Begun(cursor, at, entries)
+        if keep:
+            # They would hold on to the books' tables, which a rebuild drops.
+            forget_books(cursor, schema)
 
 
 def _position(cursor: Cursor[Any], snapshot: Snapshot, manifest: Manifest, books: str, wanted: int | None) -> int:

@@ -146,6 +146,13 @@ def look_at_books(cursor: Cursor[Any], books: str, position: int) -> None:
     cursor.execute(f"CREATE VIEW newest_balance AS {NEWEST_BALANCE}".encode())
 
 
+def forget_books(cursor: Cursor[Any], schema: str) -> None:
+    """Drop the views of the books."""
+    cursor.execute("SELECT viewname FROM pg_views WHERE schemaname = %s", (schema,))
+    for (name,) in cursor.fetchall():
+        cursor.execute(sql.SQL("DROP VIEW IF EXISTS {} CASCADE").format(sql.Identifier(schema, name)))
+
+
 def _quoted(name: str) -> str:
     assert '"' not in name, name
     return f'"{name}"'

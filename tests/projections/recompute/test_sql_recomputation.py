@@ -17,7 +17,7 @@ from deepnode_ledger.errors import BadInput
 from deepnode_ledger.record import Block, BlockRef, ChainLog, Header, TaskEvent
 from deepnode_ledger.vocabulary import KINDS
 from deepnode_projections.projector import connect
-from deepnode_projections.recompute import Recomputation, recompute, relations
+from deepnode_projections.recompute import Recomputation, loaded, recompute, relations, statements
 from deepnode_projections.recompute.events import declared
 from deepnode_projections.recompute.published_rules import published
 from deepnode_projections.rulesets.profiles import shipped
@@ -259,6 +259,7 @@ def test_nothing_is_left_behind_unless_it_is_asked_for(database_url: str) -> Non
         for _ in range(2):
             assert recompute(connection, MANIFEST, only=("balance",), keep=True).rows == 2
             assert rows(database_url, "SELECT balance FROM recompute.balance ORDER BY 1") == [(-5,), (5,)]
+            assert rows(database_url, "SELECT FROM pg_views WHERE schemaname = 'recompute'") == []
         connection.execute("COMMENT ON SCHEMA recompute IS 'mine'")
         with pytest.raises(BadInput, match="not replaced"):
             recompute(connection, MANIFEST)
@@ -266,6 +267,34 @@ def test_nothing_is_left_behind_unless_it_is_asked_for(database_url: str) -> Non
             recompute(connection, MANIFEST, only=("balances",))
         with pytest.raises(BadInput, match="ahead of the books"):
             recompute(connection, MANIFEST, position=99)
+
+
+def test_a_projector_may_go_on_and_a_reorg_may_come_meanwhile(database_url: str) -> None:
+    """Replaces the last block and adds one while a recomputation is open; then once more, with books not following."""
+    paid = [log_of(told("DN", "Transfer", to="anna", value=value), ref(5), 0) for value in range(1, 7)]
+    with opened(database_url) as log:
+        log.extend(
+            None, [Block(Header(ref(5), ref(4).hash), (paid[0],)), Block(Header(ref(6), ref(5).hash), (paid[1],))]
+        )
+        with projecting(database_url, MANIFEST) as projector, closing(connect(database_url, "books")) as connection:
+            projector.catch_up()
+            with loaded(connection, MANIFEST) as begun:
+                log.extend(ref(5), [Block(Header(ref(6, "b"), ref(5).hash), (paid[2],))])
+                log.extend(ref(6, "b"), [Block(Header(ref(7, "b"), ref(6, "b").hash), (paid[3],))])
+                projector.catch_up()
+                for _, text in statements():
+                    begun.cursor.execute(text.encode())
+                assert [
+                    each.relation
+                    for each in (relation.compare(begun.cursor) for relation in relations())
+                    if each.differing
+                ] == []
+                assert begun.position == 2
+            assert recompute(connection, MANIFEST).position == 3
+            log.extend(ref(6, "b"), [Block(Header(ref(7, "c"), ref(6, "b").hash), (paid[4],))])
+            found = recompute(connection, MANIFEST)
+            assert agrees(found)
+            assert found.position == 2
 
 
 def test_the_list_of_events_says_what_the_vocabulary_says() -> None:
