@@ -1,4 +1,4 @@
-"""The directory that a bundle is made in: each file written beside its place, made durable, and renamed.
+"""The directory that a bundle is made in: files are written beside their places, renamed, and made durable together.
 
 ``bundle.json`` comes last, so a directory with one is a whole bundle and one without is not finished. Before anything
 is changed in a finished one, its list becomes ``.unfinished.json``: what it says of files that are still right is used
@@ -42,6 +42,7 @@ class BundleFolder:
         """What is a part of the bundle so far, by its path."""
         self._disk = disk
         self._unflushed: set[Path] = set()
+        self._unsynced: set[Path] = set()
         self._made: set[Path] = set()
         self._making = threading.RLock()
         """Files may be fetched by several threads."""
@@ -79,8 +80,11 @@ class BundleFolder:
         layout.check_name(name)
         part = FilePart(name, len(data), hashlib.sha256(data).hexdigest())
         if not self.holds(part):
-            self._replace(name, data)
-        self.parts[name] = part
+            with os_errors():
+                temporary = self._prepare(name)
+                temporary.write_bytes(data)
+                self._rename(temporary, name)
+        self._is_part(part)
 
     def write(self, name: str, make: Callable[[Path], None]) -> None:
         """Make a file a part of the bundle that ``make`` writes where it is told; what is there and equal stays."""
@@ -92,17 +96,14 @@ class BundleFolder:
             if self.holds(part):
                 temporary.unlink()
             else:
-                self._disk.flush(temporary)
                 self._rename(temporary, name)
-        self.parts[name] = part
+        self._is_part(part)
 
     def adopt(self, name: str) -> None:
         """Make a file a part of the bundle that somebody has put in its place."""
         layout.check_name(name)
         with os_errors():
-            self._disk.flush(self.path / name)
-            self.parts[name] = _part_of(self.path / name, name)
-            self._unflushed.add((self.path / name).parent)
+            self._is_part(_part_of(self.path / name, name))
 
     def unfinished(self, name: str) -> Path:
         """Return where a file is written before it has its name; what an earlier run has left there stays."""
@@ -111,15 +112,14 @@ class BundleFolder:
         return path.with_name(f".{path.name}{TEMPORARY}")
 
     def place(self, temporary: Path, name: str) -> None:
-        """Make the bytes durable that are where ``unfinished`` said, and give them their name."""
-        self._disk.flush(temporary)
+        """Give a file its name whose bytes are where ``unfinished`` said."""
         self._rename(temporary, name)
 
     def keep(self, part: FilePart) -> bool:
         """Make a file a part of the bundle if it is there with the bytes that the list said; say whether it is."""
         held = self.holds(part)
         if held:
-            self.parts[part.path] = part
+            self._is_part(part)
         return held
 
     def holds(self, part: FilePart) -> bool:
@@ -152,12 +152,24 @@ class BundleFolder:
                 self._disk.remove(self.path / UNFINISHED)
 
     def sync(self) -> None:
-        """Make the names of all files durable that were put since the last call."""
+        """Make the bytes and the names of all files durable that were put since the last call.
+
+        Each by itself as it comes would be a wait for the disk a file, and there are thousands of small ones. Until
+        then a power cut may leave a name without its bytes: the next run compares what is there with what must be.
+        """
         with os_errors():
-            for path in sorted(self._unflushed):
+            for path in sorted(self._unsynced):
+                self._disk.flush(path)
+            for path in sorted(self._unflushed | {path.parent for path in self._unsynced}):
                 if path.is_dir():
                     self._disk.flush_directory(path)
+        self._unsynced.clear()
         self._unflushed.clear()
+
+    def _is_part(self, part: FilePart) -> None:
+        self.parts[part.path] = part
+        # Also if it was there: nobody knows whether the run that wrote it has made it durable.
+        self._unsynced.add(self.path / part.path)
 
     def _known(self) -> list[FilePart]:
         try:
@@ -178,10 +190,12 @@ class BundleFolder:
             files.close()
 
     def _replace(self, name: str, data: bytes) -> None:
+        """Write a list in place of the one that is there: its bytes are durable before it has its name."""
         with os_errors():
             temporary = self._prepare(name)
             self._disk.create(temporary, data)
-            self._rename(temporary, name)
+            self._disk.rename(temporary, self.path / name)
+        self._unflushed.add(self.path)
 
     def _prepare(self, name: str) -> Path:
         path = self.path / name
@@ -193,7 +207,7 @@ class BundleFolder:
     def _rename(self, temporary: Path, name: str) -> None:
         self._disk.rename(temporary, self.path / name)
         with self._making:
-            self._unflushed.add((self.path / name).parent)
+            self._unsynced.add(self.path / name)
 
     def _make(self, folder: Path) -> None:
         if folder in self._made:

@@ -1,7 +1,7 @@
 """The log files and tiles of a bundle as they come about, from where an earlier run left off to the last entry.
 
-What an earlier run has made is used if its bytes are those that its list names; the tree's root is compared in the end
-with the signed one, so that what was not of this log is found however it came there.
+What an earlier run has made is used if its bytes are those that its list names and its entries are those of its tiles;
+the tree's root is compared in the end with the signed one. So what is not of this log is found however it came there.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,8 +14,10 @@ import pyarrow as pa
 from deepnode_ledger import leaf
 from deepnode_ledger.bundle import layout, log_file
 from deepnode_ledger.bundle.contents import FilePart
+from deepnode_ledger.bundle.files import FolderFiles
 from deepnode_ledger.bundle.folder import BundleFolder
 from deepnode_ledger.bundle.layout import LogFile
+from deepnode_ledger.errors import Damaged
 from deepnode_ledger.transparency import Edge, Tile, TileHashes, consistency_proof, leaf_hashes, tiles_of
 from deepnode_ledger.transparency.tile import HEIGHT, WIDTH, split
 from deepnode_ledger.transparency.tree import root_of
@@ -149,8 +151,21 @@ def _keep(folder: BundleFolder, known: Mapping[str, FilePart], file: LogFile) ->
     """Keep a full log file of an earlier run with its tiles; say whether all of them are right."""
     if file.last % layout.LOG_FILE_ENTRIES:
         return False
-    names = [file.path, *(tile.path for tile in tiles_of(file.last, file.first - 1) if tile.width == WIDTH)]
-    return all(name in known and folder.keep(known[name]) for name in names)
+    tiles = [tile for tile in tiles_of(file.last, file.first - 1) if tile.width == WIDTH]
+    if not all(name in known and folder.keep(known[name]) for name in [file.path, *(tile.path for tile in tiles)]):
+        return False
+    # The list may have been written anew as well: that the tiles are the entries' is seen from the entries. Whether
+    # they are this log's shows the root.
+    leaves = b"".join(folder.read(tile.path) for tile in tiles if tile.level == 0)
+    files = FolderFiles(folder.path)
+    try:
+        with files.open(file.path) as span:
+            batches = log_file.read(span, file.first, file.last)
+            return b"".join(each for batch in batches for each in leaf_hashes(leaf.entries(batch))) == leaves
+    except Damaged:
+        return False
+    finally:
+        files.close()
 
 
 def _edge_of_whole_files(folder: BundleFolder, files: int) -> Edge:
