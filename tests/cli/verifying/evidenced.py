@@ -5,6 +5,7 @@ by the chain's evidence or not at all.
 """
 
 import hashlib
+import itertools
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -129,3 +130,32 @@ def shorten(path: Path, entries: int) -> None:
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_bytes(b"")
     relist(path, added=names, entries=left, checkpoint_size=left, epochs=())
+
+
+def log_row(rows: list[Row], nth: int) -> int:
+    """The row of a log that has another one of its block behind it, and data."""
+    found = [
+        row
+        for row, (one, other) in enumerate(itertools.pairwise(rows))
+        if one["kind"] == other["kind"] == 1 and one["block_number"] == other["block_number"] and one["data"]
+    ]
+    return found[nth]
+
+
+def flipped(data: bytes, at: int = -1) -> bytes:
+    """Bytes with one bit of them changed."""
+    changed = bytearray(data)
+    changed[at] ^= 1
+    return bytes(changed)
+
+
+def renumbered(rows: list[Row]) -> list[Row]:
+    """Rows with positions that follow one another from 1 on."""
+    for position, row in enumerate(rows, start=1):
+        row["position"] = position
+    return rows
+
+
+def busy(rows: list[Row]) -> int:
+    """The row of a receipt with logs in the middle of a block."""
+    return next(row for row, each in enumerate(rows) if each["index"] > 0 and len(each["receipt"]) > 600)

@@ -3,7 +3,6 @@
 Every change is followed by a new list with the right hashes, so that no hash of a file gives it away.
 """
 
-import itertools
 import os
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from deepnode_ledger.bundle import contents
 from deepnode_ledger.errors import BadInput, TryAgain
 from deepnode_ledger.hexadecimal import from_hex, to_hex
 from tests.cli.verifying import evidenced
-from tests.cli.verifying.evidenced import Row
+from tests.cli.verifying.evidenced import Row, busy, flipped, log_row, renumbered
 from tests.conftest import fresh_database
 from tests.e2e.real_parts import Devnet
 
@@ -54,22 +53,6 @@ def errors(outcome: Outcome) -> list[Finding]:
 def only_error(path: Path) -> Finding:
     [found] = errors(evidenced.examined(path))
     return found
-
-
-def log_row(rows: list[Row], nth: int) -> int:
-    """The row of a log that has another one of its block behind it, and data."""
-    found = [
-        row
-        for row, (one, other) in enumerate(itertools.pairwise(rows))
-        if one["kind"] == other["kind"] == 1 and one["block_number"] == other["block_number"] and one["data"]
-    ]
-    return found[nth]
-
-
-def flipped(data: bytes, at: int = -1) -> bytes:
-    changed = bytearray(data)
-    changed[at] ^= 1
-    return bytes(changed)
 
 
 def test_an_untouched_bundle_is_shown_to_be_the_chain(made: Made) -> None:
@@ -145,11 +128,6 @@ def test_a_changed_header_is_found_at_its_block(
     assert found
     assert any(said in each.said for each in found), found
     assert block is None or any(each.where == f"block 31337:{block}" for each in found), found
-
-
-def busy(rows: list[Row]) -> int:
-    """The row of a receipt with logs in the middle of a block."""
-    return next(row for row, each in enumerate(rows) if each["index"] > 0 and len(each["receipt"]) > 600)
 
 
 def change_receipt(name: str, change: Callable[[Any], Any]) -> Callable[[list[Row]], None]:
@@ -235,12 +213,6 @@ def test_an_entry_under_another_block_is_found(bundle: Path, name: str, change: 
     found = only_error(bundle)
     assert found.where == f"block 31337:{told['block_number']}"
     assert found.positions == (told["position"],)
-
-
-def renumbered(rows: list[Row]) -> list[Row]:
-    for position, row in enumerate(rows, start=1):
-        row["position"] = position
-    return rows
 
 
 def test_a_dropped_log_is_found(bundle: Path) -> None:

@@ -15,7 +15,7 @@ from deepnode_indexer.rpc import JsonRpc
 from deepnode_ledger.bundle.writing import Order, create
 from deepnode_ledger.log import Log
 from tests.cli.verifying import evidenced
-from tests.cli.verifying.evidenced import Row
+from tests.cli.verifying.evidenced import Row, renumbered
 from tests.cli.verifying.test_against import compared
 from tests.indexer.test_factories_on_a_node import Stage, follower
 from tests.ledger import signed_log
@@ -80,6 +80,4 @@ def test_children_count_from_their_announcement_on(stage: Stage, database_url: s
 def without(rows: list[Row], dropped: int) -> list[Row]:
     """The rows but for one, with positions that close the gap."""
     del rows[dropped]
-    for position, row in enumerate(rows, start=1):
-        row["position"] = position
-    return rows
+    return renumbered(rows)
