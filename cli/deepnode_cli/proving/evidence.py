@@ -9,9 +9,11 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
+from typing_extensions import override
+
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.publishing import PublishedFiles, prove
-from deepnode_ledger.transparency import InclusionProof
+from deepnode_ledger.transparency import Bundle, InclusionProof, Tile
 
 Prove = Callable[[int], tuple[InclusionProof, bytes]]
 """Proves the entry at a position: its proof, and its bytes."""
@@ -33,9 +35,21 @@ class _Kept(PublishedFiles):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.checkpoint = cache(super().checkpoint)  # type: ignore[method-assign]
-        self.read_tile = lru_cache(FILES_KEPT)(super().read_tile)  # type: ignore[method-assign]
-        self.read_bundle = lru_cache(FILES_KEPT)(super().read_bundle)  # type: ignore[method-assign]
+        self._checkpoint = cache(super().checkpoint)
+        self._read_tile = lru_cache(FILES_KEPT)(super().read_tile)
+        self._read_bundle = lru_cache(FILES_KEPT)(super().read_bundle)
+
+    @override
+    def checkpoint(self) -> str | None:
+        return self._checkpoint()
+
+    @override
+    def read_tile(self, tile: Tile) -> bytes:
+        return self._read_tile(tile)
+
+    @override
+    def read_bundle(self, bundle: Bundle) -> tuple[Bundle, bytes]:
+        return self._read_bundle(bundle)
 
 
 class Evidence:
