@@ -192,7 +192,7 @@ def hostile_logs() -> list[ChainEvent | ChainLog | TaskEvent]:
         bad(paid, topics=[b"\xff" * 32, word("ben")]),
         bad(paid, topics=[word("anna")]),
         created,
-        bad(told("Domains", "DomainCreated", domain="d2", owner="anna", uri="a\0b")),
+        bad(told("Domains", "DomainCreated", domain="d2", owner="anna", uri="a\0b\\000é" + "\0" * 200_000)),
         bad(told("Domains", "DomainCreated", domain="d3", owner="anna", uri="é"), log_of(created, ref(1), 0).data[:40]),
         bad(
             told("Domains", "DomainCreated", domain="d4", owner="anna"),

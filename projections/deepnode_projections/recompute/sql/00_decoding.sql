@@ -40,10 +40,8 @@ BEGIN
     IF ltrim(encode(substr(bytes, place + 33 + length_bytes, padded - length_bytes), 'hex'), '0') <> '' THEN
         RETURN NULL;
     END IF;
-    -- PostgreSQL's text knows no zero character; a question mark stands for it.
-    WHILE position('\x00'::bytea IN content) > 0 LOOP
-        content := set_byte(content, position('\x00'::bytea IN content) - 1, 63);
-    END LOOP;
+    -- PostgreSQL's text knows no zero character: a question mark stands for it, and two strokes for a backslash.
+    content := decode(replace(replace(encode(content, 'escape'), '\\', '//'), '\000', '?'), 'escape');
     RETURN convert_from(content, 'UTF8');
 EXCEPTION WHEN data_exception THEN
     RETURN NULL;
