@@ -128,7 +128,7 @@ def played(manifest: Manifest, told: Sequence[Told | int]) -> Replay:
     return replay
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(WRONG, min_size=1, max_size=3), st.sampled_from(["in time", "next epoch", "late", "mixed"]), st.randoms()
 )
