@@ -1,5 +1,6 @@
 """``deepnode verify``: whether a bundle is what it says, from its files alone."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Final
@@ -26,6 +27,8 @@ EXIT_FOUND: Final = 3
 KEY_BYTES_MAX: Final = 64 * 1024
 
 TAR: Final = ".tar"
+TAR_MAGIC: Final = slice(257, 262)
+"""Where a tar's first header says ``ustar``."""
 
 REPORTS: Final[Mapping[str, Callable[[Outcome], str]]] = {
     ".txt": to_text,
@@ -102,7 +105,7 @@ def verify(
     )
     if manifest is not None:
         load_manifest(manifest)
-    if path.is_file() and path.suffix != TAR:
+    if path.is_file() and not _is_tar(path):
         outcome = _single(path, beside, brought)
     else:
         if beside is not None:
@@ -128,6 +131,15 @@ def _bundle(path: Path, brought: Brought, *, replay: bool, jobs: int | None, res
         return verified(path, planned, brought, jobs=jobs, keep=keep, showing=showing)
 
 
+def _is_tar(path: Path) -> bool:
+    """Whether a file is a tar: by its name, or by what stands in it."""
+    try:
+        with path.open("rb") as file:
+            return path.suffix == TAR or file.read(512)[TAR_MAGIC] == b"ustar"
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+
+
 def _single(path: Path, beside: Path | None, brought: Brought) -> Outcome:
     from deepnode_cli.verifying.single import verify_file
 
@@ -137,9 +149,9 @@ def _single(path: Path, beside: Path | None, brought: Brought) -> Outcome:
 
 def _key(given: str) -> str:
     """Return the text of a key that was given as it is or as a file."""
-    if "+" in given and not Path(given).is_file():
-        return given.strip()
     try:
+        if "+" in given and not os.path.isfile(given):  # noqa: PTH113 (a key may be longer than a name of a file)
+            return given.strip()
         with Path(given).open("rb") as file:
             return file.read(KEY_BYTES_MAX).decode().strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -193,9 +193,11 @@ def single_file(path: Path, findings: Sequence[Finding], brought: Brought) -> Ou
         numbers.setdefault(finding.stage, Counter())[finding.severity] += 1
     run = tuple(StageOutcome(name, "", {}, dict(counts), 0.0) for name, counts in numbers.items())
     keys = tuple(f"{key.name}+{key.key_id.hex()}" for key in brought.verifiers)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Outcome(
         bundle=str(path),
-        bundle_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        bundle_sha256=digest,
         entries=None,
         root=None,
         origin=None,
