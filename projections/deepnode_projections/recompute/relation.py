@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from psycopg import Cursor, sql
+from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from deepnode_ledger.errors import BadInput
 
@@ -131,7 +132,21 @@ def chosen(names: tuple[str, ...]) -> tuple[Relation, ...]:
 
 
 def look_at_books(cursor: Cursor[Any], books: str, position: int) -> None:
-    """Make views of the books as of a position, which the relations' queries read."""
+    """Make views of the books as of a position, which the relations' queries read.
+
+    Raises:
+        BadInput: the books lack what another version of the program keeps.
+    """
+    try:
+        _make_views(cursor, books, position)
+        for each in relations():
+            cursor.execute(f"({each.books}) LIMIT 0".encode())
+    except (UndefinedTable, UndefinedColumn) as error:
+        lacking = str(error).partition("\n")[0]
+        raise BadInput(f"the books were kept by another version, run `deepnode rebuild`: {lacking}") from error
+
+
+def _make_views(cursor: Cursor[Any], books: str, position: int) -> None:
     cursor.execute("CREATE TABLE moment AS SELECT %s::bigint AS position", (position,))
     text = "\n".join(each.books for each in relations()) + NEWEST_BALANCE
     for name in sorted(set(re.findall(r"\bbooks_(\w+)", text))):
