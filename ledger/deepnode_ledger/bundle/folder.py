@@ -145,11 +145,12 @@ class BundleFolder:
                     self._disk.remove(self.path / name)
                     self._drop_empty((self.path / name).parent)
         self.sync()
-        self._replace(layout.CONTENTS, data)
-        self.sync()
+        # Taken away first: a directory with a list holds nothing else.
         with os_errors():
             if (self.path / UNFINISHED).exists():
                 self._disk.remove(self.path / UNFINISHED)
+        self._replace(layout.CONTENTS, data)
+        self.sync()
 
     def sync(self) -> None:
         """Make the bytes and the names of all files durable that were put since the last call.
