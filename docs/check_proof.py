@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
+# ruff: noqa: B905, BLE001, D103, D209, E401, E501, E701, EXE001, FURB116, I001, PTH123, RUF021, T201
+# fmt: off
 """Check a proof of what somebody earned: python3 check_proof.py VERIFIER-KEY PROOF-FILE (Python 3.11, nothing else).
 
 Shares no code with what made the file. Every step must hold; the first that does not ends it with REFUSED and exit code
 1. docs/checker.md has the format, and says what a proof cannot show."""
-# ruff: noqa: B905, BLE001, D103, D209, E401, E501, E701, EXE001, FURB116, I001, PTH123, RUF021, T201
-# fmt: off
 import base64, hashlib, json, sys, tomllib
 PPM, MINED = 10**6, ["task.created.v1", "consensus.reached.v1", "output.submitted.v1", "vwu.assigned.v1",
                      "validation.submitted.v1", "correction.v1"]  # the entries of a task, in the order of their use
