@@ -34,7 +34,7 @@ from deepnode_projections.checkpoint import Checkpoint, load_checkpoint, save_ch
 from deepnode_projections.folding import fold
 from deepnode_projections.posting_columns import BeyondLimit
 from deepnode_projections.registers.kept import Kept
-from deepnode_projections.schema import create_books, create_indexes
+from deepnode_projections.schema import create_books, create_indexes, missing_columns
 
 STEP_ENTRIES: Final = 65_536
 """Log entries in one transaction, so that memory and the cost of a crash have a bound."""
@@ -228,15 +228,10 @@ class Projector:
         return any(reorg.chain_id == self._manifest.chain_id for reorg in reorgs)
 
     def _check_columns(self, connection: Connection[DictRow]) -> None:
-        rows = connection.execute(
-            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s", (self._schema,)
-        )
-        found = {(row["table_name"], row["column_name"]) for row in rows}
-        wanted = {(table.name, column.name) for table in tables.metadata.sorted_tables for column in table.columns}
-        if not wanted <= found:
-            missing = ", ".join(sorted(f"{table}.{column}" for table, column in wanted - found))
+        missing = missing_columns(connection, self._schema)
+        if missing:
             raise BadInput(
-                f"the books in schema {self._schema!r} were made by an older version, without {missing}: "
+                f"the books in schema {self._schema!r} were made by an older version, without {', '.join(missing)}: "
                 "run `deepnode rebuild` to make them anew"
             )
 

@@ -13,6 +13,7 @@ from psycopg import sql
 from deepnode_ledger.database import database_errors
 from deepnode_ledger.manifest import Manifest
 from deepnode_projections.projector import Projector, connect, holding_books
+from deepnode_projections.schema import missing_columns
 from deepnode_projections.state_root import state_root
 from deepnode_projections.tables import SCHEMA
 
@@ -24,7 +25,7 @@ OLD_SCHEMA: Final = "books_old"
 class Rebuilt:
     """The new books stand at ``position`` with the state root ``root``; ``old_root`` is the replaced ones' there.
 
-    ``old_root`` is None if there were none, or if they had not come as far.
+    ``old_root`` is None if there were none, if they had not come as far, or if an older version made them.
     """
 
     position: int
@@ -63,6 +64,8 @@ def rebuild(url: str, manifest: Manifest) -> Rebuilt:
 
 def _root_at(url: str, schema: str, position: int) -> bytes | None:
     with database_errors(url), connect(url, schema) as connection, connection.transaction():
+        if missing_columns(connection, schema):
+            return None
         row = connection.execute("SELECT position FROM checkpoint").fetchone()
         if row is None or row["position"] < position:
             return None

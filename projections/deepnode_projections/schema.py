@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 from psycopg import Connection, sql
+from psycopg.rows import tuple_row
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -56,6 +57,15 @@ def create_indexes(url: str, schema: str) -> list[str]:
                 connection.execute(";\n".join(missing.values()).encode())
                 made += missing
     return made
+
+
+def missing_columns(connection: Connection[Any], schema: str) -> list[str]:
+    """Name the columns (``table.column``) that the books in ``schema`` lack, because an older version made them."""
+    rows = connection.cursor(row_factory=tuple_row).execute(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s", (schema,)
+    )
+    wanted = {(table.name, column.name) for table in tables.metadata.sorted_tables for column in table.columns}
+    return sorted(f"{table}.{column}" for table, column in wanted - set(rows.fetchall()))
 
 
 @cache

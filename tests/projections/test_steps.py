@@ -48,5 +48,8 @@ def test_books_of_an_older_version_are_refused_until_they_are_rebuilt(database_u
     with pytest.raises(BadInput, match=r"without entry\.chain_id: run `deepnode rebuild`"):
         Projector(database_url, manifest).open()
     assert rebuild(database_url, manifest).same
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE books.node DROP COLUMN role")
+    assert rebuild(database_url, manifest).old_root is None, "nobody can tell what root they had"
     with projecting(database_url, manifest) as projector:
         assert projector.step().behind == 0
