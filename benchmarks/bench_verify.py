@@ -79,11 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--entries", type=int, default=ENTRIES)
     parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.child:
-        child(Path(given.child[0]), int(given.child[1]))
-        return
     with tempfile.TemporaryDirectory(prefix="deepnode-bench-") as folder:
         whole, part = bundles(Path(folder), given.entries)
         measured = verified(whole, given.runs)
@@ -196,7 +192,7 @@ def peers(bundle: Path, runs: int) -> list[Result]:
         tree = pymerkle.InmemoryTree(algorithm="sha256")
         for each in leaves:
             tree.append_entry(each)
-        assert tree.get_state() == Edge().extend(leaf_hashes(leaves))[0].root
+        assert tree.get_root() == Edge().extend(leaf_hashes(leaves))[0].root
 
     def recovered() -> None:
         for payload, signature in zip(payloads, signatures, strict=True):
@@ -246,7 +242,9 @@ def best(work: Callable[[], None], runs: int) -> float:
 
 def run_child(bundle: Path, cores: int) -> Verified:
     """Verify in a process of its own, and watch the memory of all that it starts."""
-    command = [sys.executable, "-m", "benchmarks.bench_verify", "--child", str(bundle), str(cores)]
+    # As the program that users start, it is no module that each worker would load again.
+    program = "import sys; from pathlib import Path; from benchmarks.bench_verify import child; "
+    command = [sys.executable, "-W", "ignore", "-c", f"{program}child(Path(sys.argv[1]), {cores})", str(bundle)]
     peak_mib = 0.0
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         while process.poll() is None:

@@ -26,6 +26,9 @@ from deepnode_ledger.errors import Damaged
 AHEAD: Final = 2
 """Pieces in flight a worker: one at work, and one that waits for it."""
 
+PIECES: Final = ("entry_pieces", "statement_pieces", "block_evidence")
+"""The modules whose functions look at pieces: loaded once, in the process that all workers are forked from."""
+
 GARBAGE_OBJECTS: Final = 50_000
 RECURSION_MAX: Final = 1_000
 
@@ -90,7 +93,7 @@ class Workers:
         with self._lock:
             if self._pool is None:
                 context = multiprocessing.get_context("forkserver")
-                context.set_forkserver_preload([__name__])
+                context.set_forkserver_preload([f"{__package__}.{name}" for name in PIECES])
                 self._pool = ProcessPoolExecutor(self.jobs, mp_context=context, initializer=_begin)
             return self._pool
 
