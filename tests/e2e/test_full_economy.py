@@ -2,11 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from functools import cache
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from psycopg import Connection
 
+from deepnode_cli.proving import proof_file
+from deepnode_cli.proving.evidence import from_published
+from deepnode_cli.proving.making import Wanted, make_proof
+from deepnode_cli.verifying.finding import Severity
+from deepnode_cli.verifying.single import verify_file
 from deepnode_indexer.devnet.anvil import Anvil
 from deepnode_indexer.devnet.artifacts import Interface, load_artifact
 from deepnode_indexer.devnet.cast_of_accounts import FULL
@@ -15,18 +23,27 @@ from deepnode_indexer.devnet.economy import Economy
 from deepnode_indexer.devnet.json_rpc import JsonRpc
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.manifest import load_manifest
+from deepnode_ledger.publishing import PublishedFiles
+from deepnode_ledger.transparency import Verifier
+from deepnode_projections.explaining import Asset
 from deepnode_projections.projector import connect
 from deepnode_projections.recompute import loaded, relations
 from deepnode_projections.registers.at import StateAt
 from deepnode_projections.rules.claims import claim_tree
 from deepnode_projections.rules.emission import ClaimedTotal
+from deepnode_projections.rules.pools import Earned
+from tests.cli.proving.standard_checker import Checker
 from tests.conftest import fresh_database
+from tests.e2e.devnet_bundle import FINAL_BLOCKS, publish
 from tests.e2e.planted_errors import IN_BOOKS, differing_with, run_with_errors
 from tests.e2e.real_parts import Devnet, Ledger, open_ledger
 from tests.e2e.test_reconcile import assert_equal, block_of_wrong_root
+from tests.ledger.publishing.sealed_history import VKEY
 
 BLOCKS = 170
 """Four epochs of forty blocks."""
+
+PROOFS = 30
 
 EMPTY = {"split_difference", "pool_difference", "correction"}
 """Relations without a row: nothing on the devnet is split, allocated or told otherwise than it should be."""
@@ -92,6 +109,45 @@ def test_books_and_sql_agree_and_each_shows_an_error_in_the_other(full_ledger: L
             assert value.books is not None
             assert value.recomputed is not None
             assert int(value.books) - int(value.recomputed) == 1, planted
+
+
+def test_the_script_of_the_docs_agrees_with_the_books(full_devnet: Devnet, full_ledger: Ledger, tmp_path: Path) -> None:
+    """Makes proofs of what thirty of the earners have earned, which our program and the script both do again."""
+    assert _agreed(full_devnet, full_ledger, tmp_path, PROOFS) == PROOFS
+
+
+@pytest.mark.soak
+def test_the_script_of_the_docs_agrees_with_the_books_of_everybody(
+    full_devnet: Devnet, full_ledger: Ledger, tmp_path: Path
+) -> None:
+    """Makes the proofs of everything that anybody has earned."""
+    assert _agreed(full_devnet, full_ledger, tmp_path, None) > 500
+
+
+def _agreed(devnet: Devnet, ledger: Ledger, folder: Path, count: int | None) -> int:
+    """Let both verifiers do amounts again, of some or of all; return how many that were."""
+    devnet.node.mine(FINAL_BLOCKS)
+    ledger.sync()
+    publish(ledger, folder / "published")
+    prove, check = cache(from_published(PublishedFiles(folder / "published"))), Checker()
+    assets = {
+        each.address: Asset(each.address, each.symbol or "", each.decimals or 0) for each in devnet.manifest.tokens
+    }
+    with closing(connect(ledger.url, "books")) as connection, connection.transaction():
+        past = StateAt(connection, ledger.projector.catch_up().position)
+        earned = past.every(Earned)
+        chosen = earned if count is None else Random(7).sample(earned, count)
+        assert len({each.epoch for each in chosen}) > 2
+        for each in chosen:
+            wanted = Wanted(each.earner, assets[each.asset], each.epoch)
+            path = folder / "proof.json"
+            path.write_bytes(proof_file.write(make_proof(past, devnet.manifest, wanted, prove, None)))
+            found = verify_file(path, bundle=None, verifiers=[Verifier.parse(VKEY)])
+            assert [wrong for wrong in found if wrong.severity is Severity.ERROR] == []
+            verdict = check(VKEY, path)
+            assert verdict.accepted, (each, verdict.last)
+            assert f"has earned {each.amount} base units" in verdict.last
+    return len(chosen)
 
 
 def _has_wrong_root(connection: Connection[Any]) -> bool:

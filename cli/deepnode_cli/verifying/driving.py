@@ -209,6 +209,7 @@ def single_file(path: Path, findings: Sequence[Finding], brought: Brought) -> Ou
         stages=run,
         findings=tuple(findings),
         version=version(),
+        is_file=True,
     )
 
 

@@ -214,6 +214,7 @@ class Outcome:
         stages: in their order.
         findings: in the order of the stages, gravest first within one.
         version: of the program.
+        is_file: whether it was a single file and no bundle; ``bundle`` and ``bundle_sha256`` are the file's then.
     """
 
     bundle: str
@@ -229,6 +230,7 @@ class Outcome:
     stages: Sequence[StageOutcome]
     findings: Sequence[Finding]
     version: str
+    is_file: bool = False
 
     @property
     def ok(self) -> bool:

@@ -45,10 +45,19 @@ def replayed(examination: Examination) -> Iterator[Finding]:
                 yield from roots.compare(end)
     else:
         yield from roots.finish(replay)
+        yield from _below_zero(replay)
     yield from without_effect.findings()
     for checked in verdicts.counts():
         examination.count(f"{checked.subject}: {checked.what}", checked.comparisons)
     yield from distributions(STAGE, verdicts, replay.state)
+
+
+def _below_zero(replay: Replay) -> Iterator[Finding]:
+    """Name the accounts that have less than nothing in the end: what a contract moves, it must have got before."""
+    where = f"position {replay.position}"
+    for account, asset, amount in replay.below_zero():
+        said = f"{account} has {amount} base units of {to_hex(asset)}: nothing may be below zero"
+        yield Finding(Severity.ERROR, STAGE, where, said, (replay.position,), {"balance": amount})
 
 
 class _Roots:

@@ -42,10 +42,11 @@ def to_text(outcome: Outcome, findings_max: int = FINDINGS_SHOWN, *, timings: bo
 
 def verdict(outcome: Outcome) -> str:
     """Say in one sentence what came out."""
+    what = of_what(outcome)
     errors, warnings = (number_of(outcome, each) for each in (Severity.ERROR, Severity.WARNING))
     if errors:
         beside = f" and {counted(warnings, 'warning')}" if warnings else ""
-        return f"The bundle does NOT hold: {counted(errors, 'error')}{beside}."
+        return f"The {what} does NOT hold: {counted(errors, 'error')}{beside}."
     left_out = [stage.name for stage in outcome.stages if stage.skipped and stage.name != NETWORK]
     reservations = []
     if not outcome.trusted:
@@ -55,15 +56,24 @@ def verdict(outcome: Outcome) -> str:
     if left_out:
         reservations.append(f"not run: {', '.join(left_out)}")
     if reservations:
-        return f"The bundle holds as far as it was checked: {'; '.join(reservations)}."
-    return "The bundle holds: everything in it is what it must be."
+        return f"The {what} holds as far as it was checked: {'; '.join(reservations)}."
+    return f"The {what} holds: everything in it is what it must be."
+
+
+def of_what(outcome: Outcome) -> str:
+    """Name what was verified: a bundle, or a single file."""
+    return "file" if outcome.is_file else "bundle"
 
 
 def identity(outcome: Outcome) -> Iterator[tuple[str, str]]:
     """Yield what was verified and by what, as names and values."""
-    yield "bundle", outcome.bundle
+    yield of_what(outcome), outcome.bundle
     if outcome.bundle_sha256:
-        yield "bundle.json", f"SHA-256 {outcome.bundle_sha256}"
+        yield (
+            ("SHA-256", outcome.bundle_sha256)
+            if outcome.is_file
+            else ("bundle.json", f"SHA-256 {outcome.bundle_sha256}")
+        )
     if outcome.origin is not None:
         yield "log", outcome.origin
     if outcome.entries is not None:

@@ -62,7 +62,7 @@ def _page(outcome: Outcome) -> Iterator[str]:
     yield "</head>"
     yield "<body>"
     yield "<main>"
-    yield "<h1>Verification of a bundle</h1>"
+    yield f"<h1>Verification of a {report.of_what(outcome)}</h1>"
     yield f'<p class="verdict{"" if outcome.ok else " wrong"}"><strong>{_text(report.verdict(outcome))}</strong></p>'
     yield '<h2 id="what">What was verified</h2>'
     yield "<dl>"

@@ -15,7 +15,7 @@ import pytest
 from typing_extensions import override
 
 from deepnode_cli.verifying.finding import Finding, Outcome, Severity, StageOutcome
-from deepnode_cli.verifying.report import LINE_CHARACTERS, to_text, verdict
+from deepnode_cli.verifying.report import LINE_CHARACTERS, identity, to_text, verdict
 from deepnode_cli.verifying.report_html import to_html
 from deepnode_cli.verifying.report_json import FORMAT, to_json
 from tests.npm_judge import installed_judge
@@ -268,3 +268,12 @@ def test_axe_finds_nothing_wrong_with_the_page(tmp_path: Path, scheme: str) -> N
     assert told["wrong"] == []
     assert told["dark"] is (scheme == "dark")
     assert {"color-contrast", "document-title", "html-has-lang", "landmark-one-main"} <= {*told["passed"]}
+
+
+def test_a_single_file_is_called_a_file() -> None:
+    """The text, its head and the page speak of a file and of its hash, and of no bundle.json."""
+    file = outcome(is_file=True)
+    assert verdict(file).startswith("The file ")
+    assert ("SHA-256", file.bundle_sha256) in list(identity(file))
+    assert "Verification of a file" in to_html(file)
+    assert "bundle" not in to_text(replace(file, bundle="proof.json"))
