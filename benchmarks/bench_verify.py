@@ -102,7 +102,8 @@ def bundles(folder: Path, entries: int) -> tuple[Path, Path]:
         projector.close()
         say("signing")
         with Publisher(own, folder / "published", SIGNER) as publisher:
-            publisher.publish()
+            while publisher.publish() is not None:
+                pass
         made = []
         for name, to in (("whole", total), ("part", total // 4)):
             say(f"making the bundle of {to:,} entries")

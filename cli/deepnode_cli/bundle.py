@@ -75,17 +75,17 @@ def create(
     """
     from deepnode_cli.bundling.archive import pack
     from deepnode_cli.bundling.books import of_books
-    from deepnode_ledger.bundle.writing import Order
-    from deepnode_ledger.bundle.writing import create as make
+    from deepnode_ledger.bundle import writing
 
     key = _key(verifier, log_key, unsigned)
     described = load_manifest(manifest)
     asked, entries, epoch = _end(database, described, to, unsigned)
+    writing.check(database, entries, key)
     say = Progress()
     books = of_books(database, described, entries, epoch, say)
-    order = Order(asked, entries, manifest, books.epochs, books.rulesets, key)
+    order = writing.Order(asked, entries, manifest, books.epochs, books.rulesets, key)
     gather = _gather(rpc, described, say) if rpc else None
-    made = make(
+    made = writing.create(
         database,
         directory,
         order,

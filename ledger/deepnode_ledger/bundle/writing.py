@@ -101,7 +101,7 @@ def create(
         try:
             with database_errors(url), one_state(url) as connection:
                 check_version(connection)
-                checkpoint = _checkpoint(connection, order)
+                checkpoint = _checkpoint(connection, order.entries, order.verifier)
                 known = folder.begin()
                 chains = points.chains_at(connection, order.entries)
                 _check_chains(chains, manifest.chain_id, {each.id for each in manifest.chains.values()})
@@ -150,28 +150,38 @@ class _Signed:
     key: str
 
 
-def _checkpoint(connection: Connection[Any], order: Order) -> _Signed | None:
+def check(url: str, entries: int, verifier: Verifier | None) -> None:
+    """Look whether a bundle of so many entries can be made, before anything that takes long.
+
+    Raises:
+        BadInput: the log has no such position, or nobody signed so many entries.
+        TryAgain: the database is away.
+    """
+    with database_errors(url), one_state(url) as connection:
+        check_version(connection)
+        _checkpoint(connection, entries, verifier)
+
+
+def _checkpoint(connection: Connection[Any], entries: int, verifier: Verifier | None) -> _Signed | None:
     head = one(connection, "SELECT sealed_position FROM log.head")
     assert head is not None
-    if not 1 <= order.entries <= head[0]:
-        raise BadInput(f"the log has sealed positions 1 to {head[0]}: a bundle to {order.entries} cannot be made")
-    if order.verifier is None:
+    if not 1 <= entries <= head[0]:
+        raise BadInput(f"the log has sealed positions 1 to {head[0]}: a bundle to {entries} cannot be made")
+    if verifier is None:
         return None
     cursor = connection.cursor(row_factory=dict_row)
-    cursor.execute(
-        "SELECT size, root, note FROM log.checkpoint WHERE size >= %s ORDER BY size LIMIT 1", (order.entries,)
-    )
+    cursor.execute("SELECT size, root, note FROM log.checkpoint WHERE size >= %s ORDER BY size LIMIT 1", (entries,))
     row = cursor.fetchone()
     if row is None:
-        raise _nothing_signed(cursor, order.entries)
+        raise _nothing_signed(cursor, entries)
     note = f"{row['note']}{signed.cosignatures(cursor, row['size'])}"
     try:
-        head_signed = open_checkpoint(note, order.verifier).head
+        head_signed = open_checkpoint(note, verifier).head
     except NotSigned as error:
-        raise BadInput(f"the checkpoint of size {row['size']} is not signed by {order.verifier}: {error}") from error
+        raise BadInput(f"the checkpoint of size {row['size']} is not signed by {verifier}: {error}") from error
     if (head_signed.size, head_signed.root) != (row["size"], bytes(row["root"])):
         raise Damaged(f"log.checkpoint of size {row['size']} has a note of another tree: {_FSCK}")
-    return _Signed(row["size"], head_signed.root, note, str(order.verifier))
+    return _Signed(row["size"], head_signed.root, note, str(verifier))
 
 
 def _nothing_signed(cursor: Cursor[DictRow], entries: int) -> BadInput:
