@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from deepnode_ledger.bundle import Bundle, layout, open_bundle, tar
-from deepnode_ledger.bundle.folder import os_errors
-from deepnode_ledger.publishing.durable import Disk
+from deepnode_ledger.publishing.durable import Disk, os_errors
 
 _CHUNK_BYTES: Final = 1024 * 1024
 

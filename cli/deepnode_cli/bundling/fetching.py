@@ -17,8 +17,9 @@ from typing import Final
 from deepnode_cli.bundling.server import CONNECTIONS, FileServer
 from deepnode_ledger.bundle import Contents, FilePart, layout
 from deepnode_ledger.bundle.contents import CONTENTS_BYTES_MAX, decode
-from deepnode_ledger.bundle.folder import BundleFolder, locked, os_errors
+from deepnode_ledger.bundle.folder import BundleFolder, locked
 from deepnode_ledger.errors import BadInput, Damaged
+from deepnode_ledger.publishing.durable import os_errors
 
 WAITING_MAX: Final = 4 * CONNECTIONS
 

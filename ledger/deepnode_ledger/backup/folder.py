@@ -26,7 +26,7 @@ from deepnode_ledger import batch as batches
 from deepnode_ledger.backup import manifest as manifests
 from deepnode_ledger.backup.manifest import BatchFile, Manifest, bytes_of
 from deepnode_ledger.errors import BadInput, Damaged, TryAgain
-from deepnode_ledger.publishing.durable import Disk
+from deepnode_ledger.publishing.durable import Disk, os_errors
 
 LOCK: Final = ".lock"
 TEMPORARY: Final = ".new"
@@ -167,7 +167,7 @@ class BackupWriter(BackupFolder):
 
     def put(self, name: str, data: bytes) -> None:
         """Write a file in place of what was there; its bytes are durable, its name is after ``sync``."""
-        with _os_errors():
+        with os_errors():
             temporary = self.prepare(name)
             self._disk.create(temporary, data)
             self.rename(temporary, name)
@@ -182,7 +182,7 @@ class BackupWriter(BackupFolder):
 
     def finish(self, temporary: Path, name: str) -> None:
         """Make the bytes of a file durable that somebody has written where ``prepare`` said, and give it its name."""
-        with _os_errors():
+        with os_errors():
             self._disk.flush(temporary)
             self.rename(temporary, name)
 
@@ -194,19 +194,19 @@ class BackupWriter(BackupFolder):
 
     def drop(self, name: str) -> None:
         """Remove a file that no manifest names, if it is there."""
-        with _os_errors():
+        with os_errors():
             (self.path / name).unlink(missing_ok=True)
 
     def sync(self) -> None:
         """Make the names of all files durable that were put since the last call."""
-        with _os_errors():
+        with os_errors():
             for path in sorted(self._unflushed):
                 self._disk.flush_directory(path)
         self._unflushed.clear()
 
     def make(self) -> None:
         """Make the directory itself."""
-        with _os_errors():
+        with os_errors():
             self._make(self.path)
 
     def _make(self, folder: Path) -> None:
@@ -226,7 +226,7 @@ def locked(path: Path, disk: Disk | None = None) -> Iterator[BackupWriter]:
     """
     writer = BackupWriter(path, Disk() if disk is None else disk)
     writer.make()
-    with _os_errors():
+    with os_errors():
         lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
         try:
@@ -253,13 +253,3 @@ def batch_path(number: int) -> str:
 def tail_path(number: int) -> str:
     """Where the pending entries of a backup are, in the directory."""
     return f"tails/{number:08}.arrow"
-
-
-@contextmanager
-def _os_errors() -> Iterator[None]:
-    try:
-        yield
-    except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
-        raise BadInput(f"{error.filename} cannot be written: {error.strerror}") from error
-    except OSError as error:
-        raise TryAgain(f"{error.filename or 'the disk'} cannot be written: {error.strerror}") from error

@@ -20,7 +20,7 @@ from deepnode_ledger.bundle import layout
 from deepnode_ledger.bundle.contents import CONTENTS_BYTES_MAX, FilePart
 from deepnode_ledger.bundle.files import FolderFiles
 from deepnode_ledger.errors import BadInput, Damaged, TryAgain
-from deepnode_ledger.publishing.durable import Disk
+from deepnode_ledger.publishing.durable import Disk, os_errors
 
 UNFINISHED: Final = ".unfinished.json"
 TEMPORARY: Final = ".new"
@@ -248,17 +248,6 @@ def locked(path: Path, disk: Disk | None = None) -> Iterator[BundleFolder]:
         yield BundleFolder(path, Disk() if disk is None else disk)
     finally:
         os.close(lock)
-
-
-@contextmanager
-def os_errors() -> Iterator[None]:
-    """Say what to do about an error of the file system."""
-    try:
-        yield
-    except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
-        raise BadInput(f"{error.filename} cannot be written: {error.strerror}") from error
-    except OSError as error:
-        raise TryAgain(f"{error.filename or 'the disk'} cannot be written: {error.strerror or error}") from error
 
 
 def _is_temporary(name: str) -> bool:

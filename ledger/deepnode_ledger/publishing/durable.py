@@ -6,8 +6,12 @@ A file is durable when its bytes and its name are: the bytes after ``create`` or
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+from deepnode_ledger.errors import BadInput, TryAgain
 
 FILE_MODE: Final = 0o644
 """Less what the umask takes away: what is published is for a web server to read."""
@@ -68,3 +72,14 @@ def _flush(descriptor: int) -> None:
         os.fsync(descriptor)
     else:
         fcntl.fcntl(descriptor, full_sync)
+
+
+@contextmanager
+def os_errors() -> Iterator[None]:
+    """Say what to do about an error of the file system."""
+    try:
+        yield
+    except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
+        raise BadInput(f"{error.filename} cannot be written: {error.strerror}") from error
+    except OSError as error:
+        raise TryAgain(f"{error.filename or 'the disk'} cannot be written: {error.strerror or error}") from error
