@@ -164,7 +164,7 @@ def _expected(kind: type[Record], row: tuple[Any, ...]) -> tuple[str | None, ...
     for field, value in zip(fields_of(kind), row, strict=False):
         if isinstance(value, bytes):
             values.append(to_hex(value))
-        elif field.name.endswith("_time") and value is not None:
+        elif field.name.endswith("_time") and type(value) is int:
             values.append(str(pd.Timestamp(value, unit="s").strftime("%Y-%m-%dT%H:%M:%SZ")))
         else:
             values.append(text_of(value))

@@ -24,6 +24,7 @@ from deepnode_projections.rules import (
     burns,
     checkpoints,
     collateral,
+    corrections,
     domains,
     emission,
     epochs,
@@ -46,7 +47,7 @@ CHAIN = (
     *(epochs, registry, domains, parameters, collateral, trust, staking, funding, revenue, burns, emission),
     *(governance, checkpoints),
 )
-STATEMENTS = (tasks, verdicts, work, observations)
+STATEMENTS = (tasks, verdicts, work, observations, corrections)
 
 COMPARED = {
     *("BuybackExecuted", "DNBurned", "ProposalTallied", "Registered", "RevenueSplit", "ScoreCheckpoint"),

@@ -67,8 +67,7 @@ def check_equal(url: str, replay: Replay, schema: str = "books") -> None:
         for kind in RECORDS:
             assert list(replay.records(kind)) == list(books.every(kind)), kind
         _, below = breaches(connection, "nothing is below zero", replay.position)
-        symbols = {each.address: each.symbol for each in replay.roster.manifest.tokens}
-        symbols |= {each.contract.address: each.contract.symbol for each in replay.roster.children}
+        symbols = {bytes(address): symbol for address, symbol in connection.execute("SELECT address, symbol FROM asset")}
         found = [(account, symbols[asset], amount) for account, asset, amount in replay.below_zero()]
         assert sorted(found) == sorted((each.where, each.symbol, each.found) for each in below)
     counted = rows(url, "SELECT (SELECT count(*) FROM refusal), (SELECT count(*) FROM quarantine)", schema)
