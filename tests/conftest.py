@@ -21,8 +21,17 @@ settings.load_profile("here")
 
 _numbers = itertools.count(1)
 
-LONG = ("tests/e2e/", "tests/faults/")
-"""Where the longest tests are."""
+LONG = (
+    "tests/faults/",
+    "tests/e2e/test_services.py",
+    "tests/e2e/test_earners_proofs.py",
+    "tests/e2e/test_kill_nine.py",
+    "tests/e2e/test_demo.py",
+    "tests/e2e/test_full_economy.py",
+    "tests/e2e/test_facts_equal_expectations.py",
+    "tests/e2e/",
+)
+"""Where the longest tests are, the longest first."""
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -36,16 +45,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
     if workers == 1:
         return
-    files: dict[str, list[pytest.Item]] = {}
+    groups: dict[str, list[pytest.Item]] = {}
     for item in items:
-        files.setdefault(item.nodeid.partition("::")[0], []).append(item)
-    long = [file for file in files if file.startswith(LONG)]
-    rest = [item for file, found in files.items() if file not in long for item in found]
+        file = item.nodeid.partition("::")[0]
+        # A file's tests share what it sets up. Those of the faults share a server, which is soon begun in each process.
+        groups.setdefault(item.nodeid if file.startswith(LONG[0]) else file, []).append(item)
+
+    def rank(group: str) -> int:
+        return next((place for place, prefix in enumerate(LONG) if group.startswith(prefix)), len(LONG))
+
+    long = sorted((group for group in groups if rank(group) < len(LONG)), key=rank)
+    rest = [item for group, found in groups.items() if rank(group) == len(LONG) for item in found]
     count, ordered = len(items), list[pytest.Item]()
     for worker in range(workers):
         # xdist gives each process its share of the list, one behind the other.
         share = (count - len(ordered)) // (workers - worker)
-        own = [item for file in long[worker::workers] for item in files[file]]
+        own = [item for group in long[worker::workers] for item in groups[group]]
         filling = share - len(own) if worker < workers - 1 else len(rest)
         ordered += own + rest[:filling]
         del rest[:filling]
