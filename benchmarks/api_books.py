@@ -41,10 +41,11 @@ _ROWS: Final = (
        FROM generate_series(1, %(entries)s) AS n, generate_series(0, 1) AS leg""",
     """INSERT INTO balance SELECT account_id, 1, max(balance), max(position) FROM posting GROUP BY account_id""",
     """INSERT INTO task (task, position, domain, model, version, consumer_hash, price, asset, difficulty_ppm,
-       input_hash, producer, epoch, stage, attempt, created_position)
+       input_hash, producer, event_id, epoch, stage, attempt, created_position)
        SELECT sha256(('task' || n)::bytea), n, sha256(('domain' || n %% %(domains)s)::bytea),
        sha256(('model' || n %% 100)::bytea), 1, sha256(('consumer' || n %% 1000)::bytea), 10::numeric ^ 19 + n,
-       decode(repeat('aa', 20), 'hex'), 900000 + n %% 200000, sha256(('input' || n)::bytea), 'urn:producer:1', n / 1000,
+       decode(repeat('aa', 20), 'hex'), 900000 + n %% 200000, sha256(('input' || n)::bytea), 'urn:producer:1',
+       'event-' || n, n / 1000,
        (ARRAY['open', 'assigned', 'approved'])[1 + n %% 3], 1, n FROM generate_series(1, %(tasks)s) AS n""",
     """INSERT INTO checkpoint VALUES (%(name)s, %(digest)s, %(chain)s, %(entries)s, %(entries)s - 1000, 0,
        %(blocks)s, sha256('tip'), 1700000000 + 2 * %(blocks)s, %(blocks)s - 100, sha256('final'),
