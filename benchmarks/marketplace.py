@@ -201,10 +201,12 @@ class _Marketplace:
         of_leg = Weights(**{leg: getattr(set_, leg) for leg in Weights.__struct_fields__})
         legs = pool_legs(rules.emission, EMISSION, of_leg, earned)
         parts = {part: getattr(legs, part) for part in _PARTS}
+        paid = EMISSION - legs.undistributed
         self._say(
             ("DNToken", "Transfer", {"from": bytes(20), "to": _address("Emission"), "value": EMISSION}),
             ("Emission", "EmissionMinted", {"epoch": over, "amount": EMISSION, "fromRevenue": 0}),
             ("Emission", "EpochAllocated", {"epoch": over, "domain": domain, "asset": asset, **parts}),
+            ("DNToken", "Transfer", {"from": _address("Emission"), "to": _address("Rewards"), "value": paid}),
         )
         tree = claim_tree(state, asset, over)
         root = {"epoch": over, "root": tree.root, "asset": asset, "total": tree.total, "endBlock": self._first - 1}

@@ -33,6 +33,7 @@ def test_nothing_in_a_made_up_history_is_wrong(tmp_path: Path, monkeypatch: pyte
             assert open_event(told.payload, to_hex(told.signature), manifest.producers, marketplace.CHAIN_ID) == told
         kinds = set(epoch.logs.column("kind").to_pylist())
         assert kinds == {int(Kind.CHAIN_LOG)}
+    assert replay.below_zero() == []
     assert len(verdicts.roots) == len(verdicts.allocations) == 2
     assert all(root.agrees for root in verdicts.roots)
     assert all(allocation.agrees for allocation in verdicts.allocations)
