@@ -67,7 +67,8 @@ def check_equal(url: str, replay: Replay, schema: str = "books") -> None:
         for kind in RECORDS:
             assert list(replay.records(kind)) == list(books.every(kind)), kind
         _, below = breaches(connection, "nothing is below zero", replay.position)
-        symbols = {bytes(address): symbol for address, symbol in connection.execute("SELECT address, symbol FROM asset")}
+        assets = connection.execute("SELECT address, symbol FROM asset").fetchall()
+        symbols = {bytes(address): symbol for address, symbol in assets}
         found = [(account, symbols[asset], amount) for account, asset, amount in replay.below_zero()]
         assert sorted(found) == sorted((each.where, each.symbol, each.found) for each in below)
     counted = rows(url, "SELECT (SELECT count(*) FROM refusal), (SELECT count(*) FROM quarantine)", schema)
