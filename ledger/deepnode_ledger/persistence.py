@@ -8,7 +8,6 @@ Refused here: writing to the sealed log (only ``Log`` does that), and the librar
 events for readers.
 """
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,7 +18,7 @@ import pyarrow as pa
 from eventsourcing import postgres
 from eventsourcing.application import Application
 from eventsourcing.domain import DomainEventProtocol
-from eventsourcing.persistence import ApplicationRecorder, Mapper, Notification, StoredEvent, Subscription
+from eventsourcing.persistence import ApplicationRecorder, Mapper, StoredEvent
 from eventsourcing.utils import Environment, EnvType
 from psycopg import Cursor
 from psycopg.rows import DictRow, dict_row
@@ -31,7 +30,6 @@ from deepnode_ledger import tables
 from deepnode_ledger.database import parse_url
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.recorder import LogRecorder
-from deepnode_ledger.subscription import POLL_SECONDS
 
 POSTGRES_URL: Final = "POSTGRES_URL"
 """The setting that names the database by a URL, in place of the library's POSTGRES_DBNAME, _HOST, _PORT, _USER and
@@ -109,39 +107,6 @@ class SealedRecorder(LogRecorder):
             BadInput: always, since a batch that ``Log`` does not know of would break the order of positions.
         """
         raise BadInput(f"{len(stored_events)} events cannot be saved: the sealed log is written by Log alone")
-
-    @override
-    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
-        """Follow the batches behind the notification id ``gt``, one in memory at a time, and by polling."""
-        return _SealedSubscription(self, gt, topics)
-
-
-class _SealedSubscription(Subscription[ApplicationRecorder]):
-    """The library's own keeps thousands of events in memory, and stalls when a NOTIFY is lost.
-
-    It polls alone: sealing is minutes behind the chain, so nobody waits for a quarter of a second.
-    """
-
-    def __init__(self, recorder: SealedRecorder, gt: int | None, topics: Sequence[str]) -> None:
-        super().__init__(recorder, gt, topics)
-        self._stopped = threading.Event()
-
-    @override
-    def stop(self) -> None:
-        super().stop()
-        self._stopped.set()
-
-    @override
-    def __next__(self) -> Notification:
-        while not self._stopped.is_set():
-            found = self._recorder.select_notifications(
-                start=self._last_notification_id, limit=1, topics=self._topics, inclusive_of_start=False
-            )
-            if found:
-                self._last_notification_id = found[0].id
-                return found[0]
-            self._stopped.wait(POLL_SECONDS)
-        raise StopIteration
 
 
 class LogAggregateRecorder(postgres.PostgresAggregateRecorder):

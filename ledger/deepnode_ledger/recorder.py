@@ -8,12 +8,14 @@ the interface stay the library's own.
 from collections.abc import Sequence
 from typing import Any, Final
 
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import ApplicationRecorder, StoredEvent, Subscription
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg import Cursor
 from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier, Literal
 from typing_extensions import override
+
+from deepnode_ledger.polled_subscription import PolledSubscription
 
 STREAM: Final = "log"
 """The originator id of every batch: there is one log."""
@@ -78,3 +80,8 @@ class LogRecorder(PostgresApplicationRecorder):
             if stored_events:
                 self.lock(cursor)
             return self.insert_locked(cursor, stored_events)
+
+    @override
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
+        """Follow the events behind the notification id ``gt``, one in memory at a time."""
+        return PolledSubscription(self, gt, topics)

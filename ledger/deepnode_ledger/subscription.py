@@ -22,11 +22,9 @@ from deepnode_ledger.database import database_errors, shown_database
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.head import Head
 from deepnode_ledger.log import CHANNEL
+from deepnode_ledger.polled_subscription import POLL_SECONDS
 from deepnode_ledger.record import Finality
 from deepnode_ledger.snapshot import Snapshot
-
-POLL_SECONDS: Final = 0.25
-"""How long a follower sleeps when no notification comes."""
 
 PAGE_ENTRIES: Final = 8_192
 """A read ends behind the batch with which it has that many entries, so that small batches cost no transaction each."""

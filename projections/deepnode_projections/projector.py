@@ -23,11 +23,12 @@ from deepnode_ledger.errors import BadInput, TryAgain
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.log import CHANNEL
 from deepnode_ledger.manifest import Manifest
+from deepnode_ledger.polled_subscription import POLL_SECONDS
 from deepnode_ledger.record import BlockRef, Finality
 from deepnode_ledger.roster import Roster
 from deepnode_ledger.schema import create_log
 from deepnode_ledger.snapshot import Reorg, Snapshot
-from deepnode_ledger.subscription import POLL_SECONDS, listen, wait_for_hint
+from deepnode_ledger.subscription import listen, wait_for_hint
 from deepnode_projections import books, bulk, tables
 from deepnode_projections.books import Page
 from deepnode_projections.checkpoint import Checkpoint, load_checkpoint, save_checkpoint

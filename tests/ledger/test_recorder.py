@@ -149,6 +149,23 @@ def test_ids_of_notifications_follow_the_order_of_writing(recorder: LogRecorder)
     assert ids == sorted(set(ids))
 
 
+def test_a_subscriber_does_not_miss_what_comes_without_a_notification(recorder: LogRecorder) -> None:
+    """Writes behind a subscriber's back, as a NOTIFY that went out before its LISTEN would leave it: it still hears."""
+    recorder.insert_events([stored(1, b"first")])
+    with recorder.subscribe() as subscription:
+        assert next(subscription).state == b"first"
+        with recorder.datastore.transaction(commit=True) as cursor:
+            cursor.execute(
+                "INSERT INTO log.sealed (originator_id, originator_version, topic, state)"
+                " VALUES ('log', 2, 'topic', 'second')"
+            )
+        heard: list[bytes] = []
+        reader = threading.Thread(target=lambda: heard.append(next(subscription).state), daemon=True)
+        reader.start()
+        reader.join(timeout=60)
+        assert heard == [b"second"]
+
+
 def test_the_functions_that_lose_events_are_refused(database_url: str) -> None:
     """Opens a recorder with the library's database functions switched on; without, none is created."""
     with histories.opened(database_url) as log:

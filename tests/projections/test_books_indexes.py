@@ -9,7 +9,7 @@ import pytest
 
 from deepnode_ledger.log import Log
 from deepnode_ledger.manifest import Manifest
-from deepnode_ledger.subscription import POLL_SECONDS
+from deepnode_ledger.polled_subscription import POLL_SECONDS
 from deepnode_projections import tables
 from deepnode_projections.schema import create_indexes
 from tests.ledger.histories import opened

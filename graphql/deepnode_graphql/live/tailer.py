@@ -15,8 +15,8 @@ import psycopg
 from psycopg import AsyncConnection, sql
 
 from deepnode_ledger.log import CHANNEL
+from deepnode_ledger.polled_subscription import POLL_SECONDS
 from deepnode_ledger.reader import BECOME_READER, reader_of
-from deepnode_ledger.subscription import POLL_SECONDS
 from deepnode_projections.checkpoint import NAME
 
 CONNECT_SECONDS_MAX: Final = 5

@@ -19,6 +19,7 @@ from deepnode_ledger.database import database_errors, open_datastore
 from deepnode_ledger.errors import BadInput, Damaged
 from deepnode_ledger.head import load_head
 from deepnode_ledger.log import CHANNEL
+from deepnode_ledger.polled_subscription import POLL_SECONDS
 from deepnode_ledger.publishing import signed
 from deepnode_ledger.publishing.directory import CHECKPOINT, Directory
 from deepnode_ledger.publishing.growth import Growth, resume, sealed_leaves
@@ -26,7 +27,7 @@ from deepnode_ledger.publishing.signed import SignedCheckpoint
 from deepnode_ledger.publishing.witnessing import Witnesses, WitnessFault
 from deepnode_ledger.schema import create_log
 from deepnode_ledger.standing import reading
-from deepnode_ledger.subscription import POLL_SECONDS, listen, wait_for_hint
+from deepnode_ledger.subscription import listen, wait_for_hint
 from deepnode_ledger.transparency import (
     EMPTY_ROOT,
     Edge,
