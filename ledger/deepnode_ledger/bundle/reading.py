@@ -6,7 +6,6 @@ the list; whether the list is the one that the log signed is for a verifier to f
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, Self
@@ -29,7 +28,6 @@ from deepnode_ledger.transparency.note import NOTE_BYTES_MAX
 FILE_BYTES_MAX: Final = 64 * 1024 * 1024
 """What is read in one piece is no larger unless the caller says so."""
 
-CONSISTENCY_HASHES_MAX: Final = 128
 _CHUNK_BYTES: Final = 1024 * 1024
 
 
@@ -120,34 +118,22 @@ class Bundle:
             raise self._other_bytes(name)
         self._checked.add(name)
 
-    @contextmanager
-    def open_file(self, name: str) -> Iterator[pa.NativeFile]:
-        """Open a listed file for Arrow. Its length is that of the list; its hash is not looked at.
-
-        Raises:
-            BadInput: there is no such file in the list.
-            Damaged: it is missing, or has another length.
-        """
-        with self._open(self.part(name)) as span, pa.PythonFile(span, mode="r") as file:
-            yield file
-
-    def arrow(
-        self, name: str, schema: pa.Schema, *, rows_max: int, bytes_max: int, checked: bool = True
-    ) -> Iterator[pa.RecordBatch]:
+    def arrow(self, name: str, schema: pa.Schema, *, rows_max: int, bytes_max: int) -> Iterator[pa.RecordBatch]:
         """Yield the record batches of a listed Arrow file, each within limits that hold before it is unpacked.
+
+        Its SHA-256 is compared with the list first (once).
 
         Args:
             name: of the file.
             schema: the columns that it must have.
             rows_max: rows of one record batch.
             bytes_max: bytes of one record batch when unpacked.
-            checked: compare the file's SHA-256 with the list first (once).
 
         Raises:
             BadInput: there is no such file in the list.
             Damaged: it is missing, is not what the list says, has other columns, or claims too much.
         """
-        if checked and name not in self._checked:
+        if name not in self._checked:
             self.check(name)
         with self._open(self.part(name)) as span:
             try:
@@ -159,13 +145,14 @@ class Bundle:
         """Return the files that hold the entries, in the order of their positions."""
         return list(layout.log_files(self.contents.entries))
 
-    def batches(self, first: int = 1, last: int | None = None, *, checked: bool = True) -> Iterator[pa.RecordBatch]:
+    def batches(self, first: int = 1, last: int | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the entries from position ``first`` to ``last`` in order, with the columns of ``SCHEMA``.
+
+        Each log file's SHA-256 is compared with the list before its entries are handed out (once).
 
         Args:
             first: position of the first entry.
             last: position of the last one; the bundle's last if None.
-            checked: compare each log file's SHA-256 with the list before its entries are handed out (once).
 
         Raises:
             BadInput: there are no such positions.
@@ -178,7 +165,7 @@ class Bundle:
         for file in self.log_files()[(first - 1) // layout.LOG_FILE_ENTRIES :]:
             if file.first > last:
                 return
-            if checked and file.path not in self._checked:
+            if file.path not in self._checked:
                 self.check(file.path)
             yield from self.batches_of(file, max(first, file.first), min(last, file.last))
 
