@@ -17,6 +17,7 @@ from deepnode_graphql.statements.own_accounts import OwnAccounts, Part, held_by
 from deepnode_graphql.statements.prices import Prices
 from deepnode_graphql.statements.rewards import Rewards
 from deepnode_graphql.statements.statement import Balance, Dates, Line, LineType, Token
+from deepnode_graphql.statements.tokens import tokens_of
 from deepnode_ledger.account import BURN, UNATTRIBUTED, wallet
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.record import ChainLog
@@ -110,7 +111,7 @@ def read_lines(
     movements.sort(key=lambda each: each.position)
     places |= _places_in_log(reading, {each.position for each in movements} - places.keys())
     before, after = _held(reading, own, opening), _held(reading, own, position)
-    tokens = {each.asset_id: Token(each.symbol, bytes(each.address), each.decimals) for each in reading.assets.values()}
+    tokens = tokens_of(reading)
     claims = rewards.dates_of_claims
     lines, held = _lines(movements, places, before, tokens, claims, prices, reading.manifest.chain_id)
     assert {key: each for key, each in held.items() if each} == {key: each for key, each in after.items() if each}, (

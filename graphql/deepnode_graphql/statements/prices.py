@@ -11,6 +11,7 @@ from typing import Final
 
 from deepnode_graphql.reading import Reading, driver_connection
 from deepnode_graphql.statements.statement import FiatValue, Token
+from deepnode_graphql.statements.tokens import tokens_of
 from deepnode_ledger.errors import BadInput
 
 _SOURCES: Final = (
@@ -50,7 +51,7 @@ def read_prices(reading: Reading, fiat: str, source: str | None, position: int, 
         BadInput: no source is named and there are several, or the fiat money or the source is none of the books'.
     """
     connection = driver_connection(reading.database)
-    tokens = [Token(each.symbol, bytes(each.address), each.decimals) for each in reading.assets.values()]
+    tokens = list(tokens_of(reading).values())
     addresses = [each.address for each in tokens]
     sources = [row[0] for row in connection.execute(_SOURCES, (addresses, fiat, known_position))]
     if source is None:

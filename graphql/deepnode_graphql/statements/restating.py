@@ -9,7 +9,8 @@ and no request over HTTP can ask for it.
 from collections.abc import Mapping, Sequence
 
 from deepnode_graphql.reading import Reading, driver_connection
-from deepnode_graphql.statements.statement import CorrectedEvent, CorrectedReward, Token
+from deepnode_graphql.statements.statement import CorrectedEvent, CorrectedReward
+from deepnode_graphql.statements.tokens import tokens_of
 from deepnode_ledger.snapshot import Snapshot
 from deepnode_projections.correcting import Rightly, in_force
 from deepnode_projections.registers.at import StateAt
@@ -44,9 +45,7 @@ def restate(
     corrected: Mapping[_Line, int] = counted
     if late:
         corrected = _replayed(reading, corrections, address, opening, position)
-    tokens = {
-        bytes(each.address): Token(each.symbol, bytes(each.address), each.decimals) for each in reading.assets.values()
-    }
+    tokens = {each.address: each for each in tokens_of(reading).values()}
     rewards = [
         CorrectedReward(key[0], key[1], *key[3:6], tokens[key[2]], counted.get(key, 0), corrected.get(key, 0))
         for key in sorted({*counted, *corrected})

@@ -13,6 +13,7 @@ from typing import Any, Final
 from deepnode_graphql.reading import Reading, driver_connection
 from deepnode_graphql.statements.apportioning import Claim, Earning, Paid, apportion
 from deepnode_graphql.statements.statement import Accrual, Dates, RewardPart, Token
+from deepnode_graphql.statements.tokens import tokens_of
 from deepnode_projections.registers.at import StateAt
 from deepnode_projections.rules.emission import ClaimedTotal
 from deepnode_projections.rules.epochs import Epoch
@@ -49,8 +50,7 @@ def read_rewards(reading: Reading, address: bytes, opening: int, position: int, 
     state = StateAt(driver_connection(reading.database), position)
     kept = [each for _, each in sorted(state.found(Reward, "earner", address), key=lambda each: each[0])]
     parts: list[RewardPart] = []
-    for asset in reading.assets.values():
-        token = Token(asset.symbol, bytes(asset.address), asset.decimals)
+    for token in tokens_of(reading).values():
         earnings, claims = _earnings(state, token, address), _claims(state, token, address)
         paid = [each for each in apportion(earnings, claims) if each.claim is None or opening < each.claim <= position]
         roles = _roles(kept, token)
@@ -116,12 +116,10 @@ def _roles(kept: Iterable[Reward], token: Token) -> dict[int, str]:
 
 
 def _accruals(reading: Reading, state: StateAt, address: bytes, opening: int) -> Iterable[Accrual]:
-    tokens = {bytes(each.address): each for each in reading.assets.values()}
+    tokens = {each.address: each for each in tokens_of(reading).values()}
     ends = {each.epoch - 1: each.opened_time for each in state.every(Epoch)}
     for position, each in sorted(state.found(Reward, "earner", address), key=lambda found: found[0]):
         if position > opening and each.asset in tokens:
-            asset = tokens[each.asset]
-            token = Token(asset.symbol, bytes(asset.address), asset.decimals)
             yield Accrual(
                 position,
                 each.epoch,
@@ -130,6 +128,6 @@ def _accruals(reading: Reading, state: StateAt, address: bytes, opening: int) ->
                 each.role,
                 each.kind,
                 each.subject,
-                token,
+                tokens[each.asset],
                 each.amount,
             )

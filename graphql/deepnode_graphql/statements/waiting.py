@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from deepnode_graphql.reading import Reading, driver_connection
 from deepnode_graphql.statements.own_accounts import contracts_of, held_by, ids_of
-from deepnode_graphql.statements.statement import Balance, Token
+from deepnode_graphql.statements.statement import Balance
+from deepnode_graphql.statements.tokens import tokens_of
 from deepnode_projections.registers.at import StateAt
 from deepnode_projections.rules.domains import Domain
 from deepnode_projections.rules.pockets import leg_pocket
@@ -20,7 +21,7 @@ def read_waiting(reading: Reading, address: bytes, opening: int, position: int) 
     state = StateAt(driver_connection(reading.database), position)
     known = ids_of(reading, _pockets(reading, state, address), position)
     before, after = held_by(reading, known, opening), held_by(reading, known, position)
-    tokens = {each.asset_id: Token(each.symbol, bytes(each.address), each.decimals) for each in reading.assets.values()}
+    tokens = tokens_of(reading)
     return tuple(
         Balance(account, tokens[asset], before.get((account, asset), 0), amount, (account, asset) in before)
         for (account, asset), amount in sorted(after.items())
