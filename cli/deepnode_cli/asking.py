@@ -12,18 +12,16 @@ Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 
-def side_by_side(
-    ask: Callable[[Question], Answer], questions: Iterable[Question], at_once: int = AT_ONCE
-) -> Generator[Answer]:
+def side_by_side(ask: Callable[[Question], Answer], questions: Iterable[Question]) -> Generator[Answer]:
     """Yield the answers. No more questions are taken than are under way, so there may be any number of them.
 
     What ``ask`` raises comes out at its question's turn.
     """
-    with ThreadPoolExecutor(at_once, thread_name_prefix="asking") as pool:
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="asking") as pool:
         waiting: deque[Future[Answer]] = deque()
         rest = iter(questions)
         try:
-            for question in itertools.islice(rest, at_once):
+            for question in itertools.islice(rest, AT_ONCE):
                 waiting.append(pool.submit(ask, question))
             while waiting:
                 yield waiting.popleft().result()

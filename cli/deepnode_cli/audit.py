@@ -8,14 +8,6 @@ from deepnode_cli.auditing.proof import proof
 from deepnode_cli.auditing.recompute import recompute
 
 app = typer.Typer(help="Check the books and the log by other means than those that made them.", no_args_is_help=True)
-
-
-# With a callback of its own it is a group even if it has one command.
-@app.callback()
-def audit() -> None:
-    """Check the books and the log by other means than those that made them."""
-
-
 app.command()(epoch)
 app.command()(diff)
 app.command()(proof)

@@ -13,8 +13,8 @@ CHUNK_LEVEL: Final = 16
 """Subtrees of 65 536 leaves: the largest that are asked of a log whose hashes have to be made."""
 
 
-def first_difference(size: int, one: ReadHash, other: ReadHash, *, level_max: int = 62) -> int | None:
-    """Return the index of the first of ``size`` leaves in which two trees differ, or None.
+def differing(size: int, one: ReadHash, other: ReadHash, *, level_max: int) -> Iterator[int]:
+    """Yield the indices of the leaves in which two trees differ, in order; each costs a way down.
 
     Args:
         size: how many leaves are compared; both trees have as many, or more.
@@ -22,16 +22,11 @@ def first_difference(size: int, one: ReadHash, other: ReadHash, *, level_max: in
         other: and of the second.
         level_max: the highest level at which a hash is asked for.
     """
-    return next(differing(size, one, other, level_max=level_max), None)
-
-
-def differing(size: int, one: ReadHash, other: ReadHash, *, level_max: int = 62) -> Iterator[int]:
-    """Yield the indices of the leaves in which two trees differ, in order; each costs a way down."""
-    for level, index in subtrees(size, level_max):
+    for level, index in _subtrees(size, level_max):
         yield from _below(level, index, one, other)
 
 
-def subtrees(size: int, level_max: int = 62) -> Iterator[tuple[int, int]]:
+def _subtrees(size: int, level_max: int) -> Iterator[tuple[int, int]]:
     """Yield the largest complete subtrees that cover ``size`` leaves in order, as (level, index)."""
     start = 0
     while start < size:
