@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from deepnode_cli.auditing.comparison import compare, in_words
-from deepnode_cli.auditing.sides import made_hashes, of_bundle
+from deepnode_cli.auditing.sides import made_hashes, of_bundle, published_hashes
 from deepnode_cli.bundling.archive import pack
 from deepnode_ledger.bundle import Bundle, open_bundle
 from deepnode_ledger.errors import BadInput, Damaged
@@ -247,6 +247,19 @@ def test_hashes_that_are_made_of_entries_find_the_same(told: list[Row], whole: P
     assert found.first is not None
     assert (found.first.position, found.positions) == (431, [431])
     assert all(bare.hashes(level, 0) == other.hashes(level, 0) for level in range(11))
+
+
+def test_hashes_that_a_log_was_published_with_are_read(told: list[Row], whole: Path, tmp_path: Path) -> None:
+    """Reads those of a published log, which has a checkpoint and tiles as a signed bundle does; then a tile is gone."""
+    folder = bundle_of(tmp_path / "published", told, signed=told)
+    hashes, others = published_hashes(folder), of_bundle(opened(whole)).hashes
+    assert hashes.size == COUNT
+    assert all(hashes(level, 0) == others(level, 0) for level in range(11))
+    with pytest.raises(BadInput, match="no published log"):
+        published_hashes(whole)
+    (folder / "tile/0/001").unlink()
+    with pytest.raises(Damaged, match="tile/0/001 is missing"):
+        published_hashes(folder)(0, 300)
 
 
 def test_the_command_tells_by_its_exit_code_and_reads_tars(told: list[Row], whole: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def live(database: str, manifest: Path, directory: Path | None, beside: Side, *,
 
     Raises:
         BadInput: there is no log, no books, or the books are of another manifest.
-        Damaged: a stored batch is not what was sealed.
+        Damaged: a stored batch is not what was sealed, or a published tile is missing or damaged.
         TryAgain: the database is away.
     """
     described, sealed = load_manifest(manifest), points.last_sealed(database)

@@ -16,7 +16,7 @@ from deepnode_cli.auditing.first_difference import CHUNK_LEVEL
 from deepnode_ledger import leaf
 from deepnode_ledger.bundle import Bundle
 from deepnode_ledger.errors import BadInput, Damaged
-from deepnode_ledger.transparency import Tile
+from deepnode_ledger.publishing import PublishedFiles
 from deepnode_ledger.transparency.checkpoint import TreeHead, parse_head
 from deepnode_ledger.transparency.note import parse
 from deepnode_ledger.transparency.tile import TileHashes
@@ -97,24 +97,14 @@ def published_hashes(directory: Path) -> TileHashes:
     """Return the hashes of the tree that a log was published with.
 
     Raises:
-        BadInput: the directory has no checkpoint, or (when a hash is read) a tile is missing.
+        BadInput: the directory has no checkpoint, or one that is none.
+        Damaged: (when a hash is read) a tile is missing, or has a length that it cannot have.
     """
-    try:
-        head = parse_head(parse((directory / "checkpoint").read_bytes()).text)
-    except OSError as error:
-        raise BadInput(f"{directory} holds no published log: {error.strerror}") from error
-
-    def read_tile(tile: Tile) -> bytes:
-        for path in (tile.path, tile.full.path):
-            try:
-                return (directory / path).read_bytes()
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise BadInput(f"{directory / path} cannot be read: {error.strerror}") from error
-        raise BadInput(f"{directory} has no {tile.path}")
-
-    return TileHashes(head.size, read_tile)
+    files = PublishedFiles(directory)
+    checkpoint = files.checkpoint()
+    if checkpoint is None:
+        raise BadInput(f"{directory} holds no published log: it has no checkpoint")
+    return TileHashes(parse_head(parse(checkpoint).text).size, files.read_tile)
 
 
 def made_hashes(read: Read, size: int) -> ReadHash:
