@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from deepnode_cli.verifying.finding import Examination, Finding, Severity
+from deepnode_ledger.backup.manifest import EvidencePart
 from deepnode_ledger.bundle import ChainPart, knowledge, layout
-from deepnode_ledger.bundle.knowledge import Coverage, EvidencePart
+from deepnode_ledger.bundle.knowledge import Coverage
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.evidence import EvidenceKind
 from deepnode_ledger.hexadecimal import to_hex

@@ -107,10 +107,9 @@ class CosignatureRow(Row, frozen=True, forbid_unknown_fields=True):
     line: str
 
 
-class ReorgRow(Row, frozen=True, forbid_unknown_fields=True):
-    """``log.reorg``."""
+class ReorgPart(Row, frozen=True, forbid_unknown_fields=True):
+    """``log.reorg`` but for its number."""
 
-    number: Number
     chain_id: Number
     kept_position: Number
     kept_block: int
@@ -118,6 +117,12 @@ class ReorgRow(Row, frozen=True, forbid_unknown_fields=True):
     old_tip_hash: Hash
     new_tip_number: Number
     new_tip_hash: Hash
+
+
+class ReorgRow(ReorgPart, frozen=True, forbid_unknown_fields=True):
+    """``log.reorg``."""
+
+    number: Number
 
 
 class CoverageRow(Row, frozen=True, forbid_unknown_fields=True):
@@ -130,10 +135,9 @@ class CoverageRow(Row, frozen=True, forbid_unknown_fields=True):
     evidence: str
 
 
-class EvidenceRow(Row, frozen=True, forbid_unknown_fields=True):
-    """``log.evidence``."""
+class EvidencePart(Row, frozen=True, forbid_unknown_fields=True):
+    """``log.evidence`` but for its number."""
 
-    number: Number
     chain_id: Number
     first_block: Number
     last_block: Number
@@ -142,6 +146,12 @@ class EvidenceRow(Row, frozen=True, forbid_unknown_fields=True):
     provider: str
     logs: Number
     digest: Hash | None
+
+
+class EvidenceRow(EvidencePart, frozen=True, forbid_unknown_fields=True):
+    """``log.evidence``."""
+
+    number: Number
 
 
 class HoldRow(Row, frozen=True, forbid_unknown_fields=True):

@@ -11,39 +11,17 @@ import msgspec
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from deepnode_ledger.backup.manifest import ContractRow, CoverageRow, Hash, Number, Row, row_of, rows_of
+from deepnode_ledger.backup.manifest import ContractRow, CoverageRow, EvidencePart, ReorgPart, row_of, rows_of
 from deepnode_ledger.bundle import layout
 from deepnode_ledger.bundle.contents import ChainPart
 from deepnode_ledger.errors import Damaged
 
 
-class EvidencePart(Row, frozen=True, forbid_unknown_fields=True):
-    """``log.evidence`` but for its number: joined, it speaks of as many blocks and logs as its parts together."""
-
-    chain_id: Number
-    first_block: Number
-    last_block: Number
-    kind: str
-    blocks: Number
-    provider: str
-    logs: Number
-    digest: Hash | None
-
-
-class ReorgPart(Row, frozen=True, forbid_unknown_fields=True):
-    """``log.reorg`` but for its number."""
-
-    chain_id: Number
-    kept_position: Number
-    kept_block: int
-    old_tip_number: Number
-    old_tip_hash: Hash
-    new_tip_number: Number
-    new_tip_hash: Hash
-
-
 class Coverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All of ``coverage.json``: what is covered and by what evidence, whose logs were asked for, what was replaced."""
+    """All of ``coverage.json``: what is covered and by what evidence, whose logs were asked for, what was replaced.
+
+    Evidence that was joined speaks of as many blocks and logs as its parts together.
+    """
 
     contracts: tuple[ContractRow, ...]
     coverage: tuple[CoverageRow, ...]
