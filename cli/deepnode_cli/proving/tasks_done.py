@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from deepnode_cli.proving.evidence import Evidence
+from deepnode_projections.correcting import in_force
 from deepnode_projections.explaining.past import Past, span_of
 from deepnode_projections.rules.corrections import DIFFICULTY, VWU, Correction
 from deepnode_projections.rules.tasks import CORRECT, Slot, Task, slots_of
@@ -88,14 +89,7 @@ def judged(pool: Pool) -> list[dict[str, Any]]:
 
 
 def _corrections(pool: Pool, task: Task) -> list[int]:
-    """Return where a task's work and difficulty were corrected while that could still count, in the log's order.
-
-    Of several corrections of one event, that with the highest sequence number holds.
-    """
-    holding: dict[tuple[str, str], Correction] = {}
-    for each in pool.past.found(Correction, "task", task.task):
-        made = each[1]
-        if made.in_time and made.value_name in (VWU, DIFFICULTY):
-            key = (made.value_name, made.corrects)
-            holding[key] = max(holding.get(key, made), made, key=lambda correction: correction.sequence)
-    return sorted(each.corrected_position for each in holding.values())
+    """Return where a task's work and difficulty were corrected while that could still count, in the log's order."""
+    made = [each for _, each in pool.past.found(Correction, "task", task.task)]
+    counted = [each for each in made if each.in_time and each.value_name in (VWU, DIFFICULTY)]
+    return [each.corrected_position for each in in_force(counted)]
