@@ -131,16 +131,16 @@ def _lines(proof: Proof, rules: Ruleset, entries: Entries) -> list[RewardLine]:
         for line in lines_of(rules.emission, said, given, foundation)
         if line.earner == earner and line.amount
     ]
-    _compare(proof, made_lines)
-    _compare_divided(proof, made_lines, given, pools)
+    _compare_divided(proof, _compare(proof, made_lines), given, pools)
     return [line for _, line in made_lines]
 
 
-def _compare(proof: Proof, made: list[tuple[bytes, RewardLine]]) -> None:
-    """Hold the file's lines against those that were made."""
-    expected = {_key(to_hex(domain), line.role, line.kind, to_hex(line.subject)): line for domain, line in made}
+def _compare(proof: Proof, made: list[tuple[bytes, RewardLine]]) -> list[RewardLine]:
+    """Hold the file's lines against those that were made; return these in the file's order."""
+    expected = {(to_hex(domain), line.role, line.kind, to_hex(line.subject)): line for domain, line in made}
+    in_order = []
     for told in proof["lines"]:
-        key = _key(told["domain"], told["role"], told["kind"], told["subject"])
+        key = (told["domain"], told["role"], told["kind"], told["subject"])
         line = expected.pop(key, None)
         where = f"line {' '.join(map(str, key))[:200]}"
         require(line is not None, where, "the rules give the earner no such line, or it is there twice")
@@ -148,22 +148,16 @@ def _compare(proof: Proof, made: list[tuple[bytes, RewardLine]]) -> None:
         path = "; ".join(f"{s.of} * {s.weight} / {s.total_weight} + {s.extra}" for s in line.path)
         require(told["path"] == path, where, f"the rules give {path}, the file says {told['path']!a:.300}")
         require(told["amount"] == str(line.amount), where, f"it is {line.amount}, the file says {told['amount']!a:.60}")
+        in_order.append(line)
     require(not expected, "lines", f"{len(expected)} lines are missing: {sorted(expected)[:1]}")
+    return in_order
 
 
-def _compare_divided(
-    proof: Proof, made: list[tuple[bytes, RewardLine]], given: Given, pools: Mapping[bytes, Any]
-) -> None:
-    """Hold what the file's divisions say that they divide, and the ways through them, against the lines."""
+def _compare_divided(proof: Proof, lines: list[RewardLine], given: Given, pools: Mapping[bytes, Any]) -> None:
+    """Hold what the file's divisions say that they divide, and the ways through them, against its lines as made."""
     divisions = proof["divisions"]
     legs = {name: leg for leg, name in enumerate(PARTS)}
-    for told in proof["lines"]:
-        line = next(
-            line
-            for domain, line in made
-            if _key(to_hex(domain), line.role, line.kind, to_hex(line.subject))
-            == _key(told["domain"], told["role"], told["kind"], told["subject"])
-        )
+    for told, line in zip(proof["lines"], lines, strict=True):
         (first, leg), *way = told["way"]
         domain = from_hex(told["domain"], 32)
         where = f"way of line {told['role']} {told['kind']}"
@@ -180,10 +174,6 @@ def _compare_divided(
             require(subject in (domain, line.subject), f"division {number}", "it is of something else")
             weight = given[division["by"], subject].get(bytes.fromhex(key))
             require(weight == share.weight, where, f"the share of {key!a:.120} is not the line's")
-
-
-def _key(domain: str, role: str, kind: str, subject: str) -> tuple[str, str, str, str]:
-    return domain, role, kind, subject
 
 
 def _claims(proof: Proof, entries: Entries, total: int) -> None:
