@@ -23,8 +23,22 @@ ROLES: Final = (
 NOBODY: Final = b""
 
 
+class _Differing:
+    """Has an amount as it ``was``, and as it is under a ``scenario``."""
+
+    __slots__ = ()
+
+    was: int
+    scenario: int
+
+    @property
+    def difference(self) -> int:
+        """What the scenario gives more; negative if less."""
+        return self.scenario - self.was
+
+
 @dataclass(frozen=True, slots=True)
-class Change:
+class Change(_Differing):
     """What an earner (20 bytes; none if undistributed) gets in a role of a domain's pool of an epoch (base units)."""
 
     epoch: int
@@ -35,14 +49,9 @@ class Change:
     was: int
     scenario: int
 
-    @property
-    def difference(self) -> int:
-        """What the scenario gives more; negative if less."""
-        return self.scenario - self.was
-
 
 @dataclass(frozen=True, slots=True)
-class Total:
+class Total(_Differing):
     """A sum of changes: of a role, or of an earner, in an asset (base units)."""
 
     name: str | bytes
@@ -50,14 +59,9 @@ class Total:
     was: int
     scenario: int
 
-    @property
-    def difference(self) -> int:
-        """What the scenario gives more; negative if less."""
-        return self.scenario - self.was
-
 
 @dataclass(frozen=True, slots=True)
-class SplitChange:
+class SplitChange(_Differing):
     """A leg of a domain's revenue in an epoch and asset (base units).
 
     ``paid`` is what the router made of it, ``was`` what the rules gave, ``scenario`` what they would give. The leg
@@ -71,11 +75,6 @@ class SplitChange:
     paid: int
     was: int
     scenario: int
-
-    @property
-    def difference(self) -> int:
-        """What the scenario gives more; negative if less."""
-        return self.scenario - self.was
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,25 +105,20 @@ def changes(was: Division, scenario: Division) -> tuple[Change, ...]:
 
 def by_role(found: Iterable[Change]) -> tuple[Total, ...]:
     """Sum changes by asset and role, in the order of ``ROLES``."""
-    sums = _sums((each.role, each.asset, each) for each in found)
+    sums = _sums(((each.role, each.asset), each) for each in found)
     return tuple(Total(role, asset, *sums[role, asset]) for role, asset in sorted(sums, key=_by_asset_and_role))
 
 
 def by_earner(found: Iterable[Change]) -> tuple[Total, ...]:
     """Sum changes by asset and earner: who gains most first, equal ones by address."""
-    sums = _sums((each.earner, each.asset, each) for each in found if each.earner)
+    sums = _sums(((each.earner, each.asset), each) for each in found if each.earner)
     totals = [Total(earner, asset, *held) for (earner, asset), held in sums.items()]
     return tuple(sorted(totals, key=lambda each: (each.asset, -each.difference, each.name)))
 
 
 def of_pools(found: Iterable[Change]) -> dict[Where, tuple[int, int]]:
     """Sum changes by pool: what it held as it was, and what under the scenario."""
-    sums: dict[Where, tuple[int, int]] = {}
-    for each in found:
-        where = (each.epoch, each.domain, each.asset)
-        was, scenario = sums.get(where, (0, 0))
-        sums[where] = (was + each.was, scenario + each.scenario)
-    return sums
+    return _sums(((each.epoch, each.domain, each.asset), each) for each in found)
 
 
 def spread(amounts: Iterable[int]) -> Spread:
@@ -162,11 +156,11 @@ def _amounts(division: Division) -> dict[_Key, int]:
     return found
 
 
-def _sums(told: Iterable[tuple[K, bytes, Change]]) -> dict[tuple[K, bytes], tuple[int, int]]:
-    sums: dict[tuple[K, bytes], tuple[int, int]] = {}
-    for name, asset, each in told:
-        was, scenario = sums.get((name, asset), (0, 0))
-        sums[name, asset] = (was + each.was, scenario + each.scenario)
+def _sums(told: Iterable[tuple[K, Change]]) -> dict[K, tuple[int, int]]:
+    sums: dict[K, tuple[int, int]] = {}
+    for key, each in told:
+        was, scenario = sums.get(key, (0, 0))
+        sums[key] = (was + each.was, scenario + each.scenario)
     return sums
 
 

@@ -93,9 +93,8 @@ def check_names(state: RecordingState, scenario: Scenario) -> None:
     Raises:
         BadInput: the message names it and what there is.
     """
-    domains, models = (
-        [to_hex(getattr(e, n)) for e in state.every(k)] for k, n in ((Domain, "domain"), (Model, "model"))
-    )
+    domains = [to_hex(each.domain) for each in state.every(Domain)]
+    models = [to_hex(each.model) for each in state.every(Model)]
     of_kind: dict[str, Sequence[str]] = {"weights": domains, "routes": domains, "governed": domains, "models": models}
     for kind, known in of_kind.items():
         for thing in scenario.chain_set.things(kind):
