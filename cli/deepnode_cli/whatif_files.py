@@ -5,7 +5,7 @@ scenario by its hash and its canonical text, and the log by its last position an
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -127,45 +127,18 @@ def _column(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
     return pa.array(values, kind)
 
 
-def _rewards(found: "WhatIf") -> list[dict[str, Any]]:
-    return [
-        {
-            "epoch": each.epoch,
-            "domain": to_hex(each.domain),
-            "asset": to_hex(each.asset),
-            "role": each.role,
-            "earner": to_hex(each.earner) if each.earner else None,
-            "was": each.was,
-            "scenario": each.scenario,
-            "difference": each.difference,
-        }
-        for each in found.changes
-    ]
-
-
-def _splits(found: "WhatIf") -> list[dict[str, Any]]:
-    return [
-        {
-            "epoch": each.epoch,
-            "domain": to_hex(each.domain),
-            "asset": to_hex(each.asset),
-            "leg": each.leg,
-            "paid": each.paid,
-            "was": each.was,
-            "scenario": each.scenario,
-            "difference": each.difference,
-        }
-        for each in found.splits
-    ]
+def _row(of: object, names: Iterable[str]) -> dict[str, Any]:
+    """Return what something says under these names; ids and addresses are texts, and None where there is none."""
+    told = {name: getattr(of, name) for name in names}
+    return {name: (to_hex(each) if each else None) if isinstance(each, bytes) else each for name, each in told.items()}
 
 
 def _pressures(found: "WhatIf") -> list[dict[str, Any]]:
     return [
         {
-            "epoch": each.epoch,
-            "domain": to_hex(each.domain),
+            **_row(each, ("epoch", "domain")),
             "side": side,
-            **{name: getattr(each, name) for name in _PRESSURE},
+            **_row(each, _PRESSURE),
             "coverage_ppm": each.coverage,
             "unpriced": each.unpriced,
         }
@@ -175,7 +148,7 @@ def _pressures(found: "WhatIf") -> list[dict[str, Any]]:
 
 
 _ROWS: Final[Mapping[str, Callable[["WhatIf"], list[dict[str, Any]]]]] = {
-    "rewards": _rewards,
-    "splits": _splits,
+    "rewards": lambda found: [_row(each, SCHEMAS["rewards"].names) for each in found.changes],
+    "splits": lambda found: [_row(each, SCHEMAS["splits"].names) for each in found.splits],
     "pressure": _pressures,
 }
