@@ -10,9 +10,8 @@ from typing import Final, NamedTuple
 from eth_hash.auto import keccak
 
 from deepnode_indexer.evidence import rlp_reading
-from deepnode_indexer.evidence.header import ANY_LENGTH, FIELDS, QUANTITY, TAIL, VerifiedHeader
+from deepnode_indexer.evidence.header import ANY_LENGTH, FIELDS, QUANTITY, TAIL
 from deepnode_ledger.errors import Damaged
-from deepnode_ledger.record import BlockRef, Header
 
 HEADER_BYTES_MAX: Final = 65_536
 """A header is some 600 bytes; only ``extraData`` has no length of its own."""
@@ -50,17 +49,6 @@ class HeaderFields(NamedTuple):
     receipts_root: bytes
     logs_bloom: bytes
     gas_used: int
-
-
-def decoded(rlp: bytes) -> VerifiedHeader:
-    """Read a header; its hash is recomputed from the bytes.
-
-    Raises:
-        Damaged: as for ``fields_of``.
-    """
-    found = fields_of(rlp)
-    header = Header(BlockRef(found.number, found.hash, found.time), found.parent_hash)
-    return VerifiedHeader(header, found.receipts_root, found.logs_bloom, found.gas_used)
 
 
 def fields_of(rlp: bytes) -> HeaderFields:
