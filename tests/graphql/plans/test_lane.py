@@ -1,7 +1,7 @@
 """The lane: small planned requests are answered on the event loop, in the bytes of a thread's answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 
 import orjson
 import psycopg
@@ -35,15 +35,6 @@ def service(small_books: Scribe) -> Iterator[Service]:
     made.close()
 
 
-def on_a_loop(story: Callable[[], Awaitable[None]]) -> None:
-    """Live through a story on an event loop of its own."""
-
-    async def told() -> None:
-        await story()
-
-    asyncio.run(told())
-
-
 async def by_lane(service: Service, request: GraphQLRequest) -> Answer:
     """The lane's answer, as soon as it has a connection."""
     for _ in range(200):
@@ -64,7 +55,7 @@ def test_the_lane_answers_in_the_bytes_of_a_thread(service: Service) -> None:
             assert (quick.outcome, quick.cost) == (slow.outcome, slow.cost)
         assert service.lane.taken == len(DOCUMENTS)
 
-    on_a_loop(story)
+    asyncio.run(story())
 
 
 def test_what_is_new_large_or_wrong_is_left_to_a_thread(service: Service) -> None:
@@ -77,7 +68,7 @@ def test_what_is_new_large_or_wrong_is_left_to_a_thread(service: Service) -> Non
         assert await service.quickly(GraphQLRequest(POSTINGS, {"first": "three"})) is None
         assert await service.quickly(GraphQLRequest(POSTINGS, {"first": 10**6})) is None
 
-    on_a_loop(story)
+    asyncio.run(story())
 
 
 def test_a_crowd_is_answered_over_few_connections(service: Service) -> None:
@@ -90,7 +81,7 @@ def test_a_crowd_is_answered_over_few_connections(service: Service) -> None:
             assert {orjson.dumps(each.body) for each in answers if each is not None} == {expected}
         assert 1 < len(service.lane._idle) <= lane.CONNECTIONS
 
-    on_a_loop(story)
+    asyncio.run(story())
 
 
 def test_who_hangs_up_costs_a_connection_and_nothing_else(service: Service) -> None:
@@ -106,7 +97,7 @@ def test_who_hangs_up_costs_a_connection_and_nothing_else(service: Service) -> N
         for _ in range(5):
             assert (await by_lane(service, DOCUMENTS[0])).body == right.body
 
-    on_a_loop(story)
+    asyncio.run(story())
 
 
 def test_a_statement_that_takes_too_long_says_so(service: Service) -> None:
@@ -118,7 +109,7 @@ def test_a_statement_that_takes_too_long_says_so(service: Service) -> None:
             await service.lane.ask([wire.BEGIN, Ask(b"SET LOCAL statement_timeout = 50"), NAP, wire.ROLLBACK])
         await by_lane(service, DOCUMENTS[0])
 
-    on_a_loop(story)
+    asyncio.run(story())
 
 
 def test_connections_that_the_database_has_closed_are_replaced(service: Service, small_books: Scribe) -> None:
@@ -137,7 +128,7 @@ def test_connections_that_the_database_has_closed_are_replaced(service: Service,
             assert await nap is None
             assert (await by_lane(service, DOCUMENTS[0])).body == right.body
 
-    on_a_loop(story)
+    asyncio.run(story())
 
 
 def test_a_connection_goes_back_to_the_pool_in_time(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +141,6 @@ def test_a_connection_goes_back_to_the_pool_in_time(service: Service, monkeypatc
             await asyncio.sleep(0.01)
         service.lane.close()
 
-    on_a_loop(story)
+    asyncio.run(story())
     service.threads.shutdown(wait=True)
     assert service.engine.pool.status().endswith("Current Checked out connections: 0")
