@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 import typer
 
 from deepnode_cli import settings
+from deepnode_cli.output_file import whole_file
 from deepnode_cli.progress import Progress
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.manifest import load_manifest
@@ -112,23 +113,11 @@ def _write(made: "Export", file: IO[bytes]) -> tuple[int, str]:
 
 @contextmanager
 def _file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that gets its name when it is whole; standard output is just that."""
     if path == STDOUT:
         yield sys.stdout.buffer
         return
-    if path.exists() and not path.is_file():
-        # A pipe or a device is written to, and not replaced.
-        with path.open("wb") as file:
-            yield file
-        return
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        yield file
 
 
 def _filters(where: Sequence[str], given: dict[str, str]) -> dict[str, str]:

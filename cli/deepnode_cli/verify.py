@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import platformdirs
 import typer
 
-from deepnode_cli import settings
+from deepnode_cli import output_file, settings
 from deepnode_cli.verifying.driving import single_file
 from deepnode_cli.verifying.driving import verify as verified
 from deepnode_cli.verifying.finding import Brought, Outcome
@@ -112,7 +112,7 @@ def verify(
             raise typer.BadParameter("--bundle goes with a single file")
         outcome = _bundle(path, brought, replay=replay, jobs=jobs, resume=resume)
     for each in report or []:
-        _write(each, REPORTS[each.suffix](outcome))
+        output_file.write(each, REPORTS[each.suffix](outcome).encode())
     typer.echo(to_json(outcome) if as_json else to_text(outcome), nl=False)
     if not outcome.ok:
         raise typer.Exit(EXIT_FOUND)
@@ -163,10 +163,3 @@ def _block(given: str) -> tuple[int, bytes]:
     if not equals or not chain.isascii() or not chain.isdecimal():
         raise typer.BadParameter(f"--block {given!r:.120} must be CHAIN=HASH, such as 8453=0x…")
     return int(chain), from_hex(digits, 32, what=f"--block {chain}")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise BadInput(f"{path} cannot be written: {error.strerror}") from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deepnode_cli import settings
+from deepnode_cli import output_file, settings
 from deepnode_cli.progress import Progress
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.manifest import Manifest, load_manifest
@@ -80,9 +80,9 @@ def whatif(
         found = run(begin(), described, scenario, lambda which, position: say(f"{which}: position {position}"))
     for path, kind in ((arrow, "arrow"), (parquet, "parquet")):
         if path is not None:
-            whatif_files.write(path, whatif_files.table_file(found, described, table, kind))
+            output_file.write(path, whatif_files.table_file(found, described, table, kind))
     if chart is not None and picture_format is not None:
-        whatif_files.write(chart, _chart(found, described, _summary(preset, scenario), picture_format))
+        output_file.write(chart, _chart(found, described, _summary(preset, scenario), picture_format))
     if as_json:
         for line in whatif_tables.as_json(found, described):
             typer.echo(line)

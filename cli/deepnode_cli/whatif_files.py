@@ -4,7 +4,6 @@ Amounts are ``decimal128(38, 0)`` in base units, ids and addresses dictionaries 
 scenario by its hash and its canonical text, and the log by its last position and state root.
 """
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -87,23 +86,6 @@ def table_file(found: "WhatIf", manifest: Manifest, name: str, kind: str) -> byt
             writer.write_table(table)
     octets: bytes = sink.getvalue().to_pybytes()
     return octets
-
-
-def write(path: Path, octets: bytes) -> None:
-    """Write a file that gets its name when it is whole.
-
-    Raises:
-        BadInput: it cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        try:
-            part.write_bytes(octets)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _metadata(found: "WhatIf", manifest: Manifest, name: str) -> dict[str, str]:

@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 from typer.testing import CliRunner
 
-from deepnode_cli import whatif_files
 from deepnode_cli.charting import FORMATS, Drawn, RoleBar, draw, whatif_chart
 from deepnode_cli.charting.whatif_chart import PANELS_MAX
 from deepnode_ledger.errors import BadInput
@@ -164,12 +163,3 @@ def test_without_a_log_it_is_wrong_usage() -> None:
     """Names neither a bundle nor a database."""
     result = CliRunner().invoke(app, ["whatif"], env={"DEEPNODE_DATABASE_URL": "", "DEEPNODE_MANIFEST": ""})
     assert result.exit_code == 2, result.output
-
-
-def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
-    """Writes into a folder that is not there, and over a folder."""
-    with pytest.raises(BadInput, match="cannot be written: No such file"):
-        whatif_files.write(tmp_path / "none" / "c.svg", b"")
-    with pytest.raises(BadInput, match="cannot be written: Is a directory"):
-        whatif_files.write(tmp_path, b"")
-    assert list(tmp_path.iterdir()) == []

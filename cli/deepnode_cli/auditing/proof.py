@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deepnode_cli import settings
+from deepnode_cli import output_file, settings
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES, from_hex
 from deepnode_ledger.manifest import load_manifest
@@ -50,10 +50,7 @@ def proof(
         wanted = Wanted(who, _asset(connection, asset), epoch)
         made = make_proof(past, described, wanted, from_published(PublishedFiles(log_directory)), told)
     content = proof_file.write(made)
-    try:
-        output.write_bytes(content)
-    except OSError as error:
-        raise BadInput(f"{output} cannot be written: {error.strerror}") from error
+    output_file.write(output, content)
     fields = {
         "file": str(output),
         "bytes": len(content),
