@@ -74,6 +74,11 @@ class MemoryState:
         known = self._known.get(kind)
         return [] if known is None else cast("list[R]", known.under(prefix))
 
+    def records(self) -> Iterator[Record]:
+        """Yield all newest records, kind by kind."""
+        for known in self._known.values():
+            yield from known.records.values()
+
     def written(self, kind: type[R], write: Callable[[R], bytes]) -> Iterator[bytes]:
         """Yield every record of a kind as ``write`` puts it, in the order of keys; one that stays is written once.
 

@@ -1,0 +1,43 @@
+"""A decoded batch: a run of log entries as the kernel reads them. Its cells are those that ``ops`` names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from deepnode_ledger.account import Account
+from deepnode_projections.books import Quarantined
+
+Cells = npt.NDArray[Any]
+"""An array of int64."""
+
+Octets = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedBatch:
+    """Entries from position ``first`` on, without a gap; arrays have an element a row unless said otherwise.
+
+    ``ops`` (int8) says what each is, and ``cells[starts[row] : starts[row + 1]]`` (int64 both) is what it says.
+    ``ids`` are the words (n, 32) that things are looked for by, each once; an address has zeros behind its 20 bytes.
+    ``hashes`` are other words (n, 32), as they come. ``names`` are producers, each once. Event ``n`` is the text
+    ``events[event_ends[n] : event_ends[n + 1]]`` (UTF-8). ``holders`` are whose tokens transfers move, each once: a
+    pocket, or the number (int) of the id that is a wallet's address. ``quarantined`` are the logs without a meaning.
+    ``places`` has the batch's columns chain_id, block_number, block_hash, block_time, transaction_hash and log_index.
+    """
+
+    first: int
+    ops: npt.NDArray[np.int8]
+    starts: Cells
+    cells: Cells
+    ids: Octets
+    hashes: Octets
+    names: Sequence[str]
+    events: Octets
+    event_ends: Cells
+    holders: Sequence[Account | int]
+    quarantined: Sequence[Quarantined]
+    places: pa.RecordBatch

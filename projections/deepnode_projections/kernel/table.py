@@ -1,0 +1,218 @@
+"""Tables: the newest records of a hot kind as rows of cells, found by their key or by its first field.
+
+What the kernel gets of a table is its ``View``: arrays alone. The functions below that take a view are compiled and
+called by the kernel and, one row at a time, from Python.
+
+A table may keep what it was: then a row that changes at a later position is first copied to ``old``, with the position
+until which it held. A row is copied once a position, however often an event changes it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from deepnode_ledger.compiled import Integer, compiled
+from deepnode_projections.kernel.layout import Layout
+
+Cells = npt.NDArray[Any]
+"""An array of int64."""
+
+ROWS: Final = 0
+OLD: Final = 1
+KEEPS: Final = 2
+"""Places in ``View.counts``: rows, old rows, and whether old rows are kept (1) or not (0)."""
+
+_FEWEST: Final = 1_024
+
+
+class View(NamedTuple):
+    """A table's arrays.
+
+    ``cells`` holds a row a record. ``slots`` finds rows by key and ``firsts`` the newest row by the key's first field:
+    row + 1 at the hash's place or behind it, 0 where there is none. ``old`` holds rows as they were, and behind each
+    the position until which they held. ``counts``: ``ROWS``, ``OLD``, ``KEEPS``.
+    """
+
+    cells: Cells
+    slots: Cells
+    firsts: Cells
+    old: Cells
+    counts: Cells
+
+
+class Table:
+    """The newest records of a kind."""
+
+    def __init__(self, layout: Layout, *, keeps: bool = False) -> None:
+        self.layout = layout
+        self.cells: Cells = np.zeros((_FEWEST, layout.width), np.int64)
+        self.slots: Cells = np.zeros(4 * _FEWEST, np.int64)
+        self.firsts: Cells = np.zeros(4 * _FEWEST, np.int64)
+        self.old: Cells = np.zeros((_FEWEST if keeps else 0, layout.width + 1), np.int64)
+        self.counts: Cells = np.array([0, 0, int(keeps)], np.int64)
+
+    @property
+    def rows(self) -> int:
+        """How many records there are."""
+        return int(self.counts[ROWS])
+
+    def view(self) -> View:
+        """Return the arrays as they are now; what makes room replaces them."""
+        return View(self.cells, self.slots, self.firsts, self.old, self.counts)
+
+    def make_room(self, more: int) -> None:
+        """Have room for so many new rows, and as many old ones."""
+        rows = self.rows
+        if rows + more > len(self.cells):
+            cells = np.zeros((2 * (rows + more), self.layout.width), np.int64)
+            cells[:rows] = self.cells[:rows]
+            self.cells = cells
+        if 2 * (rows + more) > len(self.slots):
+            room = 1 << (4 * (rows + more)).bit_length()
+            self.slots, self.firsts = np.zeros(room, np.int64), np.zeros(room, np.int64)
+            _index_all(self.view(), self.layout.key, self.layout.same)
+        if self.counts[KEEPS] and int(self.counts[OLD]) + more > len(self.old):
+            old = np.zeros((2 * (int(self.counts[OLD]) + more), self.layout.width + 1), np.int64)
+            old[: int(self.counts[OLD])] = self.old[: int(self.counts[OLD])]
+            self.old = old
+
+    def row_of(self, key: Sequence[int]) -> int:
+        """Return the row of a key, given as cells, or -1."""
+        a, b, c, d = _four(key)
+        return int(find(self.view(), self.layout.key, a, b, c, d))
+
+    def rows_under(self, first: int) -> list[int]:
+        """Return the rows whose key begins with a cell."""
+        found: list[int] = []
+        row = int(newest_under(self.view(), first))
+        while row >= 0:
+            found.append(row)
+            row = int(self.cells[row, self.layout.same])
+        return found
+
+    def put(self, cells: Sequence[int], position: int) -> int:
+        """Let a record be the newest of its key, from a position on; return its row. ``cells`` are those of fields."""
+        row = self.row_of(cells[: self.layout.key])
+        if row < 0:
+            self.make_room(1)
+            a, b, c, d = _four(cells[: self.layout.key])
+            row = int(enter(self.view(), self.layout.key, self.layout.same, a, b, c, d))
+            self.cells[row, self.layout.since] = position
+        else:
+            self.make_room(0 if not self.counts[KEEPS] else 1)
+            keep(self.view(), self.layout.since, row, position)
+        self.cells[row, : len(cells)] = cells
+        return row
+
+    def take_old(self) -> Cells:
+        """Return the old rows so far, in the order in which they were replaced, and forget them."""
+        taken = self.old[: int(self.counts[OLD])].copy()
+        self.counts[OLD] = 0
+        return taken
+
+
+def _four(key: Sequence[int]) -> tuple[int, int, int, int]:
+    a, b, c, d = (*key, 0, 0, 0)[:4]
+    return a, b, c, d
+
+
+@compiled
+def place_of(a: Integer, b: Integer, c: Integer, d: Integer, mask: Integer) -> Integer:
+    """Return the place of a key's hash in an index."""
+    mixed = (np.uint64(a) + np.uint64(0x9E3779B97F4A7C15)) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(29)) ^ np.uint64(b)) * np.uint64(0x94D049BB133111EB)
+    mixed = (mixed ^ (mixed >> np.uint64(32)) ^ np.uint64(c)) * np.uint64(0xD6E8FEB86659FD93)
+    mixed = (mixed ^ (mixed >> np.uint64(31)) ^ np.uint64(d)) * np.uint64(0xBF58476D1CE4E5B9)
+    return np.int64((mixed ^ (mixed >> np.uint64(32))) & np.uint64(mask))
+
+
+@compiled
+def find(table: View, length: Integer, a: Integer, b: Integer, c: Integer, d: Integer) -> Integer:
+    """Return the row of a key of ``length`` cells (the others are 0), or -1."""
+    mask = len(table.slots) - 1
+    place = place_of(a, b, c, d, mask)
+    while True:
+        row = table.slots[place] - 1
+        if row < 0:
+            return -1
+        if (
+            table.cells[row, 0] == a
+            and (length < 2 or table.cells[row, 1] == b)
+            and (length < 3 or table.cells[row, 2] == c)
+            and (length < 4 or table.cells[row, 3] == d)
+        ):
+            return np.int64(row)
+        place = (place + 1) & mask
+
+
+@compiled
+def newest_under(table: View, first: Integer) -> Integer:
+    """Return the row that was entered last with a key that begins with a cell, or -1; ``SAME`` leads to the others."""
+    mask = len(table.firsts) - 1
+    place = place_of(first, 0, 0, 0, mask)
+    while True:
+        row = table.firsts[place] - 1
+        if row < 0:
+            return -1
+        if table.cells[row, 0] == first:
+            return np.int64(row)
+        place = (place + 1) & mask
+
+
+@compiled
+def enter(table: View, length: Integer, same: Integer, a: Integer, b: Integer, c: Integer, d: Integer) -> Integer:
+    """Enter a key that is not there; return its row, of which the other cells are the caller's to fill.
+
+    There is room for it.
+    """
+    row = table.counts[ROWS]
+    table.counts[ROWS] = row + 1
+    table.cells[row, 0] = a
+    if length > 1:
+        table.cells[row, 1] = b
+    if length > 2:
+        table.cells[row, 2] = c
+    if length > 3:
+        table.cells[row, 3] = d
+    _index_row(table, length, same, row)
+    return np.int64(row)
+
+
+@compiled
+def keep(table: View, since: Integer, row: Integer, position: Integer) -> None:
+    """Say that a row changes at a position: it is copied as it was, if the table keeps that."""
+    if table.cells[row, since] != position:
+        if table.counts[KEEPS] != 0:
+            to = table.counts[OLD]
+            width = table.cells.shape[1]
+            for cell in range(width):
+                table.old[to, cell] = table.cells[row, cell]
+            table.old[to, width] = position
+            table.counts[OLD] = to + 1
+        table.cells[row, since] = position
+
+
+@compiled
+def _index_row(table: View, length: Integer, same: Integer, row: Integer) -> None:
+    a = table.cells[row, 0]
+    b = table.cells[row, 1] if length > 1 else np.int64(0)
+    c = table.cells[row, 2] if length > 2 else np.int64(0)
+    d = table.cells[row, 3] if length > 3 else np.int64(0)
+    mask = len(table.slots) - 1
+    place = place_of(a, b, c, d, mask)
+    while table.slots[place] != 0:
+        place = (place + 1) & mask
+    table.slots[place] = row + 1
+    place = place_of(a, 0, 0, 0, mask)
+    while table.firsts[place] != 0 and table.cells[table.firsts[place] - 1, 0] != a:
+        place = (place + 1) & mask
+    table.cells[row, same] = table.firsts[place] - 1
+    table.firsts[place] = row + 1
+
+
+@compiled
+def _index_all(table: View, length: Integer, same: Integer) -> None:
+    for row in range(table.counts[ROWS]):
+        _index_row(table, length, same, row)
