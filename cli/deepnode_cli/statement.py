@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deepnode_cli import settings
+from deepnode_cli.books_reading import books_reading
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES, from_hex
 from deepnode_ledger.manifest import load_manifest
@@ -14,9 +15,6 @@ from deepnode_ledger.manifest import load_manifest
 if TYPE_CHECKING:
     from deepnode_graphql.statements.statement import Statement
     from deepnode_graphql.statements.writer import Writer
-
-SECONDS_MAX = 600
-"""For each query of the database: nobody else waits for this command."""
 
 
 def statement(
@@ -84,22 +82,13 @@ def statement(
     as_json: settings.AsJson = False,
 ) -> None:
     """Write an address's statement: opening balances, every line, closing balances, rewards, values."""
-    from sqlalchemy import text
-
-    from deepnode_graphql.service import make_service
     from deepnode_graphql.statements.making import Request, make_statement
-    from deepnode_projections.tables import SCHEMA
 
     who = from_hex(address, ADDRESS_BYTES, what="ADDRESS")
     writers = [_writer(name) for name in formats or ["pdf"]]
     wanted = Request(who, begins, ends, fiat, source, known, continues, corrected)
-    service = make_service(database, load_manifest(manifest), SCHEMA)
-    try:
-        with service.reading() as reading:
-            reading.database.execute(text(f"SET LOCAL statement_timeout = '{SECONDS_MAX}s'"))
-            made = make_statement(reading, wanted)
-    finally:
-        service.engine.dispose()
+    with books_reading(database, load_manifest(manifest)) as reading:
+        made = make_statement(reading, wanted)
     if previous is not None:
         made = _amended(made, previous)
     for writer in writers:

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from deepnode_cli import settings
+from deepnode_cli.books_reading import books_reading
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.manifest import load_manifest
@@ -14,9 +15,6 @@ from deepnode_ledger.manifest import load_manifest
 if TYPE_CHECKING:
     from deepnode_graphql.reading import Reading
     from deepnode_projections.restating import Cause, Restated
-
-SECONDS_MAX: Final = 600
-"""For each query of the database: nobody else waits for this command."""
 
 
 def epoch(
@@ -41,19 +39,9 @@ def epoch(
 
     What was paid is paid: the books keep what was counted, and this says what the corrections would have changed.
     """
-    from sqlalchemy import text
-
-    from deepnode_graphql.service import make_service
-    from deepnode_projections.tables import SCHEMA
-
-    service = make_service(database, load_manifest(manifest), SCHEMA)
-    try:
-        with service.reading() as reading:
-            reading.database.execute(text(f"SET LOCAL statement_timeout = '{SECONDS_MAX}s'"))
-            found = _restated(reading, number, known, corrected=corrected)
-            symbols = {bytes(each.address): each.symbol for each in reading.assets.values()}
-    finally:
-        service.engine.dispose()
+    with books_reading(database, load_manifest(manifest)) as reading:
+        found = _restated(reading, number, known, corrected=corrected)
+        symbols = {bytes(each.address): each.symbol for each in reading.assets.values()}
     typer.echo(json.dumps(_data(found, symbols)) if as_json else _text(found, symbols))
 
 

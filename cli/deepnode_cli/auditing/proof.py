@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deepnode_cli import output_file, settings
+from deepnode_cli.books_reading import books_reading
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES, from_hex
 from deepnode_ledger.manifest import load_manifest
@@ -44,7 +45,7 @@ def proof(
     from deepnode_projections.tables import SCHEMA
 
     who, described = from_hex(address, ADDRESS_BYTES, what="ADDRESS"), load_manifest(manifest)
-    told = statement_of(database, described, who, epoch)
+    told = _statement_of(database, described, who, epoch)
     with closing(connect(database, SCHEMA)) as connection, connection.transaction():
         past = StateAt(connection, load_checkpoint(connection.cursor(), described).position)
         wanted = Wanted(who, _asset(connection, asset), epoch)
@@ -69,22 +70,17 @@ def proof(
     )
 
 
-def statement_of(database: str, manifest: "Manifest", who: bytes, epoch: int) -> dict[str, Any] | None:
+def _statement_of(database: str, manifest: "Manifest", who: bytes, epoch: int) -> dict[str, Any] | None:
     """Return an address's statement of an epoch as data; None of a contract, or if it would be too long."""
-    from deepnode_graphql.service import make_service
     from deepnode_graphql.statements import data_file
     from deepnode_graphql.statements.making import Request, make_statement
-    from deepnode_projections.tables import SCHEMA
 
-    service = make_service(database, manifest, SCHEMA)
     try:
-        with service.reading() as reading:
+        with books_reading(database, manifest) as reading:
             return data_file.as_data(make_statement(reading, Request(who, f"epoch:{epoch}")))
     except BadInput as error:
         typer.echo(f"without a statement: {error}", err=True)
         return None
-    finally:
-        service.engine.dispose()
 
 
 def _asset(connection: "Connection[Any]", named: str) -> "Asset":
