@@ -17,8 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +27,7 @@ import pyarrow as pa
 import pyarrow.ipc
 from benchmarks import page
 from benchmarks.postgres import database, server
-from benchmarks.result import Result, medians, publish, result
+from benchmarks.result import Result, medians, publish, result, timed
 from benchmarks.stock import Logged, Stock, as_events
 from benchmarks.transfers import CHAIN_ID, FIRST_BLOCK, GENESIS, Range, ranges
 
@@ -263,13 +262,6 @@ def fill(log: Log, load: Iterator[Range] | list[Range]) -> None:
     """Append ranges, a transaction each."""
     for each in load:
         log.append_finalized(each.first, each.last, each.logs, "benchmark")
-
-
-def timed(action: Callable[[], None]) -> float:
-    """Return the seconds that something takes."""
-    began = time.perf_counter()
-    action()
-    return time.perf_counter() - began
 
 
 @contextmanager

@@ -17,8 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -28,7 +28,7 @@ from benchmarks import marketplace, page
 from benchmarks.ingest.processes import cost_of
 from benchmarks.marketplace import CHAIN_ID, FIRST_BLOCK, GENESIS
 from benchmarks.postgres import database, server
-from benchmarks.result import RUNS, Result, publish, result
+from benchmarks.result import RUNS, Result, medians, publish, result, timed
 from eth_account import Account
 from eth_account.messages import encode_defunct
 
@@ -158,9 +158,9 @@ def speeds(bundle: Path, measured: dict[int, list[Verified]]) -> list[Result]:
     return found
 
 
-def _rate(case: str, entries: int, seconds: list[float], runs: int) -> Result:
-    ours, peer = (entries / each for each in seconds)
-    return result(case, RATE, ours, "1 core", peer, bound=None, goal="", runs=runs)
+def _rate(case: str, count: int, seconds: list[float], runs: int, beside: str = "1 core", unit: str = RATE) -> Result:
+    ours, peer = (count / each for each in seconds)
+    return result(case, unit, ours, beside, peer, bound=None, goal="", runs=runs)
 
 
 def memory(measured: dict[int, list[Verified]], part: Path) -> list[Result]:
@@ -207,38 +207,12 @@ def peers(bundle: Path, runs: int) -> list[Result]:
     def tree() -> None:
         Edge().extend(leaf_hashes(leaf.entries(batch)))
 
+    taken = medians({each.__name__: partial(timed, each) for each in (tree, theirs, checked, recovered)}, runs)
+    tree_seconds, signature_seconds = [taken["tree"], taken["theirs"]], [taken["checked"], taken["recovered"]]
     return [
-        result(
-            "entries to the root of their tree, 1 core",
-            RATE,
-            len(leaves) / best(tree, runs),
-            "pymerkle",
-            len(leaves) / best(theirs, runs),
-            bound=None,
-            goal="",
-            runs=runs,
-        ),
-        result(
-            "signatures of task events, 1 core",
-            "events/s",
-            len(payloads) / best(checked, runs),
-            "eth-account",
-            len(payloads) / best(recovered, runs),
-            bound=None,
-            goal="",
-            runs=runs,
-        ),
+        _rate("entries to the root of their tree, 1 core", len(leaves), tree_seconds, runs, "pymerkle"),
+        _rate("signatures of task events, 1 core", len(payloads), signature_seconds, runs, "eth-account", "events/s"),
     ]
-
-
-def best(work: Callable[[], None], runs: int) -> float:
-    """Return the median of the seconds that something takes."""
-    taken = []
-    for _ in range(runs):
-        begin = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - begin)
-    return median(taken)
 
 
 def run_child(bundle: Path, cores: int) -> Verified:

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -51,6 +52,13 @@ def medians(measures: dict[str, Callable[[], float]], runs: int = RUNS) -> dict[
         for name, measure in measures.items():
             found[name].append(measure())
     return {name: statistics.median(values) for name, values in found.items()}
+
+
+def timed(action: Callable[[], None]) -> float:
+    """Return the seconds that something takes."""
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
 
 
 def publish(name: str, results: Sequence[Result], *, write: bool = True) -> None:
