@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -162,7 +161,10 @@ def verify(
     except Damaged as error:
         return unopened(path, str(error))
     with bundle, Workers(bundle, path, _jobs(bundle) if jobs is None else jobs) as workers:
-        kept = None if keep is None else Kept(keep(_of(bundle, brought)), _of(bundle, brought))
+        kept = None
+        if keep is not None:
+            of = _of(bundle, brought)
+            kept = Kept(keep(of), of)
         try:
             outcomes = _Lanes(bundle, brought, workers, kept, showing).run(stages)
             if kept is not None:
@@ -192,7 +194,7 @@ def single_file(path: Path, findings: Sequence[Finding], brought: Brought) -> Ou
     for finding in findings:
         numbers.setdefault(finding.stage, Counter())[finding.severity] += 1
     run = tuple(StageOutcome(name, "", {}, dict(counts), 0.0) for name, counts in numbers.items())
-    keys = tuple(f"{key.name}+{key.key_id.hex()}" for key in brought.verifiers)
+    keys = tuple(map(_named, brought.verifiers))
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Outcome(
@@ -346,7 +348,7 @@ def _outcome(
         keys=keys,
         trusted=bool(brought.verifiers),
         chains=chains,
-        against=" ".join(map(_without_credentials, brought.against)),
+        against=" ".join(map(_node, brought.against)),
         stages=tuple(run),
         findings=tuple(findings),
         version=version(),
@@ -367,16 +369,23 @@ def _signed(bundle: Bundle, brought: Brought) -> tuple[str | None, int | None, t
     """Return origin and size of the checkpoint as far as it opens, and the keys that it was opened with."""
     try:
         keys = brought.verifiers or (Verifier.parse(bundle.checkpoint_key()),)
-        named = tuple(f"{key.name}+{key.key_id.hex()}" for key in keys)
+        named = tuple(map(_named, keys))
         head = open_checkpoint(bundle.checkpoint(), keys).head
     except BadInput:
-        return None, None, tuple(f"{key.name}+{key.key_id.hex()}" for key in brought.verifiers)
+        return None, None, tuple(map(_named, brought.verifiers))
     return head.origin, head.size, named
 
 
-def _without_credentials(url: str) -> str:
-    """Say which node is meant: of a URL the host alone."""
-    chain, equals, rest = url.partition("=") if url.split("=", 1)[0].isdecimal() else ("", "", url)
-    parts = urlsplit(rest)
-    host = parts.hostname or ""
-    return f"{chain}{equals}{parts.scheme}://{host}{'' if parts.port is None else f':{parts.port}'}"
+def _named(key: Verifier) -> str:
+    """Name a key by its name and id."""
+    return f"{key.name}+{key.key_id.hex()}"
+
+
+def _node(given: str) -> str:
+    """Say which node is meant, without what may be a secret."""
+    # Where no node is named, nothing that speaks to one is even loaded.
+    from deepnode_cli.nodes import chain_and_url
+    from deepnode_indexer.rpc import shown
+
+    chain_id, url = chain_and_url(given)
+    return shown(url) if chain_id is None else f"{chain_id}={shown(url)}"

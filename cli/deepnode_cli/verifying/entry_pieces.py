@@ -57,7 +57,7 @@ class Looked(msgspec.Struct, frozen=True):
     Attributes:
         entries: how many there are.
         task_events: how many of them are.
-        hashes: compared tiles.
+        tiles: how many were compared.
         wrong: the faults found, in their order.
         levels: the edge of the file's own tree: per tile level the hashes that no full tile holds, joined.
         firsts: the first place of each chain.

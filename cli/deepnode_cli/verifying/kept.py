@@ -47,7 +47,6 @@ class Kept:
             BadInput: it cannot be read or written, or is not a plain file of this login's own.
         """
         self.path = path
-        self.resumed = 0
         self._of = of
         self._lock = threading.Lock()
         self._places: dict[str, tuple[int, int]] = {}
@@ -133,4 +132,3 @@ class Kept:
             self._places[name] = (at, len(line))
             at += len(line)
         self._file.truncate(at)
-        self.resumed = len(self._places)
