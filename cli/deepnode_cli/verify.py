@@ -1,26 +1,18 @@
 """``deepnode verify``: whether a bundle is what it says, from its files alone."""
 
 import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import platformdirs
 import typer
 
 from deepnode_cli import output_file, settings
-from deepnode_cli.verifying.driving import single_file
-from deepnode_cli.verifying.driving import verify as verified
-from deepnode_cli.verifying.finding import Brought, Outcome
-from deepnode_cli.verifying.report import to_text
-from deepnode_cli.verifying.report_html import to_html
-from deepnode_cli.verifying.report_json import to_json
-from deepnode_cli.verifying.showing import Showing
-from deepnode_cli.verifying.stages import stages
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import from_hex
-from deepnode_ledger.manifest import load_manifest
-from deepnode_ledger.transparency import Verifier, Witness
+
+if TYPE_CHECKING:
+    from deepnode_cli.verifying.finding import Brought, Outcome
 
 EXIT_FOUND: Final = 3
 
@@ -30,12 +22,8 @@ TAR: Final = ".tar"
 TAR_MAGIC: Final = slice(257, 262)
 """Where a tar's first header says ``ustar``."""
 
-REPORTS: Final[Mapping[str, Callable[[Outcome], str]]] = {
-    ".txt": to_text,
-    ".json": to_json,
-    ".html": to_html,
-}
-"""How a report is written, by its file's ending."""
+REPORTS: Final = (".txt", ".json", ".html")
+"""What a report's file may end in."""
 
 
 def verify(
@@ -92,6 +80,10 @@ def verify(
     What you bring is what it is measured by: the log's key (--verifier), the manifest, the hash of a block. A
     verification that is ended goes on when it is started again. Exits with 3 if there is a finding of severity ERROR.
     """
+    from deepnode_cli.verifying.finding import Brought
+    from deepnode_ledger.manifest import load_manifest
+    from deepnode_ledger.transparency import Verifier, Witness
+
     for each in report or []:
         if each.suffix not in REPORTS:
             raise typer.BadParameter(f"--report {each}: its name must end in {', '.join(REPORTS)}")
@@ -104,6 +96,7 @@ def verify(
         against=tuple(against or []),
     )
     if manifest is not None:
+        # A mistake in it is told before anything is looked at.
         load_manifest(manifest)
     if path.is_file() and not _is_tar(path):
         outcome = _single(path, beside, brought)
@@ -112,13 +105,17 @@ def verify(
             raise typer.BadParameter("--bundle goes with a single file")
         outcome = _bundle(path, brought, replay=replay, jobs=jobs, resume=resume)
     for each in report or []:
-        output_file.write(each, REPORTS[each.suffix](outcome).encode())
-    typer.echo(to_json(outcome) if as_json else to_text(outcome), nl=False)
+        output_file.write(each, _report(outcome, each.suffix).encode())
+    typer.echo(_report(outcome, ".json" if as_json else ".txt"), nl=False)
     if not outcome.ok:
         raise typer.Exit(EXIT_FOUND)
 
 
-def _bundle(path: Path, brought: Brought, *, replay: bool, jobs: int | None, resume: Path | None) -> Outcome:
+def _bundle(path: Path, brought: "Brought", *, replay: bool, jobs: int | None, resume: Path | None) -> "Outcome":
+    from deepnode_cli.verifying.driving import verify as verified
+    from deepnode_cli.verifying.showing import Showing
+    from deepnode_cli.verifying.stages import stages
+
     with Showing() as showing:
 
         def keep(of: str) -> Path:
@@ -140,11 +137,26 @@ def _is_tar(path: Path) -> bool:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _single(path: Path, beside: Path | None, brought: Brought) -> Outcome:
+def _single(path: Path, beside: Path | None, brought: "Brought") -> "Outcome":
+    from deepnode_cli.verifying.driving import single_file
     from deepnode_cli.verifying.single import verify_file
 
     found = list(verify_file(path, bundle=beside, verifiers=brought.verifiers))
     return single_file(path, found, brought)
+
+
+def _report(outcome: "Outcome", ending: str) -> str:
+    from deepnode_cli.verifying.report import to_text
+    from deepnode_cli.verifying.report_html import to_html
+    from deepnode_cli.verifying.report_json import to_json
+
+    match ending:
+        case ".html":
+            return to_html(outcome)
+        case ".json":
+            return to_json(outcome)
+        case _:
+            return to_text(outcome)
 
 
 def _key(given: str) -> str:
