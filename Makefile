@@ -35,7 +35,7 @@ fresh: ## the package in an empty environment, as a stranger installs it
 	PYTHON=$(PYTHON) .ci/fresh-install $(ARGS)
 
 soak: $(VENV)/.dev ## the tests that run for minutes
-	$(BIN)/python -m pytest -m soak $(ARGS)
+	$(BIN)/python -m pytest -m soak --timeout 0 $(ARGS)
 
 bench-log: $(VENV)/.dev ## how fast the log is beside its peers; writes benchmarks/out/log.json (some minutes)
 	$(BIN)/python -m benchmarks.bench_log $(ARGS)
