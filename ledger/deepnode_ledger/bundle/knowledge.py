@@ -4,14 +4,14 @@ The rows are those of the log's tables, cut to the blocks that the bundle reache
 say the same are joined, because in how many pieces blocks came in is nobody's business and another ledger's are others.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from deepnode_ledger.backup.manifest import ContractRow, CoverageRow, EvidencePart, ReorgPart, row_of, rows_of
+from deepnode_ledger.backup.manifest import ContractRow, CoverageRow, EvidencePart, ReorgPart, RowType, row_of
 from deepnode_ledger.bundle import layout
 from deepnode_ledger.bundle.contents import ChainPart
 from deepnode_ledger.errors import Damaged
@@ -58,64 +58,65 @@ def load(connection: Connection[Any], chains: Sequence[ChainPart]) -> Coverage:
     ends = {chain.chain_id: chain for chain in chains if chain.last_block is not None}
     order = "first_block, last_block"
     reasons = f'kind COLLATE "C", provider COLLATE "C", {order}'
+    coverage = _reached(connection, ends, CoverageRow, "coverage", "first_block", order)
+    evidence = _reached(connection, ends, EvidencePart, "evidence", "first_block", reasons)
     return Coverage(
-        rows_of(ContractRow, list(_reached(connection, ends, "contract", "first_block", "address"))),
-        tuple(_joined_coverage(ends, _reached(connection, ends, "coverage", "first_block", order))),
-        tuple(_joined_evidence(_reached(connection, ends, "evidence", "first_block", reasons))),
-        rows_of(ReorgPart, list(_reached(connection, ends, "reorg", "kept_block", "number"))),
+        tuple(_reached(connection, ends, ContractRow, "contract", "first_block", "address")),
+        tuple(_joined((_cut(ends, each) for each in coverage), _join_coverage)),
+        tuple(_joined(evidence, _join_evidence)),
+        tuple(_reached(connection, ends, ReorgPart, "reorg", "kept_block", "number")),
     )
 
 
 def _reached(
-    connection: Connection[Any], ends: Mapping[int, ChainPart], table: str, column: str, order: str
-) -> Iterator[dict[str, Any]]:
+    connection: Connection[Any],
+    ends: Mapping[int, ChainPart],
+    kind: type[RowType],
+    table: str,
+    column: str,
+    order: str,
+) -> Iterator[RowType]:
     cursor = connection.cursor(row_factory=dict_row)
     query = f"SELECT * FROM log.{table} WHERE chain_id = %s AND {column} <= %s ORDER BY {order}"  # noqa: S608 (constants)
     for chain_id, end in sorted(ends.items()):
-        yield from cursor.execute(query.encode(), (chain_id, end.last_block)).fetchall()
+        for values in cursor.execute(query.encode(), (chain_id, end.last_block)):
+            yield row_of(kind, values)
 
 
-def _joined_coverage(ends: Mapping[int, ChainPart], rows: Iterator[dict[str, Any]]) -> Iterator[CoverageRow]:
-    before: CoverageRow | None = None
-    for values in rows:
-        row = row_of(CoverageRow, values)
-        end = ends[row.chain_id]
-        assert end.last_block is not None
-        assert end.last_hash is not None
-        if row.last_block > end.last_block:
-            row = msgspec.structs.replace(row, last_block=end.last_block, last_hash=end.last_hash)
-        if before is not None and (before.chain_id, before.last_block + 1, before.evidence) == (
-            row.chain_id,
-            row.first_block,
-            row.evidence,
-        ):
-            row = msgspec.structs.replace(row, first_block=before.first_block)
-        elif before is not None:
+def _cut(ends: Mapping[int, ChainPart], row: CoverageRow) -> CoverageRow:
+    """Let a range end with the last block that the bundle reaches."""
+    end = ends[row.chain_id]
+    assert end.last_block is not None
+    assert end.last_hash is not None
+    if row.last_block <= end.last_block:
+        return row
+    return msgspec.structs.replace(row, last_block=end.last_block, last_hash=end.last_hash)
+
+
+def _joined(rows: Iterable[RowType], join: Callable[[RowType, RowType], RowType | None]) -> Iterator[RowType]:
+    """Yield rows, with each run of which ``join`` makes one row in the place of its rows."""
+    before: RowType | None = None
+    for row in rows:
+        both = None if before is None else join(before, row)
+        if before is not None and both is None:
             yield before
-        before = row
+        before = row if both is None else both
     if before is not None:
         yield before
 
 
-def _joined_evidence(rows: Iterator[dict[str, Any]]) -> Iterator[EvidencePart]:
-    before: EvidencePart | None = None
-    for values in rows:
-        row = row_of(EvidencePart, values)
-        # What was compared by a digest was compared as a whole.
-        if before is not None and (before.chain_id, before.last_block + 1, before.kind, before.provider) == (
-            row.chain_id,
-            row.first_block,
-            row.kind,
-            row.provider,
-        ) and before.digest is None and row.digest is None:  # fmt: skip
-            row = msgspec.structs.replace(
-                row,
-                first_block=before.first_block,
-                blocks=before.blocks + row.blocks,
-                logs=before.logs + row.logs,
-            )
-        elif before is not None:
-            yield before
-        before = row
-    if before is not None:
-        yield before
+def _join_coverage(before: CoverageRow, row: CoverageRow) -> CoverageRow | None:
+    if (before.chain_id, before.last_block + 1, before.evidence) != (row.chain_id, row.first_block, row.evidence):
+        return None
+    return msgspec.structs.replace(row, first_block=before.first_block)
+
+
+def _join_evidence(before: EvidencePart, row: EvidencePart) -> EvidencePart | None:
+    ends, begins = (before.chain_id, before.last_block + 1), (row.chain_id, row.first_block)
+    # What was compared by a digest was compared as a whole.
+    if ends != begins or before.digest is not None or row.digest is not None:
+        return None
+    if (before.kind, before.provider) != (row.kind, row.provider):
+        return None
+    blocks, logs = before.blocks + row.blocks, before.logs + row.logs
+    return msgspec.structs.replace(row, first_block=before.first_block, blocks=blocks, logs=logs)
