@@ -55,7 +55,7 @@ _ROWS: Final = (
 
 def write_books(url: str, folder: Path) -> Manifest:
     """Write the books into an empty database; the manifest goes into ``folder``."""
-    manifest = _manifest(folder)
+    manifest = small_manifest(folder)
     datastore = open_datastore(url)
     try:
         Log(datastore, CHAIN_ID).create(manifest.genesis_hash, FIRST_BLOCK)
@@ -75,7 +75,8 @@ def write_books(url: str, folder: Path) -> Manifest:
     return manifest
 
 
-def _manifest(folder: Path) -> Manifest:
+def small_manifest(folder: Path) -> Manifest:
+    """Write the manifest of a deployment that has one token and nothing else into a folder, and read it."""
     abi = json.loads((ARTIFACTS / "DNToken.json").read_text("utf-8"))["abi"]
     (folder / "DNToken.json").write_text(json.dumps(abi), "utf-8")
     lines = [

@@ -91,11 +91,13 @@ class _Bound:
 class Errand:
     """A request that one round trip answers: the statements that go out, and what their rows are for.
 
-    ``assets`` are those that the program knew when it was prepared; ``with_assets`` if the statements rest on them.
+    ``position`` is the highest at which something is asked for, 0 if all is of the books' end. ``assets`` are those
+    that the program knew when it was prepared; ``with_assets`` if the statements rest on them.
     """
 
     plan: Plan
     given: Sequence[Given | None]
+    position: int
     assets: Rows
     with_assets: bool
     asks: Sequence[Ask]
@@ -129,18 +131,24 @@ class Planner:
     def errand(self, job: Job, variables: dict[str, Any] | None) -> Errand | None:
         """Prepare what one round trip answers; None if a request takes more than that."""
         bound = self._bound(job, variables)
-        if bound is None or any(is_given(at) for at in bound.moments):
+        if bound is None:
             return None
         assets = self._assets
         try:
-            given = _given(bound, [True] * len(bound.moments))
-            asks = [each.ask(POSITION_MAX, partial(_asset_id, assets)) for each in given if each is not None]
+            positions = [self._position(*each) for each in zip(bound.plan.parts, bound.moments, strict=True)]
+            given = _given(bound, [position is None for position in positions])
+            asks = [
+                each.ask(POSITION_MAX if position is None else position, partial(_asset_id, assets))
+                for each, position in zip(given, positions, strict=True)
+                if each is not None
+            ]
         except (Unsupported, BadInput, GraphQLError):
             return None
         names_assets = any(each is not None and each.template.names_assets for each in given)
         with_assets = bound.plan.needs_tokens or names_assets
         ahead = [wire.BEGIN, _CHECKPOINT, *([_ASSETS] if with_assets else [])]
-        return Errand(bound.plan, given, assets, with_assets, [*ahead, *asks, wire.ROLLBACK])
+        highest = max((position for position in positions if position is not None), default=0)
+        return Errand(bound.plan, given, highest, assets, with_assets, [*ahead, *asks, wire.ROLLBACK])
 
     def told(self, errand: Errand, answers: Sequence[Rows]) -> dict[str, Any] | None:
         """Make the data of the answer from the rows of an errand's statements; None if they do not answer it."""
@@ -155,6 +163,8 @@ class Planner:
         if (row.chain_id, row.manifest_digest) != self._books:
             return None
         checkpoint = checkpoint_of(row)
+        if errand.position > checkpoint.position:
+            return None
         nothing: Any = None
         reading = Reading(nothing, self._way.manifest, nothing, nothing, checkpoint)
         moments = [present(checkpoint)] * len(errand.given)
@@ -262,6 +272,18 @@ class Planner:
             job.paths.clear()
         job.paths[chosen] = path
         return path
+
+    def _position(self, part: object, at: Any) -> int | None:
+        """Return the position at which a part is asked for; None for the books' end.
+
+        A position is a moment that needs no look at the books, but that they have come so far.
+        """
+        if not is_given(at):
+            return None
+        position = at_of(self._schema, at).position
+        if not isinstance(part, Root) or not isinstance(position, int) or position < 0:
+            raise Unsupported
+        return position
 
     def _moment(self, reading: Reading, at: Any) -> Moment:
         return reading.moment(at_of(self._schema, at) if is_given(at) else None)

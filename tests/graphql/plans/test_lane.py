@@ -16,10 +16,12 @@ from deepnode_graphql.service import Service, make_service
 from deepnode_projections.tables import SCHEMA
 from tests.graphql.small_books import Scribe
 
+HELD = "query($at: Long!) { balances(first: 5, at: {position: $at}) { edges { node { amount account { name } } } } }"
 POSTINGS = "query($first: Int!) { postings(first: $first) { edges { node { position amount account { name } } } } }"
 DOCUMENTS = (
     GraphQLRequest(POSTINGS, {"first": 3}),
     GraphQLRequest("{ _meta { position } balances(first: 5) { edges { cursor node { amount } } } }"),
+    GraphQLRequest(HELD, {"at": 5}),
     GraphQLRequest("{ entry(position: 1) { kind } nothing: entry(position: 900000) { kind } }"),
 )
 NAP = Ask(b"SELECT pg_sleep(5)")
@@ -67,6 +69,26 @@ def test_what_is_new_large_or_wrong_is_left_to_a_thread(service: Service) -> Non
         assert await service.quickly(GraphQLRequest(POSTINGS, {"first": lane.COST_MAX})) is None
         assert await service.quickly(GraphQLRequest(POSTINGS, {"first": "three"})) is None
         assert await service.quickly(GraphQLRequest(POSTINGS, {"first": 10**6})) is None
+
+    asyncio.run(story())
+
+
+def test_a_moment_that_needs_a_look_at_the_books_is_left_to_a_thread(service: Service) -> None:
+    """A position behind the books' end and one below 0, which are errors; a block; and the head of a past state."""
+    by_block = HELD.replace("Long!", "At!").replace("{position: $at}", "$at")
+    of_the_past = GraphQLRequest("{ _meta(at: {position: 5}) { position } }")
+    requests = [
+        *(GraphQLRequest(HELD, {"at": at}) for at in (10**9, -1)),
+        GraphQLRequest(by_block, {"at": {"block": 2}}),
+    ]
+    quick = GraphQLRequest(by_block, {"at": {"position": 5}})
+    for request in [*requests, of_the_past, quick] * 3:
+        service.executor.run(request)
+
+    async def story() -> None:
+        await by_lane(service, quick)
+        for request in [*requests, of_the_past]:
+            assert await service.quickly(request) is None
 
     asyncio.run(story())
 
