@@ -21,6 +21,7 @@ from deepnode_ledger.snapshot import Snapshot
 from deepnode_projections.recompute import loading
 from deepnode_projections.recompute.loading import statements
 from deepnode_projections.recompute.relation import Compared, Differing, chosen, forget_books, look_at_books
+from deepnode_projections.tables import SCHEMA as BOOKS
 
 SCHEMA: Final = "recompute"
 
@@ -57,8 +58,6 @@ def recompute(
     connection: Connection[Any],
     manifest: Manifest,
     *,
-    books: str = "books",
-    schema: str = SCHEMA,
     position: int | None = None,
     only: tuple[str, ...] = (),
     keep: bool = False,
@@ -69,11 +68,9 @@ def recompute(
     Args:
         connection: in autocommit mode, with REPEATABLE READ for its transactions.
         manifest: the deployment.
-        books: the PostgreSQL schema of the books.
-        schema: where everything is computed; made, and dropped again unless ``keep``.
         position: compare as of this log position; that of the books if left out.
         only: names of relations to compare; all if empty. Everything is recomputed in any case.
-        keep: leave the schema behind, for looking into it.
+        keep: leave the schema ``SCHEMA`` behind, in which everything is computed, for looking into it.
         progress: is told what is done next.
 
     Raises:
@@ -82,7 +79,7 @@ def recompute(
         Damaged: the log cannot be read.
     """
     wanted = chosen(only)
-    with loaded(connection, manifest, books=books, schema=schema, position=position, keep=keep) as begun:
+    with loaded(connection, manifest, position=position, keep=keep) as begun:
         for name, text in statements():
             progress(name)
             begun.cursor.execute(text.encode())
@@ -107,8 +104,6 @@ def loaded(
     connection: Connection[Any],
     manifest: Manifest,
     *,
-    books: str = "books",
-    schema: str = SCHEMA,
     position: int | None = None,
     keep: bool = False,
 ) -> Iterator[Begun]:
@@ -116,28 +111,28 @@ def loaded(
     # What is never committed need not be dropped.
     with connection.transaction(force_rollback=not keep), connection.cursor(row_factory=tuple_row) as cursor:
         snapshot = Snapshot(connection)
-        at = _position(cursor, snapshot, manifest, books, position)
-        _check_name(cursor, schema)
-        loading.begin(cursor, schema)
-        cursor.execute(sql.SQL("COMMENT ON SCHEMA {} IS {}").format(sql.Identifier(schema), sql.Literal(_KEPT)))
-        look_at_books(cursor, books, at)
+        at = _position(cursor, snapshot, manifest, position)
+        _check_name(cursor)
+        loading.begin(cursor, SCHEMA)
+        cursor.execute(sql.SQL("COMMENT ON SCHEMA {} IS {}").format(sql.Identifier(SCHEMA), sql.Literal(_KEPT)))
+        look_at_books(cursor, BOOKS, at)
         entries = loading.load_log(cursor, snapshot.read(1, at)) if at else 0
         loading.load_deployment(cursor, manifest, Roster.load(snapshot, manifest, at).children)
         loading.load_rules(cursor)
         yield Begun(cursor, at, entries)
         if keep:
             # They would hold on to the books' tables, which a rebuild drops.
-            forget_books(cursor, schema)
+            forget_books(cursor, SCHEMA)
 
 
-def _position(cursor: Cursor[Any], snapshot: Snapshot, manifest: Manifest, books: str, wanted: int | None) -> int:
+def _position(cursor: Cursor[Any], snapshot: Snapshot, manifest: Manifest, wanted: int | None) -> int:
     """Return the position to compare at: one that both the books and the log have, as they stand."""
-    cursor.execute("SELECT to_regclass(%s) IS NULL", (f'"{books}".checkpoint',))
+    cursor.execute("SELECT to_regclass(%s) IS NULL", (f'"{BOOKS}".checkpoint',))
     if cursor.fetchone() != (False,):
-        raise BadInput(f"there are no books in the schema {books!r:.80}: run `deepnode project` first")
+        raise BadInput(f"there are no books in the schema {BOOKS!r}: run `deepnode project` first")
     cursor.execute(
         sql.SQL("SELECT position, reorg_number, manifest_digest FROM {} WHERE name = 'journal'").format(
-            sql.Identifier(books, "checkpoint")
+            sql.Identifier(BOOKS, "checkpoint")
         )
     )
     row = cursor.fetchone()
@@ -153,8 +148,8 @@ def _position(cursor: Cursor[Any], snapshot: Snapshot, manifest: Manifest, books
     return held if wanted is None else wanted
 
 
-def _check_name(cursor: Cursor[Any], schema: str) -> None:
-    cursor.execute("SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s", (schema,))
+def _check_name(cursor: Cursor[Any]) -> None:
+    cursor.execute("SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s", (SCHEMA,))
     row = cursor.fetchone()
     if row is not None and row[0] != _KEPT:
-        raise BadInput(f"the schema {schema!r:.80} is there already and is no recomputation: it is not replaced")
+        raise BadInput(f"the schema {SCHEMA!r} is there already and is no recomputation: it is not replaced")
