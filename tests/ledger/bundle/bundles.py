@@ -7,6 +7,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
+
 from deepnode_ledger.bundle import Bundle, EpochPart, open_bundle
 from deepnode_ledger.bundle.writing import Created, Order, create
 from deepnode_ledger.database import url_of
@@ -72,3 +74,10 @@ def small_bundle(url: str, folder: Path, *, behind: int = 0) -> Bundle:
 def content(folder: Path) -> dict[str, bytes]:
     """Every file of a directory, by its path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def value_of(kind: pa.DataType) -> object:
+    """Some value of a column of the log."""
+    if pa.types.is_integer(kind):
+        return 1
+    return b"\x01" * (kind.byte_width if pa.types.is_fixed_size_binary(kind) else 3)

@@ -28,7 +28,7 @@ from deepnode_ledger.manifest import load_manifest
 from deepnode_ledger.transparency import Edge, Signer, TreeHead, leaf_hashes, sign_head, verify_consistency
 from tests.conftest import fresh_database
 from tests.ledger import signed_log
-from tests.ledger.bundle.bundles import content, made, sealed_entries, small_bundle, write_manifest
+from tests.ledger.bundle.bundles import content, made, sealed_entries, small_bundle, value_of, write_manifest
 from tests.ledger.histories import CHAIN_ID, FIRST_BLOCK, opened, placed, run
 from tests.ledger.publishing.failing_disk import FailingDisk
 from tests.ledger.signed_log import SIGNER, header, live, sign
@@ -295,7 +295,7 @@ def test_a_run_that_ends_anywhere_is_gone_on_from(database_url: str, memory: Pat
 def test_what_stands_in_the_place_of_an_absent_value_is_not_written() -> None:
     """Makes columns whose absent cells hold rubbish, cut out of longer ones: one form comes out."""
     rows = 5
-    values = {field.name: [None if field.nullable else _value(field.type)] * rows for field in SCHEMA}
+    values = {field.name: [None if field.nullable else value_of(field.type)] * rows for field in SCHEMA}
     values["task"] = ["a", None, "", None, "bc"]
     clean = pa.RecordBatch.from_pydict(values, schema=SCHEMA)
     offsets = b"".join(n.to_bytes(4, "little") for n in (2, 3, 9, 9, 13, 15))
@@ -315,12 +315,6 @@ def test_what_stands_in_the_place_of_an_absent_value_is_not_written() -> None:
     for batch in (dirty, padded, clean):
         assert _bytes(canonical(batch)) == _bytes(canonical(clean))
         assert canonical(batch).equals(clean)
-
-
-def _value(kind: pa.DataType) -> object:
-    if pa.types.is_integer(kind):
-        return 1
-    return b"\x01" * (kind.byte_width if pa.types.is_fixed_size_binary(kind) else 3)
 
 
 def _bytes(batch: pa.RecordBatch) -> list[bytes | None]:

@@ -16,6 +16,7 @@ from deepnode_ledger.batch_versions import SCHEMA
 from deepnode_ledger.bundle import arrow_file
 from deepnode_ledger.bundle.files import Span
 from deepnode_ledger.errors import Damaged
+from tests.ledger.bundle.bundles import value_of
 
 MEMORY_BYTES_MAX = 16 * 1024 * 1024
 """Python's own, while a hostile file is refused. Arrow's is looked at beside it."""
@@ -25,7 +26,7 @@ def arrow(rows: int, *, compression: str | None = "zstd", schema: pa.Schema = SC
     """An Arrow file of log entries with much the same in them."""
     columns = []
     for field in schema:
-        values: list[Any] = [None] * rows if field.nullable else [_value(field.type)] * rows
+        values: list[Any] = [None] * rows if field.nullable else [value_of(field.type)] * rows
         if field.name == "position":
             values = list(range(1, rows + 1))
         columns.append(pa.array(values, field.type))
@@ -34,12 +35,6 @@ def arrow(rows: int, *, compression: str | None = "zstd", schema: pa.Schema = SC
         for _ in range(batches):
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
     return made.getvalue()
-
-
-def _value(kind: pa.DataType) -> object:
-    if pa.types.is_integer(kind):
-        return 1
-    return b"\x01" * (kind.byte_width if pa.types.is_fixed_size_binary(kind) else 3)
 
 
 def read(raw: bytes, folder: Path, *, rows_max: int = 1_000, bytes_max: int = 1024 * 1024) -> int:
