@@ -23,13 +23,12 @@ def abis_of(parsed: ManifestFile) -> set[str]:
     return {name for contract in parsed.contracts for name in _names(contract)}
 
 
-def files_of(path: Path) -> dict[str, bytes]:
-    """Return the files of a manifest by their names in a bundle.
+def files_of(path: Path, digest: bytes) -> dict[str, bytes]:
+    """Return the files of a manifest with a digest, by their names in a bundle.
 
     Raises:
         BadInput: the manifest is refused, or an ABI lies in a place whose name cannot be written anew.
     """
-    digest = load_manifest(path).digest
     text = _read(path).decode()
     files: dict[str, bytes] = {}
     for number, name in enumerate(sorted(abis_of(parse_manifest(path)))):

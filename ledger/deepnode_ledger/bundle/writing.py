@@ -97,6 +97,8 @@ def create(
         TryAgain: the database is away, the disk is full, or another program makes a bundle there.
     """
     manifest = load_manifest(order.manifest)
+    # Before anything that takes long: it may be refused, and it may be another one afterwards.
+    manifest_parts = manifest_files.files_of(order.manifest, manifest.digest)
     with locked(directory, disk) as folder:
         try:
             with database_errors(url), one_state(url) as connection:
@@ -110,7 +112,7 @@ def create(
         except psycopg.InternalError as error:
             raise Damaged(f"the database's own files are damaged: {error}; {_FSCK}") from error
         folder.put(layout.COVERAGE, knowledge.encode(coverage))
-        for name, data in manifest_files.files_of(order.manifest).items():
+        for name, data in manifest_parts.items():
             folder.put(name, data)
         for spec_hash, data in order.rulesets.items():
             folder.put(layout.ruleset_path(spec_hash), data)
