@@ -80,9 +80,9 @@ class _Checks:
     def __init__(self, export: Export) -> None:
         self._export = export
         self._last: tuple[object, ...] | None = None
-        self._sums = Counter[tuple[int, str]]()
+        self._entry = 0
+        self._sums = Counter[str]()
         self._balances: dict[tuple[str, str], int] = {}
-        self._seen: set[int] = set()
         self._rows = 0
         self._filtered = bool(export.filters)
         self.found: list[Finding] = []
@@ -103,7 +103,7 @@ class _Checks:
 
     def end(self) -> Iterator[Finding]:
         """Yield what was found."""
-        self._close(None)
+        self._close()
         yield from self.found
         if not self.found:
             proved = {
@@ -135,10 +135,10 @@ class _Checks:
     def _posting(self, number: int, row: Row) -> None:
         position, amount, balance = (_number(row[name]) for name in ("position", "amount", "balance"))
         key = (str(row["account"]), str(row["asset_address"]))
-        if self._seen and position not in self._seen:
-            self._close(position)
-        self._seen.add(position)
-        self._sums[position, key[1]] += amount
+        if position != self._entry:
+            self._close()
+        self._entry = position
+        self._sums[key[1]] += amount
         # Balances begin at nothing, unless the file begins later in the log.
         before = self._balances.get(key, 0 if self._export.is_whole else None)
         if before is not None:
@@ -146,15 +146,14 @@ class _Checks:
             self._need(before + amount == balance, number, row, said)
         self._balances[key] = balance
 
-    def _close(self, position: int | None) -> None:
+    def _close(self) -> None:
         """An entry's postings are all there: they must sum to zero for each token."""
         if not self._filtered:
-            for (entry, asset), total in self._sums.items():
+            for asset, total in self._sums.items():
                 if total and len(self.found) < FINDINGS_MAX:
                     said = f"the postings of the entry come to {total} of {asset}, and not to zero"
-                    self.found.append(error(STAGE, f"position {entry}", said, entry, total=total))
+                    self.found.append(error(STAGE, f"position {self._entry}", said, self._entry, total=total))
         self._sums.clear()
-        self._seen = set() if position is None else {position}
 
     def _reward(self, number: int, row: Row) -> None:
         amount, left = _number(row["amount"]), None
