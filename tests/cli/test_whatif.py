@@ -24,9 +24,9 @@ from tests.command_line import app
 SVG: Final = "{http://www.w3.org/2000/svg}"
 
 
-def row(epoch: int, domain: int, needed: int, created: int = 40) -> PressureRow:
-    """A domain's epoch, in dollars."""
-    emitted, one = needed * 82 // 100, 10**6
+def row(epoch: int, domain: int, needed: int) -> PressureRow:
+    """A domain's epoch, in dollars, of which 40 were created."""
+    emitted, created, one = needed * 82 // 100, 40, 10**6
     coverage = created * one // needed if needed else None
     legs = (emitted // 2 * one, needed // 2 * one)
     return PressureRow(

@@ -67,12 +67,12 @@ def create(ledger: Ledger, devnet: Devnet, path: Path, *more: str) -> dict[str, 
 
 @contextmanager
 def devnet_bundle(
-    database_url: str, folder: Path, *, blocks: int = BLOCKS, evidence: bool = True, seed: int = 7
+    database_url: str, folder: Path, *, blocks: int = BLOCKS, evidence: bool = True
 ) -> Iterator[DevnetBundle]:
     """Play a small economy, seal and sign it, and make a bundle of all of it in ``folder / "bundle"``."""
     with Anvil.start() as node:
         deployment = deploy(node.url, folder / "devnet")
-        economy = Economy(node.url, deployment, seed=seed)
+        economy = Economy(node.url, deployment, seed=7)
         devnet = Devnet(node, deployment, economy, load_manifest(deployment.manifest))
         ledger = open_ledger(database_url, node.url, devnet.manifest)
         try:

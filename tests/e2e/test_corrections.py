@@ -201,10 +201,6 @@ def _statement(file: Path, earner: Mapping[str, Any]) -> None:
     assert [each["value_name"] for each in statement["corrections"]] == ["vwu"]
 
 
-def _line(each: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(each[name] for name in ("epoch", "domain", "role", "kind", "subject", "amount"))
-
-
 def _query(text: str, devnet: Devnet, ledger: Ledger, time: int) -> None:
     """The page's query tells the same lines then and now, and the correction."""
     [query] = re.findall(r"```graphql\n(.*?)```", text, re.DOTALL)

@@ -153,7 +153,6 @@ SLIPS = (
     ("(-(total * weights[key] % whole), key)", "(-(total * weights[key] % whole), key[::-1])"),
     ("left = total - sum(total * weight // whole", "left = 1 + total - sum(total * weight // whole"),
     ("total * w // whole + ", "(total * w + 1) // whole + 1 - 1 + "),
-    ("words[126", "words[126"),
     ('"opened"] < last', '"opened"] + 400 < last'),
     ("num(set_[3])", "num(set_[3]) + 1"),
     ("PPM - num(set_[2])", "PPM - 1 - num(set_[2])"),
@@ -166,7 +165,7 @@ SLIPS = (
 """What somebody could get wrong by one, or by a sign or an order, in the script; each must show in some proof."""
 
 
-@pytest.mark.parametrize("slip", [each for each in SLIPS if each[0] != each[1]], ids=lambda slip: slip[1][:30])
+@pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: slip[1][:30])
 def test_a_slip_in_the_script_is_caught_by_the_proofs(made: Made, slip: tuple[str, str]) -> None:
     """The script with one place changed refuses a true proof."""
     text = CHECKER.read_text()

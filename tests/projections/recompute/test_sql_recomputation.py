@@ -157,11 +157,9 @@ def test_corrections_in_time_and_late_ones_are_recomputed(postgres_url: str) -> 
         ]
 
 
-def bad(
-    event: ChainEvent, data: bytes | None = None, topics: Sequence[bytes] | None = None, index: int = 0
-) -> ChainLog:
+def bad(event: ChainEvent, data: bytes | None = None, topics: Sequence[bytes] | None = None) -> ChainLog:
     """A log with other data or topics than its event has."""
-    made = log_of(event, ref(1), index)
+    made = log_of(event, ref(1), 0)
     own = made.topics if topics is None else (made.topics[0], *topics)
     return ChainLog(made.transaction_hash, 0, 0, made.address, own, made.data if data is None else data)
 
