@@ -43,10 +43,9 @@ from deepnode_ledger.backup.manifest import (
     row_of,
     rows_of,
 )
-from deepnode_ledger.database import database_errors
 from deepnode_ledger.errors import BadInput, Damaged
 from deepnode_ledger.fsck.content import Order, faults
-from deepnode_ledger.fsck.one_state import check_version, one_state
+from deepnode_ledger.fsck.one_state import state_of_log
 from deepnode_ledger.fsck.rows import Rows
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.publishing.durable import Disk
@@ -112,8 +111,7 @@ def backup(url: str, directory: Path, *, progress: Progress | None = None, disk:
     with locked(directory, disk) as folder:
         before = _look_back(folder)
         try:
-            with database_errors(url), one_state(url) as connection:
-                check_version(connection)
+            with state_of_log(url) as connection:
                 return _back_up(connection, folder, before, progress)
         except psycopg.InternalError as error:
             raise Damaged(f"the database's own files are damaged: {error}; {_FSCK}") from error

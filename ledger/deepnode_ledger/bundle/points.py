@@ -14,9 +14,8 @@ from typing_extensions import override
 
 from deepnode_ledger import stored
 from deepnode_ledger.bundle.contents import ChainPart
-from deepnode_ledger.database import database_errors
 from deepnode_ledger.errors import BadInput, Damaged
-from deepnode_ledger.fsck.one_state import check_version, one_state
+from deepnode_ledger.fsck.one_state import state_of_log
 from deepnode_ledger.fsck.rows import every, one
 from deepnode_ledger.hexadecimal import to_hex
 
@@ -54,8 +53,7 @@ def last_signed(url: str) -> int | None:
         BadInput: there is no log.
         TryAgain: the database is away.
     """
-    with database_errors(url), one_state(url) as connection:
-        check_version(connection)
+    with state_of_log(url) as connection:
         row = one(connection, "SELECT max(size) FROM log.checkpoint WHERE size > 0")
     return None if row is None else row[0]
 
@@ -67,8 +65,7 @@ def last_sealed(url: str) -> int:
         BadInput: there is no log.
         TryAgain: the database is away.
     """
-    with database_errors(url), one_state(url) as connection:
-        check_version(connection)
+    with state_of_log(url) as connection:
         row = one(connection, "SELECT sealed_position FROM log.head")
     assert row is not None
     return int(row[0])
@@ -81,8 +78,7 @@ def position_of_block(url: str, chain_id: int, block: int) -> int:
         BadInput: there is no log, or the block is not sealed yet.
         TryAgain: the database is away.
     """
-    with database_errors(url), one_state(url) as connection:
-        check_version(connection)
+    with state_of_log(url) as connection:
         row = one(
             connection,
             "SELECT max(b.block_number), (SELECT sealed_position FROM log.head) FROM log.sealing_block b"

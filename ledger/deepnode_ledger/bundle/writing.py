@@ -23,9 +23,8 @@ from deepnode_ledger.bundle.files import FolderFiles
 from deepnode_ledger.bundle.folder import BundleFolder, locked
 from deepnode_ledger.bundle.growing import Progress, grow, prove
 from deepnode_ledger.bundle.reading import Consistency
-from deepnode_ledger.database import database_errors
 from deepnode_ledger.errors import BadInput, Damaged
-from deepnode_ledger.fsck.one_state import check_version, one_state
+from deepnode_ledger.fsck.one_state import state_of_log
 from deepnode_ledger.fsck.rows import one
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.manifest import load_manifest
@@ -101,8 +100,7 @@ def create(
     manifest_parts = manifest_files.files_of(order.manifest, manifest.digest)
     with locked(directory, disk) as folder:
         try:
-            with database_errors(url), one_state(url) as connection:
-                check_version(connection)
+            with state_of_log(url) as connection:
                 checkpoint = _checkpoint(connection, order.entries, order.verifier)
                 known = folder.begin()
                 chains = points.chains_at(connection, order.entries)
@@ -159,8 +157,7 @@ def check(url: str, entries: int, verifier: Verifier | None) -> None:
         BadInput: the log has no such position, or nobody signed so many entries.
         TryAgain: the database is away.
     """
-    with database_errors(url), one_state(url) as connection:
-        check_version(connection)
+    with state_of_log(url) as connection:
         _checkpoint(connection, entries, verifier)
 
 

@@ -10,7 +10,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.errors import InsufficientPrivilege, InvalidSchemaName, UndefinedTable
 
 from deepnode_ledger import tables
-from deepnode_ledger.database import CONNECT_TIMEOUT_SECONDS, become_role, parse_url
+from deepnode_ledger.database import CONNECT_TIMEOUT_SECONDS, become_role, database_errors, parse_url
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.fsck.rows import one
 
@@ -25,6 +25,19 @@ def one_state(url: str) -> Iterator[Connection[Any]]:
         connection.read_only = True
         with connection.transaction():
             yield connection
+
+
+@contextmanager
+def state_of_log(url: str) -> Iterator[Connection[Any]]:
+    """Open one state of a log whose version this program knows.
+
+    Raises:
+        BadInput: there is no such log.
+        TryAgain: the database is away, or goes away meanwhile.
+    """
+    with database_errors(url), one_state(url) as connection:
+        check_version(connection)
+        yield connection
 
 
 def check_version(connection: Connection[Any]) -> None:
