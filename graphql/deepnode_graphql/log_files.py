@@ -13,12 +13,13 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from deepnode_graphql.kept_files import FOR_EVER, NOT_FOR_LONG
 from deepnode_ledger.errors import BadInput, Damaged
 from deepnode_ledger.publishing import PublishedFiles, prove
 from deepnode_ledger.transparency import parse_path
 
-FOR_EVER: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
-NOT_FOR_LONG: Final = {"Cache-Control": "no-cache"}
+_FOR_EVER: Final = {"Cache-Control": FOR_EVER}
+_NOT_FOR_LONG: Final = {"Cache-Control": NOT_FOR_LONG}
 TEXT: Final = "text/plain; charset=utf-8"
 
 
@@ -33,7 +34,7 @@ class LogFilesEndpoint:
         found = await self._read("checkpoint")
         if found is None:
             return _missing("no checkpoint is published here")
-        return Response(found, media_type=TEXT, headers=NOT_FOR_LONG)
+        return Response(found, media_type=TEXT, headers=_NOT_FOR_LONG)
 
     async def tile(self, request: Request) -> Response:
         """Answer a tile of hashes or a bundle of entries."""
@@ -45,7 +46,7 @@ class LogFilesEndpoint:
         found = await self._read(path)
         if found is None:
             return _missing("no such tile: the tree is smaller, or the full tile has taken the partial one's place")
-        return Response(found, media_type="application/octet-stream", headers=FOR_EVER)
+        return Response(found, media_type="application/octet-stream", headers=_FOR_EVER)
 
     async def proof(self, request: Request) -> Response:
         """Answer the proof that the entry at a position is published."""
@@ -55,10 +56,10 @@ class LogFilesEndpoint:
             proof, _ = await to_thread.run_sync(prove, PublishedFiles(self._directory), request.path_params["position"])
         except Damaged:
             # What is damaged is for the operator to know.
-            return PlainTextResponse("the published files do not fit together\n", 500, NOT_FOR_LONG)
+            return PlainTextResponse("the published files do not fit together\n", 500, _NOT_FOR_LONG)
         except BadInput as error:
             return _missing(str(error).replace(str(self._directory), "/log"))
-        return Response(str(proof), media_type=TEXT, headers=NOT_FOR_LONG)
+        return Response(str(proof), media_type=TEXT, headers=_NOT_FOR_LONG)
 
     async def _read(self, path: str) -> bytes | None:
         if self._directory is None:
@@ -74,4 +75,4 @@ def _read(path: Path) -> bytes | None:
 
 
 def _missing(why: str) -> Response:
-    return PlainTextResponse(why + "\n", 404, NOT_FOR_LONG)
+    return PlainTextResponse(why + "\n", 404, _NOT_FOR_LONG)
