@@ -1,12 +1,14 @@
 """Client rates: how much one client may ask in a second, in requests and in what its queries cost.
 
-A request is let in as a whole while its client's buckets hold anything (``deepnode_ledger.token_buckets``), so no query
-is too large to ever pass. A refusal says after how many seconds the same request is welcome.
+A bucket may go into debt: a request is let in as a whole while its client's buckets hold anything, and charged in full;
+the next one waits until the debt is paid. So no query is too large to ever pass, the rate holds in the long run, and
+who sends the same again always gets on. A refusal says after how many seconds the same request is welcome.
 
 Who the client is, is the address of the connection's other end. If that is a trusted proxy, it is the last address of
 ``X-Forwarded-For`` that is no trusted proxy itself: what stands before it anybody can write.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,7 +22,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deepnode_graphql.terms import Terms
 from deepnode_ledger.errors import TryAgain
-from deepnode_ledger.token_buckets import TokenBuckets
+
+BURST_SECONDS: Final = 5
+"""Who was quiet may ask at once for what the rate allows in this many seconds."""
+
+BUCKETS_MAX: Final = 10_000
+"""So many clients are remembered. One that was quiet for a while is forgotten, as one that never came."""
 
 VALUES_OF_A_REFUSAL: Final = 100
 """What a request counts for that is not executed: it was read and checked."""
@@ -43,12 +50,15 @@ class TooFast(TryAgain):
         self.retry_seconds = retry_seconds
 
 
-class Buckets(TokenBuckets):
-    """One token bucket a client, all of one rate (0: no limit)."""
+class Buckets:
+    """One token bucket a client, all of one rate (0: no limit). Used on the event loop alone, so it needs no lock."""
 
     def __init__(self, limit: str, rate: int, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(rate, clock)
         self._limit = limit
+        self._rate = rate
+        self._clock = clock
+        self._full = float(rate * BURST_SECONDS)
+        self._buckets: dict[str, tuple[float, float]] = {}
 
     def check(self, client: str) -> None:
         """Look whether a request would be let in now.
@@ -56,8 +66,26 @@ class Buckets(TokenBuckets):
         Raises:
             TooFast: the rate is used up.
         """
-        if seconds := self.wait_seconds(client):
-            raise TooFast(self._limit, self.rate, seconds)
+        if self._rate and (tokens := self._tokens(client)) <= 0:
+            raise TooFast(self._limit, self._rate, max(1, math.ceil((1 - tokens) / self._rate)))
+
+    def charge(self, client: str, tokens: int) -> None:
+        """Take from a client's bucket, if need be more than it holds."""
+        if self._rate:
+            self._buckets[client] = (self._tokens(client) - tokens, self._clock())
+            if len(self._buckets) > BUCKETS_MAX:
+                self._forget()
+
+    def _tokens(self, client: str) -> float:
+        tokens, seen = self._buckets.get(client, (self._full, self._clock()))
+        return min(self._full, tokens + (self._clock() - seen) * self._rate)
+
+    def _forget(self) -> None:
+        # A full bucket says no more than a missing one. If all are in use, the oldest go: better a client too many is
+        # let in than memory grows with the number of addresses.
+        self._buckets = {client: held for client, held in self._buckets.items() if self._tokens(client) < self._full}
+        for client in list(self._buckets)[: max(0, len(self._buckets) - BUCKETS_MAX // 2)]:
+            del self._buckets[client]
 
 
 class ClientRates:

@@ -4,15 +4,19 @@ A refusal here is never the end of an event: it says after how many seconds the 
 acknowledged is touched by it, for what is refused here was not looked at yet.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from typing_extensions import override
-
 from deepnode_ledger.errors import BadInput, TryAgain
-from deepnode_ledger.token_buckets import TokenBuckets
+
+BURST_SECONDS: Final = 5
+"""Somebody who was quiet may hand in what the rate allows in this many seconds at once."""
+
+BUCKETS_MAX: Final = 10_000
+"""So many clients are remembered. One that was quiet for a while is forgotten, as one that never came."""
 
 CAPACITY_RETRY_SECONDS: Final = 1
 
@@ -48,12 +52,19 @@ class TooMuch(TryAgain):
         self.retry_seconds = retry_seconds
 
 
-class Rates(TokenBuckets):
-    """One token bucket a name, all of one rate (0: no limit): no call is too large to ever pass."""
+class Rates:
+    """One token bucket a name, all of one rate. A bucket may go into debt, so that no call is too large to ever pass.
+
+    Each call is let in as a whole while its bucket holds anything, and charged in full; the next one waits until the
+    debt is paid. So the rate holds in the long run, and who sends the same again always gets on.
+    """
 
     def __init__(self, limit: str, rate: int, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(rate, clock)
         self._limit = limit
+        self._rate = rate
+        self._clock = clock
+        self._full = float(rate * BURST_SECONDS)
+        self._buckets: dict[str, tuple[float, float]] = {}
 
     def check(self, name: str) -> None:
         """Raise if a call of ``name`` would be refused now.
@@ -61,20 +72,37 @@ class Rates(TokenBuckets):
         Raises:
             TooMuch: the rate is used up.
         """
-        if seconds := self.wait_seconds(name):
+        if self._rate == 0:
+            return
+        tokens = self._tokens(name)
+        if tokens <= 0:
+            seconds = max(1, math.ceil((1 - tokens) / self._rate))
             raise TooMuch(
-                self._limit, seconds, f"{name} may send {self.rate} events a second: try again in {seconds} s"
+                self._limit, seconds, f"{name} may send {self._rate} events a second: try again in {seconds} s"
             )
 
-    @override
-    def charge(self, name: str, tokens: int) -> None:
-        """Check, and take a call's events from the bucket.
+    def charge(self, name: str, events: int) -> None:
+        """Check, and take the call's events from the bucket.
 
         Raises:
             TooMuch: the rate is used up; nothing was charged.
         """
         self.check(name)
-        super().charge(name, tokens)
+        if self._rate:
+            self._buckets[name] = (self._tokens(name) - events, self._clock())
+            if len(self._buckets) > BUCKETS_MAX:
+                self._forget()
+
+    def _tokens(self, name: str) -> float:
+        tokens, seen = self._buckets.get(name, (self._full, self._clock()))
+        return min(self._full, tokens + (self._clock() - seen) * self._rate)
+
+    def _forget(self) -> None:
+        # A full bucket says no more than a missing one. If all are in use, the oldest go: better a client too many is
+        # let in than memory grows with the number of addresses.
+        self._buckets = {name: held for name, held in self._buckets.items() if self._tokens(name) < self._full}
+        for name in list(self._buckets)[: max(0, len(self._buckets) - BUCKETS_MAX // 2)]:
+            del self._buckets[name]
 
 
 class InHand:

@@ -14,10 +14,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from deepnode_cli import asgi
 from deepnode_graphql.app import make_app
-from deepnode_graphql.client_rates import Buckets, ClientRates, Door, TooFast, client_of
+from deepnode_graphql.client_rates import BUCKETS_MAX, BURST_SECONDS, Buckets, ClientRates, Door, TooFast, client_of
 from deepnode_graphql.terms import Terms
 from deepnode_ledger.errors import BadInput
-from deepnode_ledger.token_buckets import BUCKETS_MAX, BURST_SECONDS
 from tests.graphql.small_books import Scribe
 
 META = {"query": "{ _meta { position } }"}

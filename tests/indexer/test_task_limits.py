@@ -11,16 +11,15 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 from typing_extensions import override
 
-from deepnode_indexer.admission import InHand, Limits, Rates, TooMuch
+from deepnode_indexer import admission
+from deepnode_indexer.admission import BURST_SECONDS, InHand, Limits, Rates, TooMuch
 from deepnode_indexer.intake import make_app
 from deepnode_indexer.status import Status
-from deepnode_ledger import token_buckets
 from deepnode_ledger.errors import BadInput, Conflict
 from deepnode_ledger.log import Log
 from deepnode_ledger.manifest import Manifest, Producer
 from deepnode_ledger.record import TaskEvent
 from deepnode_ledger.tail import Accepted
-from deepnode_ledger.token_buckets import BURST_SECONDS
 from tests.ledger.histories import block, records
 from tests.ledger.paper_deployment import OTHER_KEY, PRODUCER, address_of, envelope, payload
 
@@ -106,7 +105,7 @@ def test_no_rate_is_no_limit() -> None:
 
 def test_the_number_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Comes under ever new names at one moment: those in debt longest are forgotten first, never the newest."""
-    monkeypatch.setattr(token_buckets, "BUCKETS_MAX", 10)
+    monkeypatch.setattr(admission, "BUCKETS_MAX", 10)
     rates = Rates("client", 1, Clock())
     for number in range(1_000):
         rates.charge(f"name {number}", 1_000)
