@@ -7,7 +7,7 @@ by the chain's evidence or not at all.
 import hashlib
 import itertools
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,24 +52,22 @@ def devnet_bundle(url: str, folder: Path) -> Iterator[tuple[Devnet, Path]]:
             list(ledger.follower.sync())
             size = sealed_entries(ledger.log)
             signed_log.sign(ledger.log, size)
-            make(url_of(ledger.log.datastore), devnet, folder / "bundle", size)
+            nodes = {devnet.manifest.chain_id: node.url}
+            make(url_of(ledger.log.datastore), folder / "bundle", deployment.manifest, size, nodes)
         finally:
             ledger.close()
         yield devnet, folder / "bundle"
 
 
-def make(url: str, devnet: Devnet, path: Path, entries: int, node_url: str | None = None) -> None:
-    """Make a bundle with the evidence of a node."""
-    manifest = devnet.manifest
-    providers = Providers([Provider(JsonRpc(node_url or devnet.node.url), manifest)])
-    order = Order(f"position:{entries}", entries, devnet.deployment.manifest, verifier=signed_log.SIGNER.verifier)
+def make(url: str, path: Path, manifest_path: Path, entries: int, nodes: Mapping[int, str]) -> None:
+    """Make a bundle with the evidence of a node of each chain (URLs by chain id)."""
+    manifest = load_manifest(manifest_path)
+    providers = {chain_id: Providers([Provider(JsonRpc(node), manifest, chain_id)]) for chain_id, node in nodes.items()}
     create(
         url,
         path,
-        order,
-        gather=lambda directory, chains, batches: gather(
-            directory, manifest, chains, batches, {manifest.chain_id: providers}
-        ),
+        Order(f"position:{entries}", entries, manifest_path, verifier=signed_log.SIGNER.verifier),
+        gather=lambda directory, chains, batches: gather(directory, manifest, chains, batches, providers),
     )
 
 
@@ -94,16 +92,21 @@ def rewrite(path: Path, name: str, change: Callable[[list[Row]], Any]) -> None:
     returned = change(rows)
     rows = returned if isinstance(returned, list) else rows
     if name.startswith("evidence/"):
-        with (path / name).open("wb") as out:
-            writer = Writer(out, HEADERS if "headers" in name else RECEIPTS)
-            for row in rows:
-                writer.add(tuple(row.values()), 1)
-            writer.close()
+        write_evidence(path / name, rows)
     else:
         options = pa.ipc.IpcWriteOptions(compression="zstd")
         with pa.OSFile(str(path / name), "wb") as out, pa.ipc.new_file(out, table.schema, options=options) as writer:
             writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=table.schema))
     relist(path)
+
+
+def write_evidence(path: Path, rows: Sequence[Row]) -> None:
+    """Write the rows of a file of headers or receipts."""
+    with path.open("wb") as out:
+        writer = Writer(out, HEADERS if "headers" in path.name else RECEIPTS)
+        for row in rows:
+            writer.add(tuple(row.values()), 1)
+        writer.close()
 
 
 def relist(path: Path, *, added: Sequence[str] = (), **changes: Any) -> None:

@@ -13,9 +13,9 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
-from deepnode_indexer.evidence.kept import HEADERS, RECEIPTS, Writer
 from deepnode_ledger.record import Kind
 from deepnode_ledger.transparency import Signer
+from tests.cli.verifying.evidenced import write_evidence
 from tests.cli.verifying.forger import LIST, LOG, Forger, altered, arranged, flipped, logs_with_data, other_value
 
 STRANGER: Final = Signer.generate("log.example/deepnode")
@@ -234,7 +234,7 @@ def a_header(forger: Forger, rng: Random) -> Found:
     row = rng.choice(rows)
     field = rng.choice(["rlp", "hash"])
     row[field] = flipped(row[field], rng.randrange(len(row[field])), 1 << rng.randrange(8))
-    _put_rows(forger, name, rows, HEADERS)
+    _put_rows(forger, name, rows)
     return at(name, f"block {row['chain_id']}:{row['number']}", f"block {row['chain_id']}:{row['number'] + 1}")
 
 
@@ -247,7 +247,7 @@ def a_receipt(forger: Forger, rng: Random) -> Found:
         row["receipt"] = flipped(row["receipt"], rng.randrange(len(row["receipt"])), 1 << rng.randrange(8))
     else:
         rows.remove(row)
-    _put_rows(forger, name, rows, RECEIPTS)
+    _put_rows(forger, name, rows)
     return at(name, f"block {row['chain_id']}:{row['number']}")
 
 
@@ -336,13 +336,9 @@ def _rows(forger: Forger, name: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _put_rows(forger: Forger, name: str, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+def _put_rows(forger: Forger, name: str, rows: list[dict[str, Any]]) -> None:
     forger.put(name, b"")
-    with (forger.path / name).open("wb") as out:
-        writer = Writer(out, schema)
-        for row in rows:
-            writer.add(tuple(row.values()), 1)
-        writer.close()
+    write_evidence(forger.path / name, rows)
     forger.relist()
 
 

@@ -343,7 +343,7 @@ def test_gathering_again_keeps_what_is_right_and_gives_the_same_bytes(made: Made
     (again / RECEIPTS).write_bytes(b"cut off")
     inode = (again / HEADERS).stat().st_ino
     entries = contents.decode((path / "bundle.json").read_bytes()).entries
-    evidenced.make(url, devnet, again, entries)
+    evidenced.make(url, again, devnet.deployment.manifest, entries, {devnet.manifest.chain_id: devnet.node.url})
     assert {name: (again / name).read_bytes() for name in (HEADERS, RECEIPTS)} == before
     assert (again / HEADERS).stat().st_ino == inode
 
@@ -355,8 +355,10 @@ def test_a_node_that_lies_gives_no_evidence(made: Made, tmp_path: Path) -> None:
     lies = [HideLogs(blocks=tuple(range(20, 40)), receipts=True, when="always"), AlterReceipts(when="always")]
     for number, lie in enumerate(lies):
         to = tmp_path / f"{number}"
-        with FaultProxy(devnet.node.url, [lie]) as proxy, pytest.raises((TryAgain, BadInput)):
-            evidenced.make(url, devnet, to, entries, proxy.url)
+        with FaultProxy(devnet.node.url, [lie]) as proxy:
+            nodes = {devnet.manifest.chain_id: proxy.url}
+            with pytest.raises((TryAgain, BadInput)):
+                evidenced.make(url, to, devnet.deployment.manifest, entries, nodes)
         assert not (to / RECEIPTS).exists()
         assert not (to / "bundle.json").exists()
 

@@ -6,13 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deepnode_cli.bundling.evidence import gather
 from deepnode_cli.verifying.finding import Severity
 from deepnode_indexer.devnet.anvil import Anvil
-from deepnode_indexer.pool import Providers
-from deepnode_indexer.provider import Provider
-from deepnode_indexer.rpc import JsonRpc
-from deepnode_ledger.bundle.writing import Order, create
 from deepnode_ledger.log import Log
 from tests.cli.verifying import evidenced
 from tests.cli.verifying.evidenced import Row, renumbered
@@ -53,15 +48,7 @@ def test_children_count_from_their_announcement_on(stage: Stage, database_url: s
         list(follower(stage, log).sync())
         entries = sealed_entries(log)
         signed_log.sign(log, entries)
-        providers = Providers([Provider(JsonRpc(stage.node.url), stage.manifest)])
-        create(
-            database_url,
-            path,
-            Order("sealed", entries, tmp_path / "manifest.toml", verifier=signed_log.SIGNER.verifier),
-            gather=lambda directory, chains, batches: gather(
-                directory, stage.manifest, chains, batches, {CHAIN_ID: providers}
-            ),
-        )
+        evidenced.make(database_url, path, tmp_path / "manifest.toml", entries, {CHAIN_ID: stage.node.url})
     assert entries == 5
     outcome = evidenced.examined(path)
     assert outcome.ok, outcome.findings

@@ -2,11 +2,11 @@
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from deepnode_cli.bundling.evidence import gather
 from deepnode_cli.verifying.against import STAGE, against
 from deepnode_cli.verifying.driving import Planned, verify
 from deepnode_cli.verifying.finding import Brought, Severity
@@ -14,11 +14,7 @@ from deepnode_indexer.chain_intake import ChainSource
 from deepnode_indexer.devnet.anvil import Anvil
 from deepnode_indexer.devnet.deployment import deploy
 from deepnode_indexer.devnet.economy import Economy
-from deepnode_indexer.pool import Providers
-from deepnode_indexer.provider import Provider
-from deepnode_indexer.rpc import JsonRpc
 from deepnode_indexer.service import Indexer
-from deepnode_ledger.bundle.writing import Order, create
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.log import Log
 from deepnode_ledger.manifest import Manifest, load_manifest
@@ -53,21 +49,13 @@ def test_each_chain_is_shown_by_its_own_headers(
     manifest = both(near, far, tmp_path)
     filled(database_url, manifest, near, far)
     path = tmp_path / "bundle"
-    nodes = {manifest.chain_id: near.node.url, FAR_CHAIN: far.node.url}
-    providers = {each: Providers([Provider(JsonRpc(url), manifest, each)]) for each, url in nodes.items()}
     with datastore(database_url) as store:
         log = Log(store, manifest.chain_id)
         entries = sealed_entries(log)
         signed_log.sign(log, entries)
-    order = Order(
-        "sealed", entries, near.deployment.manifest.with_name("both.toml"), verifier=signed_log.SIGNER.verifier
-    )
-    create(
-        database_url,
-        path,
-        order,
-        gather=lambda directory, parts, batches: gather(directory, manifest, parts, batches, providers),
-    )
+    nodes = {manifest.chain_id: near.node.url, FAR_CHAIN: far.node.url}
+    make = partial(evidenced.make, database_url, manifest_path=near.deployment.manifest.with_name("both.toml"))
+    make(path=path, entries=entries, nodes=nodes)
     outcome = evidenced.examined(path, jobs=1)
     assert outcome.ok, outcome.findings
     assert [each[0] for each in outcome.chains] == [manifest.chain_id, FAR_CHAIN]
@@ -83,12 +71,7 @@ def test_each_chain_is_shown_by_its_own_headers(
     first = outcome.chains[1][1]
     assert [each.where for each in wrong if "are missing" in each.said] == [f"block {FAR_CHAIN}:{first + 9}"]
     with pytest.raises(BadInput, match="needs a node of it"):
-        create(
-            database_url,
-            tmp_path / "again",
-            order,
-            gather=lambda directory, parts, batches: gather(directory, manifest, parts, batches, {}),
-        )
+        make(path=tmp_path / "again", entries=entries, nodes={})
 
 
 def filled(url: str, manifest: Manifest, near: Devnet, far: Devnet) -> None:
