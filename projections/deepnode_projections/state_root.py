@@ -17,7 +17,7 @@ digits, text as a JSON string, numbers in decimal digits, ``true`` and ``false``
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from itertools import chain, islice
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
 
@@ -34,7 +34,7 @@ VERSION_LINE: Final = "deepnode state 2\n"
 
 PAGE_ROWS: Final = 10_000
 
-LINES_AT_ONCE: Final = 1_000
+BYTES_AT_ONCE: Final = 1 << 17
 
 
 def root_of(
@@ -48,10 +48,15 @@ def root_of(
 
 
 def root_of_lines(lines: Iterable[bytes]) -> bytes:
-    """Hash a state given as its lines, in their order, without the first one (32 bytes)."""
-    digest, rest = hashlib.sha256(VERSION_LINE.encode()), iter(lines)
-    while some := list(islice(rest, LINES_AT_ONCE)):
-        digest.update(b"".join(some))
+    """Hash a state given as its lines, in their order, without the first one (32 bytes); a piece may hold several."""
+    digest, some, length = hashlib.sha256(VERSION_LINE.encode()), list[bytes](), 0
+    for piece in lines:
+        some.append(piece)
+        length += len(piece)
+        if length >= BYTES_AT_ONCE:
+            digest.update(b"".join(some) if len(some) > 1 else piece)
+            some, length = [], 0
+    digest.update(b"".join(some))
     return digest.digest()
 
 
