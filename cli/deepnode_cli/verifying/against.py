@@ -19,8 +19,8 @@ from deepnode_cli.nodes import chain_and_url
 from deepnode_cli.verifying.chain_entries import placed_logs
 from deepnode_cli.verifying.chain_evidence import may_end_within_a_block, scanned
 from deepnode_cli.verifying.chain_windows import Window, windows
-from deepnode_cli.verifying.finding import Examination, Finding, Severity, Stage
-from deepnode_cli.verifying.logs_compared import PlacedLog, Said, block_of, compared, error
+from deepnode_cli.verifying.finding import Examination, Finding, Stage
+from deepnode_cli.verifying.logs_compared import PlacedLog, Said, block_of, compared, error, note, warning
 from deepnode_indexer import chain_logs
 from deepnode_indexer.completeness import Examiner
 from deepnode_indexer.evidence import HeaderDiffers, VerifiedHeader, header
@@ -80,7 +80,7 @@ def _said(examination: Examination, urls: Sequence[str]) -> Iterator[Said]:
         if chain_id in nodes and chain_id in manifest.chains:
             nodes[chain_id].append(url)
         else:
-            yield _warning(shown(url), f"the bundle has no blocks of chain {chain_id}, for which this node was named")
+            yield warning(shown(url), f"the bundle has no blocks of chain {chain_id}, for which this node was named")
     roster = Roster(manifest)
     for _, found in scanned(examination):
         for announcement in found.announcements:
@@ -90,7 +90,7 @@ def _said(examination: Examination, urls: Sequence[str]) -> Iterator[Said]:
         counting = Counting(rows_of(roster, chain_id))
         if not nodes[chain_id]:
             said = f"no node of chain {chain_id} was named: its blocks {own.first} to {own.last} were not compared"
-            yield Said(int(Severity.NOTE), f"chain {chain_id}", said)
+            yield note(f"chain {chain_id}", said)
         for url in nodes[chain_id]:
             with closing(JsonRpc(url)) as rpc:
                 provider = Provider(rpc, manifest, chain_id)
@@ -129,7 +129,7 @@ class _Comparison:
             yield error(self._where, str(wrong))
             return
         except NodeFailure as failure:
-            yield _warning(self._where, f"the node cannot be compared with: {failure}")
+            yield warning(self._where, f"the node cannot be compared with: {failure}")
             return
         reached = -1 if final is None else final.block.number
         last = min(own.last, reached)
@@ -137,7 +137,7 @@ class _Comparison:
             newest = "it has no final block" if final is None else f"its newest final block is {reached}"
             left_out = f"blocks {max(own.first, last + 1)} to {own.last} are not compared"
             said = f"the node is behind the bundle, {newest}: {left_out}"
-            yield _warning(self._where, said, newest_final=reached, last_block=own.last)
+            yield warning(self._where, said, newest_final=reached, last_block=own.last)
         if last < own.first:
             return
         blocks, logs, failed = 0, 0, 0
@@ -149,9 +149,9 @@ class _Comparison:
                 if answer.logs is None:
                     failed += 1
                     said = f"blocks {window.first} to {window.last} could not be compared: {answer.failure}"
-                    yield _warning(self._where, said, first=window.first, last=window.last)
+                    yield warning(self._where, said, first=window.first, last=window.last)
                     if failed == FAILED_MAX:
-                        yield _warning(
+                        yield warning(
                             self._where, f"blocks from {window.last + 1} on are not compared: it answers no more"
                         )
                         return
@@ -164,7 +164,7 @@ class _Comparison:
                 yield from self._logs(answer)
         said = f"the node was compared up to block {last} of chain {own.chain_id}: {blocks} blocks with {logs} logs"
         beyond = "" if reached <= own.last else f"; {reached - own.last} newer blocks are final there"
-        yield Said(int(Severity.NOTE), self._where, said + beyond)
+        yield note(self._where, said + beyond)
 
     def _asked(self, window: Window) -> _Answer:
         """Ask for a window; that nothing comes is an answer, too."""
@@ -254,7 +254,7 @@ class _Comparison:
         except TryAgain as failure:
             where = block_of(self._covered.chain_id, number)
             yield from differing
-            yield _warning(
+            yield warning(
                 where, f"{self._where} has no receipts that would show block {number} as it says it is: {failure}"
             )
             return
@@ -266,7 +266,7 @@ class _Comparison:
                 f"the logs that {self._where} serves of block {number} are not those of its own receipts, which the "
                 f"bundle agrees with; of its logs: {differing[0].said}"
             )
-            yield _warning(block_of(self._covered.chain_id, number), said)
+            yield warning(block_of(self._covered.chain_id, number), said)
 
     def _compared(self, number: int, expected: Sequence[PlacedLog], found: Entries, source: str) -> Iterator[Said]:
         optional = frozenset(
@@ -301,8 +301,3 @@ def _by_block(logs: pa.RecordBatch) -> dict[int, Entries]:
 
 def _hashes(logs: pa.RecordBatch) -> dict[int, bytes]:
     return dict(zip(logs.column("block_number").to_pylist(), logs.column("block_hash").to_pylist(), strict=True))
-
-
-def _warning(where: str, said: str, **integers: int) -> Said:
-    written = tuple((name.replace("_", " "), str(value)) for name, value in integers.items())
-    return Said(int(Severity.WARNING), where, said, integers=written)

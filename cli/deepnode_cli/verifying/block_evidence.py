@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from deepnode_cli.verifying.chain_entries import batches_of_blocks, octets, placed_logs
-from deepnode_cli.verifying.finding import POSITIONS_MAX, Severity
-from deepnode_cli.verifying.logs_compared import PlacedLog, Said, block_of, compared, error, missing
+from deepnode_cli.verifying.finding import POSITIONS_MAX
+from deepnode_cli.verifying.logs_compared import PlacedLog, Said, block_of, compared, error, missing, note
 from deepnode_indexer.evidence import receipt_bytes
 from deepnode_indexer.evidence.counting import Counting, Counts, Row
 from deepnode_indexer.evidence.kept import BATCH_ROWS, HEADERS, RECEIPTS, UNPACKED_BYTES_MAX, Part
@@ -176,7 +176,7 @@ class _Piece:
         if cut and (left_out := missing(expected, optional, entries)):
             said = f"the bundle ends within block {number}: the block's last {left_out} logs stand behind it in the log"
             where = block_of(chain_id, number)
-            self._add(Said(int(Severity.NOTE), where, said, integers=(("logs", str(left_out)),)))
+            self._add(note(where, said, logs=left_out))
 
     def _expected(self, receipts: BlockReceipts) -> tuple[list[PlacedLog], frozenset[int]]:
         """The logs of the receipts that count, and the indexes of those that need not be in the log."""

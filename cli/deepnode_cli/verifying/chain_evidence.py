@@ -13,8 +13,8 @@ import msgspec
 
 from deepnode_cli.verifying.block_evidence import Checked, EvidencePiece, check_piece
 from deepnode_cli.verifying.chain_entries import Scanned, ScanPiece, scan
-from deepnode_cli.verifying.finding import Examination, Finding, Severity
-from deepnode_cli.verifying.logs_compared import Said, block_of, error
+from deepnode_cli.verifying.finding import Examination, Finding
+from deepnode_cli.verifying.logs_compared import Said, block_of, error, note
 from deepnode_indexer.evidence.counting import Row, rows_of
 from deepnode_indexer.evidence.kept import FILE_BLOCKS, FILES_MAX, Covered, Part, covered_of, parts
 from deepnode_ledger.backup.manifest import CoverageRow
@@ -63,7 +63,7 @@ def _said(examination: Examination) -> Iterator[Said]:
     listed = {name for name in bundle.names() if name.startswith(_FOLDER)}
     if not listed:
         said = f"there is no evidence of the chain: of {blocks} blocks only the log itself says what they hold"
-        yield Said(int(Severity.NOTE), "bundle.json", said, integers=(("blocks", str(blocks)),))
+        yield note("bundle.json", said, blocks=blocks)
         return
     examination.total(blocks, "blocks")
     yield from _listing(listed, covered)
@@ -210,9 +210,9 @@ def _end(end: Covered, result: Checked, brought: bytes | None) -> Said:
         return error(where, said)
     if brought is not None:
         said = f"block {end.last} of chain {end.chain_id} has the hash that was brought, {to_hex(brought)}"
-        return Said(int(Severity.NOTE), where, said, integers=(("block", str(end.last)),))
+        return note(where, said, block=end.last)
     said = (
         f"the evidence of chain {end.chain_id} ends with block {end.last}, {to_hex(end.hash)}: compare this hash with "
         f"any explorer or node of the chain; if it is the chain's, so are all {end.last - end.first + 1} headers"
     )
-    return Said(int(Severity.NOTE), where, said, integers=(("block", str(end.last)),))
+    return note(where, said, block=end.last)

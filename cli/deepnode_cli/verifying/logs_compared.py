@@ -4,7 +4,7 @@ A log is known by its index in its block. Of one that is altered the differing f
 first word that differs as the two integers that it holds: that is where an amount would be.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -44,8 +44,21 @@ class Said(msgspec.Struct, frozen=True):
 
 def error(where: str, said: str, positions: Sequence[int] = (), **integers: int) -> Said:
     """Return what is wrong."""
-    written = tuple((name.replace("_", " "), str(value)) for name, value in integers.items())
-    return Said(int(Severity.ERROR), where, said, tuple(positions[:POSITIONS_MAX]), written)
+    return Said(int(Severity.ERROR), where, said, tuple(positions[:POSITIONS_MAX]), _written(integers))
+
+
+def warning(where: str, said: str, **integers: int) -> Said:
+    """Return what could not be looked at."""
+    return Said(int(Severity.WARNING), where, said, integers=_written(integers))
+
+
+def note(where: str, said: str, **integers: int) -> Said:
+    """Return what is worth knowing."""
+    return Said(int(Severity.NOTE), where, said, integers=_written(integers))
+
+
+def _written(integers: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
+    return tuple((name.replace("_", " "), str(value)) for name, value in integers.items())
 
 
 def block_of(chain_id: int, number: int) -> str:

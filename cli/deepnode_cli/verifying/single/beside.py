@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from deepnode_cli.verifying.single.broken import require
 from deepnode_ledger.bundle import Bundle, open_bundle
 from deepnode_ledger.errors import Damaged
@@ -49,18 +51,13 @@ class Beside:
 
     def up_to(self, position: int) -> Replay:
         """Replay up to a position, and return the replay that stands there."""
-        for _ in self.postings(position):
-            pass
+        for batch in self._batches(position):
+            self.replay.feed(batch)
         return self.replay
 
     def postings(self, position: int) -> Iterator[Moved]:
         """Replay up to a position, and yield the postings on the way; go through all of them."""
-        last = self.bundle.contents.entries
-        within = 0 <= position <= last and position >= self.replay.position
-        require(within, f"position {position}", f"the bundle holds positions 1 to {last}", position=position, last=last)
-        if position == self.replay.position:
-            return
-        for batch in self.bundle.batches(self.replay.position + 1, position):
+        for batch in self._batches(position):
             held = dict(self.replay.balances)
             fed = self.replay.feed(batch)
             refused = {each.position for each in fed.refused}
@@ -72,3 +69,10 @@ class Beside:
                         key = (posting.account.name, posting.asset)
                         held[key] = held.get(key, 0) + posting.amount
                         yield Moved(entry.position, leg, *key, posting.amount, held[key])
+
+    def _batches(self, position: int) -> Iterator[pa.RecordBatch]:
+        last = self.bundle.contents.entries
+        within = 0 <= position <= last and position >= self.replay.position
+        require(within, f"position {position}", f"the bundle holds positions 1 to {last}", position=position, last=last)
+        if position > self.replay.position:
+            yield from self.bundle.batches(self.replay.position + 1, position)
