@@ -37,7 +37,10 @@ HOT: Final[tuple[type[Record], ...]] = (
 
 
 class ColumnState(MemoryState):
-    """All newest records; those of the hot kinds are rows of ``tables``, by kind."""
+    """All newest records; those of the hot kinds are rows of ``tables``, by kind.
+
+    ``changed`` gathers the kinds of what rules have put, for whoever keeps something that depends on them.
+    """
 
     def __init__(self, *, keeps: bool = False) -> None:
         """Begin with nothing known.
@@ -49,6 +52,7 @@ class ColumnState(MemoryState):
         self.words = Words()
         self.texts = Texts()
         self.tables: Mapping[type[Record], Table] = {kind: Table(layout_of(kind), keeps=keeps) for kind in HOT}
+        self.changed: set[type[Record]] = set()
         self._held: dict[type[Record], dict[Key, Record]] | None = None
 
     @override
@@ -64,6 +68,7 @@ class ColumnState(MemoryState):
     @override
     def put(self, record: Record) -> None:
         kind = type(record)
+        self.changed.add(kind)
         if kind not in self.tables:
             super().put(record)
         elif self._held is None:
