@@ -1,25 +1,19 @@
 """``deepnode explain``: an amount, led back to events, ruleset, formula, integers and remainder."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deepnode_cli import settings
-from deepnode_ledger.errors import BadInput
+from deepnode_cli.books_at import BooksAt, books_at
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES, WORD_BYTES, from_hex
 from deepnode_ledger.manifest import load_manifest
 
 if TYPE_CHECKING:
-    from psycopg import Connection
-
-    from deepnode_ledger.manifest import Manifest
-    from deepnode_ledger.snapshot import Snapshot
-    from deepnode_projections.explaining import Asset, Explanation, Past
+    from deepnode_projections.explaining import Explanation
 
 app = typer.Typer(
     help="Lead an amount back to events, rules and integers.", no_args_is_help=True, rich_markup_mode=None
@@ -91,45 +85,19 @@ def difference(
     _explain(database, manifest, at, as_json, lambda books: [explain_differences(books.past)])
 
 
-@dataclass(frozen=True)
-class _Books:
-    """The books at a position, the tokens that they know, and the log that they are of."""
-
-    past: "Past"
-    assets: "Sequence[Asset]"
-    log: "Snapshot"
-
-    def asset(self, named: str) -> "Asset":
-        """Return a token by its symbol or its address."""
-        if named.startswith("0x"):
-            return self.asset_at(from_hex(named, ADDRESS_BYTES, what="--asset"))
-        found = [each for each in self.assets if each.symbol == named]
-        if len(found) != 1:
-            known = ", ".join(each.symbol for each in self.assets)
-            raise BadInput(f"{named!r:.80} is the symbol of {len(found)} tokens; the books know {known or 'none'}")
-        return found[0]
-
-    def asset_at(self, address: bytes) -> "Asset":
-        """Return the token at an address."""
-        for each in self.assets:
-            if each.address == address:
-                return each
-        raise BadInput(f"0x{address.hex()} is no token that the books know")
-
-
 def _explain(
     database: str,
     manifest: Path,
     at: int | None,
     as_json: bool,
-    made: "Callable[[_Books], Sequence[Explanation]]",
+    made: "Callable[[BooksAt], Sequence[Explanation]]",
 ) -> None:
     """Explain by the books, look up in the log what it rests on, and write it."""
     from deepnode_ledger.roster import Roster
     from deepnode_projections.explaining import as_data, as_text, log_places
 
     described = load_manifest(manifest)
-    with _books(database, described, at) as books:
+    with books_at(database, described, at) as books:
         known = Roster.load(books.log, described) if described.has_factories else described
         for number, each in enumerate(made(books)):
             found = log_places(books.log, known, each.positions)
@@ -137,27 +105,3 @@ def _explain(
                 typer.echo(json.dumps(as_data(each, found)))
             else:
                 typer.echo(("\n" if number else "") + as_text(each, found), nl=False)
-
-
-@contextmanager
-def _books(database: str, manifest: "Manifest", at: int | None) -> Iterator[_Books]:
-    """Open the books at a position and the log that they are of, all reads being of one moment."""
-    from deepnode_ledger.snapshot import Snapshot
-    from deepnode_projections.checkpoint import load_checkpoint
-    from deepnode_projections.projector import connect
-    from deepnode_projections.registers.at import StateAt
-    from deepnode_projections.tables import SCHEMA
-
-    with closing(connect(database, SCHEMA)) as connection, connection.transaction():
-        kept = load_checkpoint(connection.cursor(), manifest).position
-        position = kept if at is None else at
-        if position > kept:
-            raise BadInput(f"position {position} is ahead of the books, which are at {kept}")
-        yield _Books(StateAt(connection, position), _assets(connection), Snapshot(connection))
-
-
-def _assets(connection: "Connection[Any]") -> "Sequence[Asset]":
-    from deepnode_projections.explaining import Asset
-
-    rows = connection.execute("SELECT address, symbol, decimals FROM asset ORDER BY asset_id").fetchall()
-    return [Asset(bytes(row["address"]), row["symbol"], int(row["decimals"])) for row in rows]

@@ -1,23 +1,20 @@
 """``deepnode audit proof``: everything to do what somebody earned again by hand, in one file and offline."""
 
 import json
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from deepnode_cli import output_file, settings
+from deepnode_cli.books_at import books_at
 from deepnode_cli.books_reading import books_reading
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES, from_hex
 from deepnode_ledger.manifest import load_manifest
 
 if TYPE_CHECKING:
-    from psycopg import Connection
-
     from deepnode_ledger.manifest import Manifest
-    from deepnode_projections.explaining import Asset
 
 
 def proof(
@@ -39,17 +36,12 @@ def proof(
     from deepnode_cli.proving.evidence import from_published
     from deepnode_cli.proving.making import Wanted, make_proof
     from deepnode_ledger.publishing import PublishedFiles
-    from deepnode_projections.checkpoint import load_checkpoint
-    from deepnode_projections.projector import connect
-    from deepnode_projections.registers.at import StateAt
-    from deepnode_projections.tables import SCHEMA
 
     who, described = from_hex(address, ADDRESS_BYTES, what="ADDRESS"), load_manifest(manifest)
     told = _statement_of(database, described, who, epoch)
-    with closing(connect(database, SCHEMA)) as connection, connection.transaction():
-        past = StateAt(connection, load_checkpoint(connection.cursor(), described).position)
-        wanted = Wanted(who, _asset(connection, asset), epoch)
-        made = make_proof(past, described, wanted, from_published(PublishedFiles(log_directory)), told)
+    with books_at(database, described) as books:
+        wanted = Wanted(who, books.asset(asset), epoch)
+        made = make_proof(books.past, described, wanted, from_published(PublishedFiles(log_directory)), told)
     content = proof_file.write(made)
     output_file.write(output, content)
     fields = {
@@ -81,16 +73,3 @@ def _statement_of(database: str, manifest: "Manifest", who: bytes, epoch: int) -
     except BadInput as error:
         typer.echo(f"without a statement: {error}", err=True)
         return None
-
-
-def _asset(connection: "Connection[Any]", named: str) -> "Asset":
-    from deepnode_projections.explaining import Asset
-
-    rows = connection.execute("SELECT address, symbol, decimals FROM asset ORDER BY asset_id").fetchall()
-    known = [Asset(bytes(row["address"]), row["symbol"], int(row["decimals"])) for row in rows]
-    address = from_hex(named, ADDRESS_BYTES, what="--asset") if named.startswith("0x") else None
-    found = [each for each in known if named == each.symbol or address == each.address]
-    if len(found) != 1:
-        there = ", ".join(each.symbol for each in known) or "none"
-        raise BadInput(f"{named!r:.80} names {len(found)} tokens; the books know {there}")
-    return found[0]
