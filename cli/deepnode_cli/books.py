@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepnode_cli import settings
+from deepnode_cli.epoch_ends import end_of_epoch
 from deepnode_cli.interruption import on_interrupt
 from deepnode_ledger.errors import BadInput, TryAgain
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.manifest import load_manifest
 
 if TYPE_CHECKING:
-    from psycopg import Connection
-    from psycopg.rows import DictRow
-
     from deepnode_projections.projector import Projector, Step
 
 RETRY_SECONDS = 1.0
@@ -66,23 +64,13 @@ def root(
             checkpoint = load_checkpoint(connection.cursor(), described)
             at = checkpoint.position if position is None else position
             if epoch is not None:
-                at = _end_of(connection, epoch)
+                at = end_of_epoch(connection, epoch)
             if at > checkpoint.position:
                 raise BadInput(f"position {at} is ahead of the books, which are at {checkpoint.position}")
             value = to_hex(state_root(connection, at))
     finally:
         connection.close()
     typer.echo(json.dumps({"position": at, "stateRoot": value}) if as_json else f"{value} at position {at}")
-
-
-def _end_of(connection: "Connection[DictRow]", epoch: int) -> int:
-    """Return the last position of an epoch: the one before the next one's opening."""
-    row = connection.execute(
-        "SELECT opened_position FROM epoch WHERE epoch = %s AND until IS NULL", (epoch + 1,)
-    ).fetchone()
-    if row is None:
-        raise BadInput(f"epoch {epoch} is not over by the books: epoch {epoch + 1} is not in them")
-    return int(row["opened_position"]) - 1
 
 
 def rebuild(database: settings.Database, manifest: settings.ManifestPath, as_json: settings.AsJson = False) -> None:

@@ -144,7 +144,7 @@ def _key(verifier: str | None, log_key: Path | None, unsigned: bool) -> "Verifie
 
 def _end(database: str, manifest: Manifest, to: str | None, unsigned: bool) -> tuple[str, int, int | None]:
     """Return what was asked for, the position that it means, and the epoch if it was one."""
-    from deepnode_cli.bundling.books import end_of_epoch
+    from deepnode_cli.bundling.books import bundle_to_epoch
     from deepnode_ledger.bundle import points
 
     if to is None and unsigned:
@@ -159,7 +159,7 @@ def _end(database: str, manifest: Manifest, to: str | None, unsigned: bool) -> t
         return "checkpoint", signed, None
     asked = points.Asked.parse(to)
     if asked.kind == "epoch":
-        return str(asked), end_of_epoch(database, manifest, asked.number), asked.number
+        return str(asked), bundle_to_epoch(database, manifest, asked.number), asked.number
     if asked.kind == "block":
         return str(asked), points.position_of_block(database, manifest.chain_id, asked.number), None
     return str(asked), asked.number, None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from deepnode_cli.epoch_ends import end_of_epoch, epoch_ends
 from deepnode_ledger.bundle import EpochPart
 from deepnode_ledger.errors import BadInput, TryAgain
 from deepnode_ledger.hexadecimal import to_hex
@@ -23,17 +24,15 @@ class OfBooks:
     rulesets: dict[str, bytes]
 
 
-def end_of_epoch(database: str, manifest: Manifest, epoch: int) -> int:
-    """Return the last position of an epoch: the one before the next one's opening.
+def bundle_to_epoch(database: str, manifest: Manifest, epoch: int) -> int:
+    """Return the last position of an epoch, up to which a bundle can be made.
 
     Raises:
         BadInput: it is not over by the books, is empty, or the books are of another manifest.
         TryAgain: the database is away.
     """
     with closing(_books(database, manifest)) as connection, connection.transaction():
-        end = dict(_ends(connection)).get(epoch)
-    if end is None:
-        raise BadInput(f"epoch {epoch} is not over by the books: epoch {epoch + 1} is not in them")
+        end = end_of_epoch(connection, epoch)
     if end < 1:
         raise BadInput(f"epoch {epoch} has no entries: the first entry of the log opens epoch {epoch + 1}")
     return end
@@ -65,7 +64,9 @@ def of_books(
             raise TryAgain(f"the books are at position {at}, the bundle ends at {entries}: let `deepnode project` run")
         # That an epoch is over is said by the entry that opens the next: it must be in the bundle, too.
         over = [
-            (e, end) for e, end in _ends(connection) if end >= 1 and (end < entries or (e, end) == (asked, entries))
+            (epoch, end)
+            for epoch, end in epoch_ends(connection).items()
+            if end >= 1 and (end < entries or (epoch, end) == (asked, entries))
         ]
         epochs = []
         for epoch, end in over:
@@ -97,9 +98,3 @@ def _books(database: str, manifest: Manifest) -> "Connection[dict[str, Any]]":
             f"{to_hex(manifest.digest)}: run `deepnode rebuild`, or name the other one by --manifest"
         )
     return connect(database, SCHEMA)
-
-
-def _ends(connection: "Connection[dict[str, Any]]") -> list[tuple[int, int]]:
-    """Return the epochs that are over by the books, each with its last position, in their order."""
-    rows = connection.execute("SELECT epoch, opened_position FROM epoch WHERE until IS NULL ORDER BY epoch").fetchall()
-    return [(row["epoch"] - 1, row["opened_position"] - 1) for row in rows]
