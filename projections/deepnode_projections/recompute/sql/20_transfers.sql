@@ -10,12 +10,6 @@ CREATE UNLOGGED TABLE posting (
     holder bytea, asset bytea NOT NULL, amount numeric NOT NULL
 );
 
--- Whose account an address has at a place of a chain.
-CREATE FUNCTION contract_at(on_chain bigint, at_address bytea, block bigint, index int) RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN (SELECT c.name FROM contract c WHERE c.chain_id = on_chain AND c.address = at_address
-            AND (c.since_block IS NULL OR (c.since_block, c.since_index) < (block, index)));
-
 -- Whether an address is a token at a place of a chain; without a place, behind the log that announces it.
 CREATE FUNCTION is_token(on_chain bigint, at_address bytea, block bigint, index int, place bigint) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE

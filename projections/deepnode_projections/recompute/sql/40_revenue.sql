@@ -92,7 +92,8 @@ BEGIN
             CALL move(e.position, e.contract_name, e.contract, e.asset, 'Escrow', e.who, 'Suspense', e.who, rest);
         ELSIF e.what = 'released' AND e.legs[1] < 9 THEN
             of_leg := (leg_names())[e.legs[1]::int + 1];
-            CONTINUE WHEN e.amount + coalesce((SELECT t.amount FROM released_total t WHERE t.leg = of_leg AND t.beneficiary = e.who AND t.asset = e.asset), 0) >= limit_units;
+            CONTINUE WHEN e.amount + coalesce((SELECT t.amount FROM released_total t WHERE t.leg = of_leg
+                AND t.beneficiary = e.who AND t.asset = e.asset), 0) >= limit_units;
             INSERT INTO released_total AS t VALUES (of_leg, e.who, e.asset, e.amount)
             ON CONFLICT ON CONSTRAINT released_total_pkey DO UPDATE SET amount = t.amount + e.amount;
             CALL move(e.position, e.contract_name, e.contract, e.asset, upper(left(of_leg, 1)) || substr(of_leg, 2),

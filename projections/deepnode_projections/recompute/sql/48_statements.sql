@@ -9,7 +9,8 @@ WITH told AS MATERIALIZED (
     SELECT l.position, l.chain_id, l.producer, l.event_id, l.sequence, l.event_type, json_of(l.data) AS event
     FROM log l WHERE l.kind = 2
 ), signed AS (
-    SELECT t.position, t.chain_id, t.producer, t.event_id, t.sequence, substring(t.event_type FROM '^ai\.deepnode\.(.*)\.v1$') AS what,
+    SELECT t.position, t.chain_id, t.producer, t.event_id, t.sequence,
+        substring(t.event_type FROM '^ai\.deepnode\.(.*)\.v1$') AS what,
         CASE WHEN json_typeof(s.data) = 'object' THEN s.data END AS data
     FROM told t CROSS JOIN LATERAL json_to_record(CASE WHEN json_typeof(t.event) = 'object' THEN t.event END)
         AS s(id json, source json, type json, sequence json, time json, data json)
