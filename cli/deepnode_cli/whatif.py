@@ -7,7 +7,7 @@ under the scenario. Nothing is written to the database.
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -157,10 +157,11 @@ def _chart(found: "WhatIf", manifest: Manifest, summary: str, picture_format: st
     token = None if minted is None else manifest.get(minted)
     if token is None or token.decimals is None:
         raise BadInput("the manifest names no token that emissions are minted in, so there is nothing to draw")
-    bars = [RoleBar(str(e.name), e.difference, e.was) for e in by_role(found.changes) if e.asset == minted]
+    bars = [
+        RoleBar(str(each.name), each.difference, each.was) for each in by_role(found.changes) if each.asset == minted
+    ]
     position, root, digest = found.was.position, to_hex(found.was.root), to_hex(found.scenario.digest)
     footer = f"Log to position {position}, state root {root[:18]}…; scenario {digest[:18]}…, from epoch "
-    told: dict[str, Any] = {"symbol": token.symbol or token.name, "decimals": token.decimals}
     return draw(
         Drawn(
             f"What if: {found.scenario.name}",
@@ -169,7 +170,8 @@ def _chart(found: "WhatIf", manifest: Manifest, summary: str, picture_format: st
             found.was.pressures,
             found.under.pressures,
             bars,
-            **told,
+            token.symbol or token.name,
+            token.decimals,
         ),
         picture_format,
     )
