@@ -24,9 +24,11 @@ class DecodedBatch:
     ``ops`` (int8) says what each is, and ``cells[starts[row] : starts[row + 1]]`` (int64 both) is what it says.
     ``ids`` are the words (n, 32) that things are looked for by, each once; an address has zeros behind its 20 bytes.
     ``hashes`` are other words (n, 32), as they come. ``names`` are producers, each once. Event ``n`` is the text
-    ``events[event_ends[n] : event_ends[n + 1]]`` (UTF-8). ``holders`` are whose tokens transfers move, each once: a
-    pocket, or the number (int) of the id that is a wallet's address. ``quarantined`` are the logs without a meaning.
-    ``places`` has the batch's columns chain_id, block_number, block_hash, block_time, transaction_hash and log_index.
+    ``events[event_ends[n] : event_ends[n + 1]]`` (UTF-8). ``holders`` (int64) are whose tokens transfers move, each
+    once: the number of the id that is a wallet's address, or -1 - n for ``pockets[n]``. ``quarantined`` are the logs
+    without a meaning, in the order of positions. ``places`` has the batch's columns chain_id, block_number,
+    block_hash, block_time, transaction_hash and log_index, and ``singles`` all columns of the rows that are left to the
+    rules (``ops.RULES``), in their order.
     """
 
     first: int
@@ -38,6 +40,8 @@ class DecodedBatch:
     names: Sequence[str]
     events: Octets
     event_ends: Cells
-    holders: Sequence[Account | int]
+    holders: Cells
+    pockets: Sequence[Account]
     quarantined: Sequence[Quarantined]
     places: pa.RecordBatch
+    singles: pa.RecordBatch
