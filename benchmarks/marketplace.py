@@ -90,16 +90,16 @@ class Epoch:
         return int(self.logs.num_rows) + len(self.told)
 
 
-def write_manifest(folder: Path) -> Path:
+def write_manifest(folder: Path, contracts: Mapping[str, tuple[str, str]] = CONTRACTS) -> Path:
     """Write the deployment's manifest and its ABIs into a folder."""
     (folder / "abi").mkdir(parents=True, exist_ok=True)
-    lines = ["format = 1", 'name = "benchmark"', "version = 1", f'foundation = "{to_hex(_word("foundation")[:20])}"']
+    lines = ["format = 1", 'name = "benchmark"', "version = 1", f'foundation = "{to_hex(word("foundation")[:20])}"']
     lines += ["[chain]", f"id = {CHAIN_ID}", f'genesis_hash = "{to_hex(GENESIS)}"']
-    for name, (kind, more) in CONTRACTS.items():
+    for name, (kind, more) in contracts.items():
         abi = json.loads((ARTIFACTS / f"{name}.json").read_text("utf-8"))["abi"]
         (folder / "abi" / f"{name}.json").write_text(json.dumps(abi), "utf-8")
         lines += ["[[contracts]]", f'name = "{name}"', f'kind = "{kind}"', f"start_block = {FIRST_BLOCK}"]
-        lines += [f'address = "{to_hex(_address(name))}"', f'abi = "abi/{name}.json"', more]
+        lines += [f'address = "{to_hex(address_of(name))}"', f'abi = "abi/{name}.json"', more]
     lines += ["[[producers]]", f'id = "{PRODUCER}"', f'key = "{KEY.public_key.to_address()}"']
     path = folder / "manifest.toml"
     path.write_text("\n".join(lines) + "\n", "utf-8")
@@ -138,11 +138,11 @@ class _Marketplace:
         told = [event for _ in range(TASKS) for event in self._work()]
         self._number += 1
         last = first + BLOCKS - 1
-        return Epoch(first, Header(_ref(last), _ref(last - 1).hash), placed_behind(logs, 0), told)
+        return Epoch(first, Header(block_ref(last), block_ref(last - 1).hash), placed_behind(logs, 0), told)
 
     def _say(self, *said: tuple[str, str, Mapping[str, Any]]) -> None:
         """Let contracts say something in the epoch's first block."""
-        block, rows = _ref(self._first), list[Row]()
+        block, rows = block_ref(self._first), list[Row]()
         for name, event, args in said:
             log = self._log(block, name, event, args)
             rows.append(row_of(self.replay.position + len(rows) + 1, CHAIN_ID, block, log))
@@ -155,18 +155,18 @@ class _Marketplace:
         self._parts.append(logs)
 
     def _log(self, block: BlockRef, name: str, event: str, args: Mapping[str, Any]) -> ChainLog:
-        abi = _abi(CONTRACTS[name][0], event)
+        abi = abi_of(CONTRACTS[name][0], event)
         topics = [abi.topic0, *(encode([i.type], [args[i.name]]) for i in abi.inputs if i.indexed)]
         plain = [i for i in abi.inputs if not i.indexed]
         data = encode([i.type for i in plain], [args[i.name] for i in plain])
         self._index += 1
-        transaction = _word("transaction", self._first, self._index // 3)
-        return ChainLog(transaction, self._index // 3, self._index, _address(name), tuple(topics), data)
+        transaction = word("transaction", self._first, self._index // 3)
+        return ChainLog(transaction, self._index // 3, self._index, address_of(name), tuple(topics), data)
 
     def _found(self) -> None:
         """Create the domain, its route and weights, its models and nodes, and give everybody tokens."""
-        domain, dn, usdc = _word("domain"), _address("DNToken"), _address("USDCStandIn")
-        self._say(("Domains", "DomainCreated", {"domain": domain, "owner": _word("owner")[:20], "uri": "ipfs://d"}))
+        domain, dn, usdc = word("domain"), address_of("DNToken"), address_of("USDCStandIn")
+        self._say(("Domains", "DomainCreated", {"domain": domain, "owner": word("owner")[:20], "uri": "ipfs://d"}))
         weights = {"old": [0] * 5, "new_": [450_000, 100_000, 190_000, 50_000, 200_000], "fromEpoch": 1}
         self._say(("Domains", "EmissionWeightsSet", {"domain": domain, **weights}))
         for asset in (dn, usdc):
@@ -174,11 +174,11 @@ class _Marketplace:
             self._say(("Domains", "RevenueRouteSet", {"domain": domain, "asset": asset, **route}))
         for number in range(MODELS):
             rates = {"a": 200_000, "b": 100_000, "x": 300_000}
-            who = {"model": _word("model", number), "domain": domain, "creator": _word("creator", number)[:20]}
-            self._say(("Models", "ModelRegistered", {**who, **rates, "metaHash": _word("meta", number)}))
+            who = {"model": word("model", number), "domain": domain, "creator": word("creator", number)[:20]}
+            self._say(("Models", "ModelRegistered", {**who, **rates, "metaHash": word("meta", number)}))
         for number in range(NODES):
             role = VALIDATOR if number % 4 == 3 else MINER
-            who = {"node": _word("node", number), "operator": _word("operator", number)[:20]}
+            who = {"node": word("node", number), "operator": word("operator", number)[:20]}
             self._say(("Nodes", "Registered", {"domain": domain, **who, "role": role, "fee": 0, "feeBurned": 0}))
         minted = [
             (token, "Transfer", {"from": bytes(20), "to": account.tobytes(), "value": 10**30})
@@ -193,7 +193,7 @@ class _Marketplace:
         self._say(("Emission", "EpochOpened", {"epoch": opened, "startBlock": self._first}))
         if self._number == 0:
             return
-        over, domain, asset, state = self._number, _word("domain"), _address("DNToken"), self.replay.state
+        over, domain, asset, state = self._number, word("domain"), address_of("DNToken"), self.replay.state
         rules, set_ = rulesets.default(), weights_at(state, domain, over)
         assert set_ is not None
         scene = Scene(state, self._manifest, self.replay.position, CHAIN_ID, self._first, 0)
@@ -203,10 +203,10 @@ class _Marketplace:
         parts = {part: getattr(legs, part) for part in _PARTS}
         paid = EMISSION - legs.undistributed
         self._say(
-            ("DNToken", "Transfer", {"from": bytes(20), "to": _address("Emission"), "value": EMISSION}),
+            ("DNToken", "Transfer", {"from": bytes(20), "to": address_of("Emission"), "value": EMISSION}),
             ("Emission", "EmissionMinted", {"epoch": over, "amount": EMISSION, "fromRevenue": 0}),
             ("Emission", "EpochAllocated", {"epoch": over, "domain": domain, "asset": asset, **parts}),
-            ("DNToken", "Transfer", {"from": _address("Emission"), "to": _address("Rewards"), "value": paid}),
+            ("DNToken", "Transfer", {"from": address_of("Emission"), "to": address_of("Rewards"), "value": paid}),
         )
         tree = claim_tree(state, asset, over)
         root = {"epoch": over, "root": tree.root, "asset": asset, "total": tree.total, "endBlock": self._first - 1}
@@ -215,25 +215,25 @@ class _Marketplace:
 
     def _sell(self) -> None:
         """Have every task of the epoch paid for, and each payment split."""
-        asset, domain, rules, state = _address("USDCStandIn"), _word("domain"), rulesets.default(), self.replay.state
+        asset, domain, rules, state = address_of("USDCStandIn"), word("domain"), rulesets.default(), self.replay.state
         route = state.get(Route, domain, asset)
         assert route is not None
         for number in range(self._tasks, self._tasks + TASKS):
-            gross, model = 1_000_000 + number % 977, _word("model", number % MODELS)
+            gross, model = 1_000_000 + number % 977, word("model", number % MODELS)
             known = state.get(Model, model)
             assert known is not None
             rates = rates_of(rules, known, route)
             made = split_by(rules.revenue.rounding, gross, rates, self._carries.get(model, [0] * len(LEGS)))
             self._carries[model] = made.carries
-            receipt, payer = _word("receipt", number), self._accounts[number % ACCOUNTS].tobytes()
+            receipt, payer = word("receipt", number), self._accounts[number % ACCOUNTS].tobytes()
             paid = {"receipt": receipt, "model": model, "asset": asset}
             legs = dict(zip(LEGS, made.legs, strict=True))
             self._say(
-                ("USDCStandIn", "Transfer", {"from": payer, "to": _address("RevenueRouter"), "value": gross}),
+                ("USDCStandIn", "Transfer", {"from": payer, "to": address_of("RevenueRouter"), "value": gross}),
                 (
                     "RevenueRouter",
                     "RevenueReceived",
-                    {**paid, "payer": payer, "amount": gross, "ref": _word("task", number)},
+                    {**paid, "payer": payer, "amount": gross, "ref": word("task", number)},
                 ),
                 ("RevenueRouter", "RevenueSplit", {**paid, "gross": gross, **legs, "ruleset": rules.spec_hash}),
             )
@@ -243,28 +243,30 @@ class _Marketplace:
         chance, count = np.random.default_rng(self._number + 1), (BLOCKS - 1) * TRANSFERS
         numbers = np.repeat(np.arange(self._first + 1, self._first + BLOCKS), TRANSFERS)
         in_block = np.tile(np.arange(TRANSFERS, dtype=np.int32), BLOCKS - 1)
-        hashes = np.frombuffer(b"".join(_ref(n).hash for n in range(self._first + 1, self._first + BLOCKS)), np.uint8)
-        tokens = np.frombuffer(_address("DNToken") + _address("USDCStandIn"), np.uint8).reshape(2, 20)
+        hashes = np.frombuffer(
+            b"".join(block_ref(n).hash for n in range(self._first + 1, self._first + BLOCKS)), np.uint8
+        )
+        tokens = np.frombuffer(address_of("DNToken") + address_of("USDCStandIn"), np.uint8).reshape(2, 20)
         who = np.zeros((ACCOUNTS, 32), np.uint8)
         who[:, 12:] = self._accounts
         amounts = np.zeros((count, 32), np.uint8)
         amounts[:, 24:] = chance.integers(1, 10**13, count).astype(">u8").view(np.uint8).reshape(-1, 8)
         transactions = chance.integers(0, 256, (count // 3 + 1, 32), np.uint8)
-        topic = np.frombuffer(_abi("Token", "Transfer").topic0, np.uint8)
+        topic = np.frombuffer(abi_of("Token", "Transfer").topic0, np.uint8)
         columns = {
             "position": pa.array(np.arange(count) + self.replay.position + 1),
             "kind": pa.array(np.full(count, int(Kind.CHAIN_LOG), np.uint8)),
             "chain_id": pa.array(np.full(count, CHAIN_ID)),
             "block_number": pa.array(numbers),
-            "block_hash": _octets(np.repeat(hashes.reshape(-1, 32), TRANSFERS, axis=0)),
+            "block_hash": octets(np.repeat(hashes.reshape(-1, 32), TRANSFERS, axis=0)),
             "block_time": pa.array(_time(0) + 2 * numbers),
-            "transaction_hash": _octets(transactions[np.arange(count) // 3]),
+            "transaction_hash": octets(transactions[np.arange(count) // 3]),
             "transaction_index": pa.array(in_block // 3),
             "log_index": pa.array(in_block),
-            "address": _octets(tokens[chance.integers(0, 2, count)]),
-            "topic0": _octets(np.tile(topic, (count, 1))),
-            "topic1": _octets(who[chance.integers(0, ACCOUNTS, count)]),
-            "topic2": _octets(who[chance.integers(0, ACCOUNTS, count)]),
+            "address": octets(tokens[chance.integers(0, 2, count)]),
+            "topic0": octets(np.tile(topic, (count, 1))),
+            "topic1": octets(who[chance.integers(0, ACCOUNTS, count)]),
+            "topic2": octets(who[chance.integers(0, ACCOUNTS, count)]),
             "data": pa.array([row.tobytes() for row in amounts], pa.binary()),
         }
         filled = [columns.get(field.name, pa.nulls(count, field.type)) for field in SCHEMA]
@@ -272,19 +274,19 @@ class _Marketplace:
 
     def _work(self) -> list[TaskEvent]:
         """Tell of a task, from its creation to the credit of both nodes."""
-        number, domain, state = self._tasks, _word("domain"), self.replay.state
+        number, domain, state = self._tasks, word("domain"), self.replay.state
         self._tasks += 1
-        task, miners = to_hex(_word("task", number)), [n for n in range(NODES) if n % 4 != 3]
-        own = [_word("node", miners[(number + slot) % len(miners)]) for slot in range(2)]
+        task, miners = to_hex(word("task", number)), [n for n in range(NODES) if n % 4 != 3]
+        own = [word("node", miners[(number + slot) % len(miners)]) for slot in range(2)]
         asked = {
             "domain": to_hex(domain),
-            "model": to_hex(_word("model", number % MODELS)),
+            "model": to_hex(word("model", number % MODELS)),
             "version": 1,
-            "consumer_hash": to_hex(_word("consumer", number % 997)),
+            "consumer_hash": to_hex(word("consumer", number % 997)),
             "price": str(1_000_000 + number % 977),
-            "asset": to_hex(_address("USDCStandIn")),
+            "asset": to_hex(address_of("USDCStandIn")),
             "difficulty_ppm": 1_000_000,
-            "input_hash": to_hex(_word("input", number)),
+            "input_hash": to_hex(word("input", number)),
         }
         said: list[tuple[str, dict[str, Any]]] = [("TaskCreated", {"task": task, **asked})]
         for slot, node in enumerate(own, 1):
@@ -293,19 +295,19 @@ class _Marketplace:
             said.append(("TaskAssigned", {**place, **known}))
         for slot, node in enumerate(own, 1):
             place = {"task": task, "attempt": 1, "slot": slot, "node": to_hex(node)}
-            output = {"output_hash": to_hex(_word("output", number, slot)), "latency_ms": 100 + number % 900}
+            output = {"output_hash": to_hex(word("output", number, slot)), "latency_ms": 100 + number % 900}
             said.append(("OutputSubmitted", {**place, **output, "usage": {"input_tokens": 900, "output_tokens": 300}}))
         for slot in (1, 2):
             for validator in (3, 7, 11):
-                judge = {"task": task, "attempt": 1, "slot": slot, "validator": to_hex(_word("node", validator))}
-                report = {"verdict": "correct", "score": 90, "report_hash": to_hex(_word("report", number, validator))}
+                judge = {"task": task, "attempt": 1, "slot": slot, "validator": to_hex(word("node", validator))}
+                report = {"verdict": "correct", "score": 90, "report_hash": to_hex(word("report", number, validator))}
                 said.append(("ValidationSubmitted", {**judge, **report}))
         said.append(("ConsensusReached", {"task": task, "attempt": 1, "verdict": "approved", "accepted": [1, 2]}))
         for slot, node in enumerate(own, 1):
             place = {"task": task, "attempt": 1, "slot": slot, "node": to_hex(node)}
             said.append(("VWUAssigned", {**place, "vwu": 1_000 + number % 50, "difficulty_ppm": 1_000_000}))
         told = [self._tell(kind, data) for kind, data in said]
-        block, position = _ref(self._first + BLOCKS - 1), self.replay.position + 1
+        block, position = block_ref(self._first + BLOCKS - 1), self.replay.position + 1
         fed = self.replay.feed(from_rows([row_of(position + n, CHAIN_ID, block, each) for n, each in enumerate(told)]))
         assert not fed.refused, fed.refused[0]
         return told
@@ -332,26 +334,31 @@ class _Marketplace:
 _PARTS: Final = ("miners", "stakers", "validators", "owner", "models", "foundation", "undistributed")
 
 
-def _abi(kind: str, event: str) -> EventAbi:
+def abi_of(kind: str, event: str) -> EventAbi:
+    """Return what an event of a kind of contract is made of."""
     return next(each for each in KINDS[kind] if each.name == event)
 
 
-def _address(contract: str) -> bytes:
-    return _word("contract", contract)[:20]
+def address_of(contract: str) -> bytes:
+    """Return the address of a contract (20 bytes)."""
+    return word("contract", contract)[:20]
 
 
-def _word(*parts: object) -> bytes:
+def word(*parts: object) -> bytes:
+    """Return 32 bytes that stand for these parts."""
     return sha256(repr(parts).encode()).digest()
 
 
-def _ref(number: int) -> BlockRef:
-    return BlockRef(number, _word("block", number), _time(number))
+def block_ref(number: int) -> BlockRef:
+    """Return the block of a number."""
+    return BlockRef(number, word("block", number), _time(number))
 
 
 def _time(number: int) -> int:
     return 1_700_000_000 + 2 * number
 
 
-def _octets(rows: "np.typing.NDArray[np.uint8]") -> pa.Array:
+def octets(rows: "np.typing.NDArray[np.uint8]") -> pa.Array:
+    """Make a column of fixed-width bytes, a row each."""
     width = rows.shape[1]
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(rows), [None, pa.py_buffer(rows.tobytes())])

@@ -1,0 +1,119 @@
+"""The replay's history on this machine: made once, kept as the log stores its batches, and put into a log.
+
+It is kept in ``benchmarks/.cache``, by the text of what makes it: another text makes it anew. What is kept is no part
+of the repository.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+from benchmarks import marketplace
+from benchmarks.marketplace import CHAIN_ID, FIRST_BLOCK, GENESIS, block_ref, write_manifest
+from benchmarks.replay.deployment import CONTRACTS, Sizes
+from benchmarks.replay.history import History
+from benchmarks.replay.tasks import Meant
+
+from deepnode_ledger import chain as chains
+from deepnode_ledger.batch import decode, encode
+from deepnode_ledger.batch_versions import TOPIC
+from deepnode_ledger.database import open_datastore
+from deepnode_ledger.log import Log
+from deepnode_ledger.manifest import Manifest, load_manifest
+from deepnode_ledger.record import Header
+from deepnode_ledger.recorder import LogRecorder
+from deepnode_ledger.sealing import cover, insert_sealed, note_sealing
+from deepnode_projections import rulesets
+
+CACHE: Final = Path(__file__).parents[1] / ".cache"
+
+_FACTS: Final = "facts.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A history in a folder: its batches as files, in their order, and what it means to be refused and to differ."""
+
+    folder: Path
+    entries: int
+    meant: Meant
+
+    @property
+    def manifest_file(self) -> Path:
+        """The deployment's manifest."""
+        return self.folder / "manifest" / "manifest.toml"
+
+    @property
+    def manifest(self) -> Manifest:
+        """The deployment."""
+        return load_manifest(self.manifest_file)
+
+    @property
+    def files(self) -> list[Path]:
+        """The stored batches."""
+        return sorted(self.folder.glob("*.batch"))
+
+    def batches(self, entries: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Read the batches, up to so many entries in all."""
+        left = self.entries if entries is None else entries
+        for file in self.files:
+            if left <= 0:
+                return
+            batch = decode(TOPIC, file.read_bytes())
+            yield batch.slice(0, left)
+            left -= batch.num_rows
+
+
+def kept(sizes: Sizes, cache: Path = CACHE) -> Kept:
+    """Return a history, which is made if it is not there."""
+    folder = cache / f"replay-{sizes.entries}-{_digest(sizes)}"
+    if not (folder / _FACTS).exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        manifest = load_manifest(write_manifest(folder / "manifest", CONTRACTS))
+        history = History(manifest, sizes)
+        for number, batch in enumerate(history.batches()):
+            (folder / f"{number:06}.batch").write_bytes(encode(batch))
+        # Last, so that what was broken off is made again.
+        (folder / _FACTS).write_text(json.dumps(asdict(history.meant)), encoding="utf-8")
+    return Kept(folder, sizes.entries, Meant(**json.loads((folder / _FACTS).read_text(encoding="utf-8"))))
+
+
+def fill(url: str, history: Kept, entries: int | None = None) -> int:
+    """Put a history into an empty log as sealed batches, the log's own way; return how many entries it has.
+
+    What producers have counted is not noted, nor any header but the last: no projection asks for them.
+    """
+    datastore, total, last = open_datastore(url), 0, block_ref(FIRST_BLOCK)
+    try:
+        Log(datastore, CHAIN_ID).create(GENESIS, FIRST_BLOCK)
+        recorder = LogRecorder(datastore)
+        for batch in history.batches(entries):
+            last = block_ref(batch.column("block_number")[batch.num_rows - 1].as_py())
+            with datastore.transaction(commit=True) as cursor:
+                recorder.lock(cursor)
+                insert_sealed(cursor, recorder, [batch])
+            total += batch.num_rows
+        with datastore.transaction(commit=True) as cursor:
+            recorder.lock(cursor)
+            chains.add_headers(cursor, CHAIN_ID, [Header(last, block_ref(last.number - 1).hash)])
+            chains.set_tip(cursor, CHAIN_ID, last)
+            chains.set_finalized(cursor, CHAIN_ID, last)
+            cover(cursor, CHAIN_ID, FIRST_BLOCK, last, "made up")
+            note_sealing(cursor)
+    finally:
+        datastore.close()
+    return total
+
+
+def _digest(sizes: Sizes) -> str:
+    """Tell histories apart by all that makes them: their sizes, this folder's text, the ruleset."""
+    digest = sha256(repr(sizes).encode() + rulesets.default().spec_hash)
+    for file in (*sorted(Path(__file__).parent.glob("*.py")), Path(marketplace.__file__)):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
