@@ -39,7 +39,7 @@ def entries(examination: Examination) -> Iterator[Finding]:
         examination.count("entries", each.entries)
         examination.count("task events", each.task_events)
         examination.count("tiles", each.tiles)
-        yield from map(_finding, wrong)
+        yield from (each.finding(STAGE) for each in wrong)
     edge = together.edge()
     if edge is None:
         said = "no tree could be made of the entries: not all of them are entries, or some are missing"
@@ -53,7 +53,7 @@ def entries(examination: Examination) -> Iterator[Finding]:
             yield Finding(Severity.ERROR, STAGE, tile.path, str(error))
             continue
         if stored != data:
-            yield _finding(differing(tile, stored, data))
+            yield differing(tile, stored, data).finding(STAGE)
     if to_hex(edge.root) != bundle.contents.root:
         said = f"root is {bundle.contents.root}, the {edge.size} entries make {to_hex(edge.root)}"
         yield Finding(Severity.ERROR, STAGE, "bundle.json", said, integers={"entries": edge.size})
@@ -100,7 +100,3 @@ class _Together:
 
 def _split(joined: bytes) -> tuple[bytes, ...]:
     return tuple(joined[at : at + HASH_BYTES] for at in range(0, len(joined), HASH_BYTES))
-
-
-def _finding(wrong: Wrong) -> Finding:
-    return Finding(Severity.ERROR, STAGE, wrong.where, wrong.said, wrong.positions, wrong.integers)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deepnode_cli.verifying.finding import Finding, Severity
 from deepnode_ledger import leaf
 from deepnode_ledger.bundle import Bundle, LogFile
 from deepnode_ledger.errors import BadInput, Damaged
@@ -36,6 +37,10 @@ class Wrong(msgspec.Struct, frozen=True):
     said: str
     positions: tuple[int, ...] = ()
     integers: dict[str, int] = {}
+
+    def finding(self, stage: str) -> Finding:
+        """Return it as a finding of a stage."""
+        return Finding(Severity.ERROR, stage, self.where, self.said, self.positions, self.integers)
 
 
 class Place(msgspec.Struct, frozen=True):

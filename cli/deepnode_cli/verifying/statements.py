@@ -47,8 +47,7 @@ def statements(examination: Examination) -> Iterator[Finding]:
         keys.append(each.keys)
         for producer, runs in each.runs.items():
             sequences[producer] = _joined([*sequences.get(producer, []), *runs])
-        for wrong in each.wrong:
-            yield Finding(Severity.ERROR, STAGE, wrong.where, wrong.said, wrong.positions, wrong.integers)
+        yield from (wrong.finding(STAGE) for wrong in each.wrong)
     yield from _repeated(examination, b"".join(keys))
     for producer, runs in sorted(sequences.items()):
         yield from _gaps(producer, runs)
