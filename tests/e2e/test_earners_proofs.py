@@ -20,7 +20,6 @@ from deepnode_cli.verifying.finding import Finding, Severity
 from deepnode_cli.verifying.single import verify_file
 from deepnode_graphql.export.books import open_books
 from deepnode_graphql.export.request import Question, begin
-from deepnode_graphql.service import make_service
 from deepnode_graphql.statements import data_file
 from deepnode_graphql.statements.making import Request, make_statement
 from deepnode_ledger.errors import BadInput
@@ -66,15 +65,18 @@ def made(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with fresh_database(postgres_url) as url, devnet_bundle(url, folder, blocks=BLOCKS, evidence=False) as bundle:
         manifest, proofs = bundle.devnet.manifest, dict[Path, dict[str, Any]]()
         prove = cache(from_published(PublishedFiles(folder / "published")))
-        service = make_service(url, manifest, "books")
-        with closing(connect(url, "books")) as connection, connection.transaction():
+        with (
+            open_books(url, manifest) as books,
+            closing(connect(url, "books")) as connection,
+            connection.transaction(),
+        ):
             past = StateAt(connection, bundle.ledger.projector.catch_up().position)
             assets = {
                 each.address: Asset(each.address, each.symbol or "", each.decimals or 0) for each in manifest.tokens
             }
             for earned in past.every(Earned):
                 statement = None
-                with service.reading() as reading:
+                with books.reading() as reading:
                     try:
                         statement = data_file.as_data(
                             make_statement(reading, Request(earned.earner, f"epoch:{earned.epoch}"))
@@ -93,7 +95,6 @@ def made(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 if root.disabled_reason is None
             ]
             epochs = {each.epoch for each in past.every(Reward)}
-        service.engine.dispose()
         assert len(epochs) >= 2
         yield Made(bundle, proofs, trees)
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 from tests.conftest import fresh_database
 from tests.e2e.commands import deepnode, plain, service, wait_for_status
 from tests.e2e.devnet_bundle import DevnetBundle, devnet_bundle
+from tests.graphql.api_process import free_port
 from tests.ledger.bundle.bundles import content
 from tests.ledger.publishing.sealed_history import SIGNER
 
@@ -86,10 +86,3 @@ def told(command: str, settings: dict[str, str], folder: Path, *, code: int = 0)
     )  # fmt: skip
     assert done.returncode == code, (command, done.stdout, done.stderr)
     return done.stdout
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
