@@ -82,9 +82,10 @@ def _said(examination: Examination, urls: Sequence[str]) -> Iterator[Said]:
         else:
             yield warning(shown(url), f"the bundle has no blocks of chain {chain_id}, for which this node was named")
     roster = Roster(manifest)
-    for _, found in scanned(examination):
-        for announcement in found.announcements:
-            announcement.learned_by(roster)
+    if manifest.has_factories:
+        for _, found in scanned(examination):
+            for announcement in found.announcements:
+                announcement.learned_by(roster)
     examination.total(sum((own.last - own.first + 1) * len(nodes[own.chain_id]) for own in covered.values()), "blocks")
     for chain_id, own in covered.items():
         counting = Counting(rows_of(roster, chain_id))
