@@ -101,10 +101,13 @@ class Contract:
 class Contracts(Protocol):
     """Whoever knows which contract an address is: a manifest, or a roster, which knows the factories' children too."""
 
-    def get(self, address: bytes, chain_id: int | None = None, place: Place | None = None) -> Contract | None:
+    def get(
+        self, address: bytes, chain_id: int | None = None, place: Place | None = None, position: int | None = None
+    ) -> Contract | None:
         """Return the contract at an address of a chain (None: the home chain), or None if it is not known.
 
-        A child is known behind the log that announces it; without a place, as soon as it was learned.
+        A child is known behind the log that announces it: to a log by its ``place`` on the chain, to what has none by
+        its ``position``. With neither it is known as soon as it was learned.
         """
 
 

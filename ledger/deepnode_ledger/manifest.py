@@ -93,12 +93,14 @@ class Manifest:
         """Return the contracts of a chain, in the file's order; children of factories are in a ``Roster``."""
         return [contract for contract in self.contracts.values() if self._chain_of(contract) == chain_id]
 
-    def get(self, address: bytes, chain_id: int | None = None, place: Place | None = None) -> Contract | None:
+    def get(
+        self, address: bytes, chain_id: int | None = None, place: Place | None = None, position: int | None = None
+    ) -> Contract | None:
         """Return the contract at an address of a chain (None: the home chain), or None if the file names none.
 
-        ``place`` changes nothing here: see ``Contracts``.
+        ``place`` and ``position`` change nothing here: see ``Contracts``.
         """
-        del place
+        del place, position
         contract = self.contracts.get(address)
         wanted = self.chain_id if chain_id is None else chain_id
         return contract if contract is not None and self._chain_of(contract) == wanted else None

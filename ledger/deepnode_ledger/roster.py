@@ -88,16 +88,23 @@ class Roster:
         """The children, in the order in which they were learned."""
         return list(self._children.values())
 
-    def get(self, address: bytes, chain_id: int | None = None, place: Place | None = None) -> Contract | None:
+    def get(
+        self, address: bytes, chain_id: int | None = None, place: Place | None = None, position: int | None = None
+    ) -> Contract | None:
         """Return the contract at an address of a chain (None: the home chain), or None if it is not known.
 
-        A child is known behind the log that announces it; without a place, as soon as it was learned.
+        A child is known behind the log that announces it: to a log by its ``place`` on the chain, to what has none by
+        its ``position``. With neither it is known as soon as it was learned.
         """
         declared = self.manifest.get(address, chain_id)
         if declared is not None or not self._children:
             return declared
         child = self._children.get((self.manifest.chain_id if chain_id is None else chain_id, address))
-        return child.contract if child is not None and (place is None or child.place < place) else None
+        if child is None or (place is not None and child.place >= place):
+            return None
+        if position is not None and child.position is not None and child.position >= position:
+            return None
+        return child.contract
 
     def on(self, chain_id: int) -> list[Contract]:
         """Return the contracts of a chain: the manifest's in its order, then the children as they were learned."""

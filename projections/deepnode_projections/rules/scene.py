@@ -45,7 +45,10 @@ class Scene:
     def contract(self, address: bytes) -> Contract | None:
         """Return the contract that an address is to the event, or None."""
         known = self.manifest if self.contracts is None else self.contracts
-        return known.get(address, self.chain_id, self.place)
+        if self.place is not None:
+            return known.get(address, self.chain_id, self.place)
+        # A statement has no place on a chain; what it can name is what stands before it in the log.
+        return known.get(address, self.chain_id, position=self.position)
 
 
 Rule = Callable[[ChainEvent, Scene], Sequence[Posting]]
