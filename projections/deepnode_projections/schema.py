@@ -5,7 +5,7 @@ keys and what the projector itself looks for, and the other indexes are made whe
 for the first time. Until then every answer is right, and some take longer.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 import psycopg
 from psycopg import Connection, sql
 from psycopg.rows import tuple_row
+from sqlalchemy import Column, MetaData, Table, UniqueConstraint
 from sqlalchemy.dialects.postgresql.base import PGDialect
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, ExecutableDDLElement
 
 from deepnode_ledger.database import database_errors
 from deepnode_ledger.reader import let_reader_in
@@ -59,6 +60,27 @@ def create_indexes(url: str, schema: str) -> list[str]:
     return made
 
 
+def create_schema(url: str, schema: str) -> None:
+    """Make the schema of books without any table in it; who may read the books may read what will be in it.
+
+    Raises:
+        TryAgain: the database is away.
+    """
+    with _connected(url, schema) as connection:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+        let_reader_in(connection, schema)
+
+
+def create_bare(connection: Connection[Any], names: Iterable[str]) -> None:
+    """Make tables without their keys and indexes, for many rows to come at once (see ``complete``)."""
+    connection.execute(";\n".join(_bare_and_rest()[name][0] for name in names).encode())
+
+
+def complete(connection: Connection[Any], name: str) -> None:
+    """Give a bare table its keys and all indexes: now it is as ``create_books`` and ``create_indexes`` make it."""
+    connection.execute(";\n".join(_bare_and_rest()[name][1]).encode())
+
+
 def missing_columns(connection: Connection[Any], schema: str) -> list[str]:
     """Name the columns (``table.column``) that the books in ``schema`` lack, because an older version made them."""
     rows = connection.cursor(row_factory=tuple_row).execute(
@@ -92,7 +114,21 @@ def _indexes() -> tuple[dict[str, str], ...]:
     )
 
 
-def _written(statement: CreateTable | CreateIndex) -> str:
+@cache
+def _bare_and_rest() -> dict[str, tuple[str, Sequence[str]]]:
+    """Write, by table, the statement that makes it bare, and those that add what it lacks then."""
+    found: dict[str, tuple[str, Sequence[str]]] = {}
+    for table in tables.metadata.sorted_tables:
+        bare = Table(table.name, MetaData(), *(Column(c.name, c.type, nullable=c.nullable) for c in table.columns))
+        constraints = [table.primary_key, *(each for each in table.constraints if isinstance(each, UniqueConstraint))]
+        indexes = sorted(table.indexes, key=lambda each: str(each.name))
+        rest = [_written(AddConstraint(each, isolate_from_table=False)) for each in constraints]
+        rest += [_written(CreateIndex(each)) for each in indexes]
+        found[table.name] = _written(CreateTable(bare)), rest
+    return found
+
+
+def _written(statement: ExecutableDDLElement) -> str:
     return str(statement.compile(dialect=PGDialect()))  # type: ignore[no-untyped-call] # its dialects are untyped
 
 
