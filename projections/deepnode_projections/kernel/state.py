@@ -19,6 +19,8 @@ from deepnode_projections.registers.record import Key, Record, Value, key_of, va
 from deepnode_projections.registers.state import MemoryState
 from deepnode_projections.rules.collateral import Collateral
 from deepnode_projections.rules.comparisons import Checked
+from deepnode_projections.rules.economics import Revenue
+from deepnode_projections.rules.economics import Revenue
 from deepnode_projections.rules.registry import Model, Node
 from deepnode_projections.rules.revenue import Receipt
 from deepnode_projections.rules.splits import Carry, SplitTotal
@@ -31,7 +33,7 @@ R = TypeVar("R", bound=Record)
 
 HOT: Final[tuple[type[Record], ...]] = (
     *(Task, Slot, Validation, Trust, Work, ValidatorWork, ModelUse, ModelSales),
-    *(Receipt, Carry, SplitTotal, Checked, Node, Collateral, Model),
+    *(Receipt, Carry, SplitTotal, Revenue, Checked, Node, Collateral, Model),
 )
 """The kinds that the kernel reads or writes."""
 
