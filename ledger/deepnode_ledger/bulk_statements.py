@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deepnode_ledger.column import Column, Fixed, Mask, Numbers, Wide
+from deepnode_ledger.compiled import available
 from deepnode_ledger.gathering import Rows
 from deepnode_ledger.record import Kind
 from deepnode_ledger.statement_data import (
@@ -92,8 +93,12 @@ def decode_statements(
 
 
 def fastest() -> Reader:
-    """Return the fastest way to read that there is."""
-    return parse
+    """Return the fastest way to read that there is: by a compiled loop where the compiler is there."""
+    if not available():
+        return parse
+    from deepnode_ledger.bulk_scanning import scan
+
+    return scan
 
 
 def parse(layout: Layout, batch: pa.RecordBatch, rows: Rows) -> StatementColumns:

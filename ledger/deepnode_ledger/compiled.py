@@ -8,7 +8,7 @@ everything works by the definitions alone, and slower. A module with a compiled 
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
@@ -33,12 +33,42 @@ def available() -> bool:
 def compiled(function: F) -> F:
     """Compile a function at its first call with arguments of some types; what was compiled is kept on disk.
 
-    It runs without the interpreter's lock.
+    It runs without the interpreter's lock. It may make no array: those that it has live as long as the call, so that
+    the compiler need not count who has them, at every call and in every loop, which would take longer than the work.
     """
-    from numba import njit
+    return cast("F", _dispatcher(function, {}))
 
-    kept = _keep()
-    return cast("F", njit(cache=kept, nogil=True)(function))
+
+def inner(function: F) -> F:
+    """Compile a function that only compiled ones call: there is no way into it from Python, which halves the time."""
+    return cast("F", _dispatcher(function, {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}))
+
+
+def inlined(function: F) -> F:
+    """Compile a function as ``inner`` does, and put it into its callers as if it had been written there.
+
+    For what is called in a hot loop with many arrays: handing one over takes as long as seven numbers. It makes each of
+    its callers longer, and so their compilation.
+    """
+    return cast("F", _dispatcher(function, {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}))
+
+
+def _dispatcher(function: Callable[..., Any], options: Mapping[str, bool]) -> Any:
+    from numba import njit
+    from numba.core import types
+
+    # The compiler's own types do not know the option that turns off what it calls its runtime, the counting.
+    every: dict[str, Any] = {"cache": _keep(), "nogil": True, "_nrt": False, **options}
+    made: Any = njit(**every)(function)
+    template: Any = made.get_call_template
+    unliteral: Any = types.unliteral
+
+    def of_types(args: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+        # Else a function is compiled again for each constant that it is called with.
+        return template(tuple(map(unliteral, args)), {name: unliteral(each) for name, each in keywords.items()})
+
+    made.get_call_template = of_types
+    return made
 
 
 @cache
