@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,10 @@ Cells = npt.NDArray[Any]
 Octets = npt.NDArray[np.uint8]
 
 
+PLACES: Final = ("chain_id", "block_number", "block_hash", "block_time", "transaction_hash", "log_index")
+"""The columns of a batch that say where its entries stand on their chains."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedBatch:
     """Entries from position ``first`` on, without a gap; arrays have an element a row unless said otherwise.
@@ -26,9 +30,8 @@ class DecodedBatch:
     ``hashes`` are other words (n, 32), as they come. ``names`` are producers, each once. Event ``n`` is the text
     ``events[event_ends[n] : event_ends[n + 1]]`` (UTF-8). ``holders`` (int64) are whose tokens transfers move, each
     once: the number of the id that is a wallet's address, or -1 - n for ``pockets[n]``. ``quarantined`` are the logs
-    without a meaning, in the order of positions. ``places`` has the batch's columns chain_id, block_number,
-    block_hash, block_time, transaction_hash and log_index, and ``singles`` all columns of the rows that are left to the
-    rules (``ops.RULES``), in their order.
+    without a meaning, in the order of positions. ``places`` has the batch's columns ``PLACES``, and
+    ``singles`` all columns of the rows that are left to the rules (``ops.RULES``), in their order.
     """
 
     first: int

@@ -26,7 +26,7 @@ from deepnode_ledger.vocabulary import KINDS
 from deepnode_projections.books import Quarantined
 from deepnode_projections.folds.transfers import is_transfer
 from deepnode_projections.kernel import ops
-from deepnode_projections.kernel.decoded import Cells, DecodedBatch
+from deepnode_projections.kernel.decoded import PLACES, Cells, DecodedBatch
 from deepnode_projections.kernel.decoding_moves import Move, Moves
 from deepnode_projections.kernel.decoding_sheet import Sheet
 from deepnode_projections.kernel.decoding_tasks import halves_of, put_statements
@@ -39,8 +39,6 @@ _PAYMENTS: Final = {
     for name, op in (("RevenueReceived", ops.RECEIVED), ("RevenueSplit", ops.SPLIT))
     if event.name == name
 }
-
-_PLACES: Final = ("chain_id", "block_number", "block_hash", "block_time", "transaction_hash", "log_index")
 
 
 def decode_batch(batch: pa.RecordBatch, roster: Roster, uncertain: Collection[bytes]) -> DecodedBatch:
@@ -90,7 +88,7 @@ class _Run:
             holders=holders,
             pockets=pockets,
             quarantined=sorted(self._quarantined, key=lambda each: each.position),
-            places=self._batch.select(_PLACES),
+            places=self._batch.select(PLACES),
             singles=self._singles(),
         )
 

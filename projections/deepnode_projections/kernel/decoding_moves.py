@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deepnode_ledger.account import BURN, MINT, UNATTRIBUTED, Account
-from deepnode_ledger.column import Fixed
+from deepnode_ledger.column import Fixed, Mask
 from deepnode_ledger.gathering import Rows
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES
 from deepnode_ledger.roster import Roster
@@ -66,7 +66,7 @@ class Moves:
 
 
 def _coded(
-    sheet: Sheet, roster: Roster, chain_id: int, ids: Cells, is_giver: Cells, pockets: dict[Account, int]
+    sheet: Sheet, roster: Roster, chain_id: int, ids: Cells, is_giver: Mask, pockets: dict[Account, int]
 ) -> Cells:
     """Say of addresses, given as ids, whose they are: the id itself, or -1 - n for the pocket with number n."""
 
@@ -84,9 +84,9 @@ def _coded(
         assert contract is not None, addresses[number]
         codes[distinct[number]] = code(pocket_of(contract, UNATTRIBUTED))
     coded: Cells = codes[ids]
-    zero = sheet.id(ZERO_ADDRESS)
-    if bool((ids == zero).any()):
-        # Who gives out of nothing mints, who gives to nobody burns.
-        coded[(ids == zero) & is_giver] = code(MINT)
-        coded[(ids == zero) & ~is_giver] = code(BURN)
+    is_zero = ids == sheet.id(ZERO_ADDRESS)
+    # Who gives out of nothing mints, who gives to nobody burns.
+    for account, meant in ((MINT, is_zero & is_giver), (BURN, is_zero & ~is_giver)):
+        if bool(meant.any()):
+            coded[meant] = code(account)
     return coded
