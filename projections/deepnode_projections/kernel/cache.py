@@ -10,21 +10,26 @@ import os
 import stat
 import tempfile
 from collections.abc import Collection
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from deepnode_ledger.batch_versions import SCHEMA
 from deepnode_ledger.errors import Damaged
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.roster import Child, Roster
 from deepnode_ledger.sealed_batches import SealedBatchRef
+from deepnode_ledger.vocabulary import KINDS
 from deepnode_projections.kernel import cache_form
 from deepnode_projections.kernel.decoded import DecodedBatch, Octets
+from deepnode_projections.kernel.op_cells import CELLS
+from deepnode_projections.rules.book import has_rule
 
 VERSION: Final = 1
-"""Of the decoder: another one for every change to what ``decode_batch`` makes of the same batch."""
+"""Of the decoder: another one for every change to what ``decode_batch`` makes of the same batch. A test asks for it."""
 
 BYTES_MAX: Final = 1024 * 1024 * 1024
 """A file above this was not written here."""
@@ -50,7 +55,7 @@ class DecodedCache:
         """
         place = (sealed.number, sealed.first_position, sealed.last_position)
         parts = [b"deepnode decoded batch %d %d %d %d" % (VERSION, *place), self._manifest, sealed.sha256]
-        parts += [self._digest(roster.children), *sorted(uncertain)]
+        parts += [_decoder(), self._digest(roster.children), *sorted(uncertain)]
         return hashlib.sha256(b"".join(parts)).digest()
 
     def get(self, key: bytes) -> DecodedBatch | None:
@@ -88,6 +93,13 @@ class DecodedCache:
             self._known.update(_line(child).encode())
         self._children = children
         return self._known.copy().digest()
+
+
+@cache
+def _decoder() -> bytes:
+    """Return the SHA-256 of what decoding goes by: which events have rules, and what cells there are."""
+    ruled = [f"{kind} {event.name}" for kind, events in KINDS.items() for event in events if has_rule(kind, event.name)]
+    return hashlib.sha256("\n".join([*ruled, repr(sorted(CELLS.items())), repr(SCHEMA)]).encode()).digest()
 
 
 def _line(child: Child) -> str:

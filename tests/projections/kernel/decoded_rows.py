@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from deepnode_ledger.account import Account, wallet
 from deepnode_projections.kernel.decoded import DecodedBatch
 from deepnode_projections.kernel.layout import NONE
@@ -19,6 +21,23 @@ def holder_of(decoded: DecodedBatch, number: int) -> Account:
     """The account that a holder is."""
     held = int(decoded.holders[number])
     return decoded.pockets[-1 - held] if held < 0 else wallet(decoded.ids[held].tobytes()[:20])
+
+
+def assert_same(found: DecodedBatch | None, decoded: DecodedBatch) -> None:
+    """Each value is the same, and each array is one of the same kind to compiled code."""
+    assert found is not None
+    for name in ("first", "quarantined", "places", "singles"):
+        assert getattr(found, name) == getattr(decoded, name), name
+    assert list(found.names) == list(decoded.names)
+    assert list(found.pockets) == list(decoded.pockets)
+    for name in ("ops", "starts", "cells", "ids", "hashes", "events", "event_ends", "holders"):
+        one, other = getattr(found, name), getattr(decoded, name)
+        assert np.array_equal(one, other), name
+        for array in (one, other):
+            assert array.dtype == other.dtype, name
+            assert array.flags.c_contiguous, name
+            assert array.flags.writeable, name
+            assert array.flags.aligned, name
 
 
 def _values(decoded: DecodedBatch, row: int) -> dict[str, Any]:

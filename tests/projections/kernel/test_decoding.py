@@ -19,10 +19,12 @@ from deepnode_ledger.record import Finality, LogEntry, TaskEvent
 from deepnode_ledger.roster import Roster
 from deepnode_ledger.statement import Statement, read
 from deepnode_ledger.statement_data import TaskCreated
-from deepnode_projections.kernel import ops
+from deepnode_ledger.statement_layout import Amount, Choice, Octets, Slots, Whole, layout_of
+from deepnode_projections.kernel import cache_form, ops
 from deepnode_projections.kernel.decoded import DecodedBatch
 from deepnode_projections.kernel.decoding import decode_batch
 from deepnode_projections.kernel.decoding_tasks import OP_OF
+from deepnode_projections.kernel.op_cells import CELLS, Of
 from deepnode_projections.registers.state import MemoryState
 from deepnode_projections.rules import book
 from deepnode_projections.rules.scene import Scene
@@ -30,10 +32,11 @@ from tests.ledger.factories import factories
 from tests.ledger.histories import CHAIN_ID, ref
 from tests.ledger.paper_deployment import DN, USDC, event_log
 from tests.projections import stories as s
-from tests.projections.kernel.decoded_rows import rows_of
+from tests.projections.kernel.decoded_rows import assert_same, rows_of
 from tests.projections.rules import spoken
 from tests.projections.test_both_ways import CHILDREN, Record, factory_records, paper_records
 
+KEY = b"\x01" * 32
 PAYMENTS = {"RevenueReceived": ops.RECEIVED, "RevenueSplit": ops.SPLIT}
 
 
@@ -108,9 +111,9 @@ def wide(value: bytes) -> bytes:
 def check(manifest: Manifest, records: list[Record], run_entries: int) -> list[DecodedBatch]:
     """Decode records run by run, and hold each row against what may be said of it."""
     rows = [row_of(position, *record) for position, record in enumerate(records, 1)]
-    roster, found = Roster(manifest), list[DecodedBatch]()
+    every, roster, found = from_rows(rows), Roster(manifest), list[DecodedBatch]()
     for start in range(0, len(rows), run_entries):
-        batch = from_rows(rows[start : start + run_entries])
+        batch = every.slice(start, run_entries)
         uncertain = {child.contract.address for child in roster.learn(batch)}
         decoded = decode_batch(batch, roster, uncertain)
         logged = list(entries(batch, Finality.PENDING))
@@ -118,6 +121,7 @@ def check(manifest: Manifest, records: list[Record], run_entries: int) -> list[D
         for number, (entry, row) in enumerate(zip(logged, rows_of(decoded), strict=True)):
             assert row in ([(ops.RULES, {})] if number in left else expected(entry, roster, uncertain)), entry
         check_the_rest(decoded, logged, roster)
+        assert_same(cache_form.read(np.frombuffer(bytearray(cache_form.written(decoded, KEY)), np.uint8), KEY), decoded)
         found.append(decoded)
     return found
 
@@ -179,7 +183,7 @@ def spoken_among(draw: st.DrawFn, logs: list[Record]) -> list[Record]:
     return records
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(st.data(), st.sampled_from([1, 4, 1000]))
 def test_any_story_is_decoded_as_its_entries_are(manifest: Manifest, data: st.DataObject, run_entries: int) -> None:
     """Decodes any story of the paper deployment, damaged logs and statements in it, in runs of any length."""
@@ -217,3 +221,24 @@ def test_a_batch_has_every_operation(manifest: Manifest) -> None:
     [decoded] = check(manifest, records, 1000)
     assert decoded.ops.tolist() == [2, 2, 1, 1, 3, 4, 0, 10, 11, 12, 13, 14, 15, 0]
     assert decoded.names == (spoken.PRODUCER,)
+
+
+def test_the_bounds_of_cells_are_those_of_the_statements_members() -> None:
+    """Compares each cell of a statement with the form of the member that it holds."""
+    for event_type, op in OP_OF.items():
+        members = {member.name: member for member in layout_of(event_type).members}
+        own = {cell.name: cell for cell in CELLS[op] if cell.of not in (Of.NAME, Of.EVENT)}
+        assert own.keys() == members.keys() - {"block_hash"}, event_type
+        for name, cell in own.items():
+            assert cell.may_be_left_out == members[name].may_be_left_out, (event_type, name)
+            match members[name].shape:
+                case Whole(low, high):
+                    assert (cell.of, cell.low, cell.high) == (Of.NUMBER, low, high), (event_type, name)
+                case Choice():
+                    assert (cell.of, cell.low, cell.high) == (Of.NUMBER, 0, 1), (event_type, name)
+                case Slots():
+                    assert (cell.of, cell.low, cell.high) == (Of.NUMBER, -(2**63), 2**63 - 1), (event_type, name)
+                case Amount():
+                    assert cell.of is Of.AMOUNT, (event_type, name)
+                case Octets():
+                    assert cell.of is (Of.HASH if name.endswith("_hash") else Of.ID), (event_type, name)

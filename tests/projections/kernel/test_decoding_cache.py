@@ -1,5 +1,6 @@
 """The cache of decoded batches: what is read back is what was written, and what is anything else is not there."""
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,7 +29,7 @@ from tests.ledger.factories import FACTORY, created, factories
 from tests.ledger.histories import CHAIN_ID, ref, word
 from tests.ledger.paper_deployment import USDC, event_log
 from tests.projections import stories as s
-from tests.projections.kernel.decoded_rows import rows_of
+from tests.projections.kernel.decoded_rows import assert_same, rows_of
 from tests.projections.rules import spoken
 from tests.projections.test_both_ways import CHILDREN, Record
 
@@ -67,23 +68,6 @@ def folder(tmp_path: Path, manifest: Manifest) -> DecodedCache:
     return DecodedCache(tmp_path / "decoded", manifest)
 
 
-def assert_same(found: DecodedBatch | None, decoded: DecodedBatch) -> None:
-    """Each value is the same, and each array is one of the same kind to compiled code."""
-    assert found is not None
-    for name in ("first", "quarantined", "places", "singles"):
-        assert getattr(found, name) == getattr(decoded, name), name
-    assert list(found.names) == list(decoded.names)
-    assert list(found.pockets) == list(decoded.pockets)
-    for name in ("ops", "starts", "cells", "ids", "hashes", "events", "event_ends", "holders"):
-        one, other = getattr(found, name), getattr(decoded, name)
-        assert np.array_equal(one, other), name
-        for array in (one, other):
-            assert array.dtype == other.dtype, name
-            assert array.flags.c_contiguous, name
-            assert array.flags.writeable, name
-            assert array.flags.aligned, name
-
-
 def test_what_is_read_back_is_what_was_written(folder: DecodedCache, decoded: DecodedBatch) -> None:
     """Writes a batch with every operation, reads it back, and leaves nothing but one file."""
     assert folder.get(KEY) is None
@@ -91,6 +75,16 @@ def test_what_is_read_back_is_what_was_written(folder: DecodedCache, decoded: De
     folder.put(KEY, decoded)
     assert_same(folder.get(KEY), decoded)
     assert [each.name for each in folder.folder.iterdir()] == [f"{KEY.hex()}.decoded"]
+
+
+def test_another_decoding_asks_for_another_version(decoded: DecodedBatch) -> None:
+    """Holds what is made of the story against what this version made of it when it was new.
+
+    Where this fails, what is in a cache is not what would be decoded now: raise ``cache.VERSION``, and put the new
+    digest here.
+    """
+    digest = hashlib.sha256(b"".join(list(sections_of(decoded))[:PLACES])).hexdigest()
+    assert (cache.VERSION, digest) == (1, "cb9daaf1965f0ce7f7a2ecc2ea2033780412da550d3380b2ac828e28bba3a5c5")
 
 
 def test_a_file_that_changed_is_not_there_and_is_replaced(folder: DecodedCache, decoded: DecodedBatch) -> None:
