@@ -4,7 +4,7 @@ What the loop takes says ``scanner``; everything else is left, whether it could 
 it goes by, made of a layout, and the columns, made of what it puts down.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -13,10 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from deepnode_ledger import scanner
-from deepnode_ledger.bulk_statements import StatementColumns
+from deepnode_ledger.bulk_statements import StatementColumns, Which
 from deepnode_ledger.column import Column, Fixed, Mask, Numbers, Wide
 from deepnode_ledger.gathering import Rows
-from deepnode_ledger.statement_layout import Amount, Choice, Layout, Member, Octets, Shape, Slots, Whole
+from deepnode_ledger.statement_layout import Amount, Choice, Layout, Member, Octets, Slots, Whole, layout_of
 
 Cells = npt.NDArray[Any]
 
@@ -31,38 +31,48 @@ _ENVELOPE: Final = (
 """The members of an event, in the order in which producers mostly write them."""
 
 
-def scan(layout: Layout, batch: pa.RecordBatch, rows: Rows) -> StatementColumns:
-    """Read rows of a type; see ``bulk_statements.Reader``."""
-    plan, count = _plan(layout), len(rows)
+def scan(types: tuple[str, ...], batch: pa.RecordBatch, which: Which) -> list[StatementColumns]:
+    """Read rows; see ``bulk_statements.Reader``."""
+    plan = _plan(types)
+    rows = [np.flatnonzero(which == number) for number in range(len(types))]
+    rooms = plan.rooms([len(each) for each in rows])
     data, producers, ids = (_texts(batch.column(name)) for name in ("data", "producer", "event_id"))
     sequences = _view(batch.column("sequence"), np.int64, batch.num_rows)
-    log = scanner.Log(*data, *producers, *ids, sequences, rows)
     found = scanner.Found(
-        np.zeros(plan.octets * count, np.uint8),
-        np.zeros((plan.numbers, count), np.int64),
-        np.zeros((plan.limbs, count, 4), np.uint64),
-        np.zeros(count, np.int64),
+        np.zeros(rooms[-1, 0], np.uint8),
+        np.zeros(rooms[-1, 1], np.int64),
+        np.zeros((rooms[-1, 2], 4), np.uint64),
+        rooms,
+        np.zeros(batch.num_rows, np.int64),
     )
-    scanner.scan_all(log, plan.tables, found)
-    good: Mask = (found.there & plan.required) == plan.required
-    columns = {member.name: _column(plan, found, member, good) for member in layout.members}
-    optional = [*layout.objects, *(member.name for member in layout.members if member.may_be_left_out)]
-    given = {name: (found.there >> plan.fields[name] & 1 == 1)[good] for name in optional}
-    return StatementColumns(layout.type, rows[good], columns, given)
+    scanner.scan_all(scanner.Log(*data, *producers, *ids, sequences, which), plan.tables, found)
+    return [
+        _columns(own, found, rooms[number], each)
+        for number, (own, each) in enumerate(zip(plan.of_types, rows, strict=True))
+        if len(each)
+    ]
 
 
-def _column(plan: "_Plan", found: scanner.Found, member: Member, good: Mask) -> Column:
-    """Take what is good of a member's values."""
-    place, count = plan.places[member.name], len(good)
-    match member.shape:
-        case Octets(size):
-            return Fixed(found.octets[place * count : (place + size) * count].reshape(count, size)[good])
-        case Amount():
-            return Wide(found.limbs[place][good], signed=False)
-        case Slots():
-            return Numbers(found.numbers[place][good].view(np.uint64))
-        case Whole() | Choice():
-            return Numbers(found.numbers[place][good])
+def _columns(plan: "_TypePlan", found: scanner.Found, room: Cells, rows: Rows) -> StatementColumns:
+    """Take what is good of a type's statements."""
+    there, count = found.there[rows], len(rows)
+    is_good: Mask = (there & plan.required) == plan.required
+    good = slice(None) if is_good.all() else is_good
+    columns: dict[str, Column] = {}
+    for member in plan.layout.members:
+        octets, numbers, limbs = room[:3] + plan.places[member.name] * count
+        match member.shape:
+            case Octets(size):
+                cells = found.octets[octets : octets + size * count].reshape(count, size)
+                columns[member.name] = Fixed(cells[good])
+            case Amount():
+                columns[member.name] = Wide(found.limbs[limbs : limbs + count][good], signed=False)
+            case Slots():
+                columns[member.name] = Numbers(found.numbers[numbers : numbers + count][good].view(np.uint64))
+            case Whole() | Choice():
+                columns[member.name] = Numbers(found.numbers[numbers : numbers + count][good])
+    given = {name: (there[good] & bit) != 0 for name, bit in plan.optional.items()}
+    return StatementColumns(plan.layout.type, rows[good], columns, given)
 
 
 def _texts(column: pa.Array) -> tuple[Cells, Cells]:
@@ -79,85 +89,106 @@ def _view(column: pa.Array, kind: type[np.int32] | type[np.int64], count: int) -
     return cells
 
 
-@dataclass(slots=True, eq=False)
-class _Plan:
-    """A layout as tables for the loop: ``fields`` and ``places`` are its members' by name.
+class _TypePlan:
+    """What the tables have of a type: its members' ``places`` among their likes, and its fields' bits.
 
-    ``octets``, ``numbers`` and ``limbs`` say how many of each a statement needs; ``required`` has a bit for each field
-    that must be there.
+    ``sizes`` are how many octets, numbers and limbs a statement needs; ``required`` has the bits of all fields that
+    must be there, ``optional`` those of others by name.
     """
 
-    octets: int = 0
-    numbers: int = 0
-    limbs: int = 0
-    required: int = 0
-    fields: dict[str, int] = field(default_factory=dict)
-    places: dict[str, int] = field(default_factory=dict)
-    _texts: list[str] = field(default_factory=list)
-    _rows: list[tuple[int, ...]] = field(default_factory=list)
-    _depths: list[tuple[int, int]] = field(default_factory=list)
-    tables: scanner.Tables = field(init=False)
+    def __init__(self, layout: Layout, fields: list[Cells], texts: list[str]) -> None:
+        assert len(layout.objects) <= 1, layout
+        self.layout = layout
+        self.places: dict[str, int] = {}
+        self.sizes = [0, 0, 0]
+        self.required = 0
+        self.optional: dict[str, int] = {}
+        self.depths: list[tuple[int, int]] = []
+        self._first, self._fields, self._texts = len(fields), fields, texts
+        for name, what in _ENVELOPE:
+            self._add(name, what, self._text(layout.type) if what == scanner.TYPE else 0)
+        self._end_depth()
+        for member in layout.members:
+            if member.within is None:
+                self._add_member(member)
+        for name in layout.objects:
+            self._add(name, scanner.OBJECT, optional=True)
+        self._end_depth()
+        for member in layout.members:
+            if member.within is not None:
+                self._add_member(member)
+        self._end_depth()
 
-    def text(self, text: str) -> int:
-        """Note text; return its number."""
+    def _end_depth(self) -> None:
+        self.depths.append((self.depths[-1][1] if self.depths else self._first, len(self._fields)))
+
+    def _add_member(self, member: Member) -> None:
+        optional = member.may_be_left_out
+        match member.shape:
+            case Octets(size):
+                self._add(member.name, scanner.OCTETS, size, 0, of=0, size=size, optional=optional)
+            case Amount():
+                self._add(member.name, scanner.AMOUNT, of=2, optional=optional)
+            case Whole(low, high):
+                self._add(member.name, scanner.WHOLE, low, high, of=1, optional=optional)
+            case Slots():
+                self._add(member.name, scanner.SLOTS, of=1, optional=optional)
+            case Choice(no, yes):
+                self._add(member.name, scanner.CHOICE, self._text(no), self._text(yes), of=1, optional=optional)
+
+    def _add(
+        self,
+        name: str,
+        what: int,
+        low: int = 0,
+        high: int = 0,
+        *,
+        of: int | None = None,
+        size: int = 1,
+        optional: bool = False,
+    ) -> None:
+        """Add a field, of which a statement needs ``size`` of the octets (0), numbers (1) or limbs (2)."""
+        bit = 1 << (len(self._fields) - self._first)
+        if optional:
+            self.optional[name] = bit
+        else:
+            self.required |= bit
+        place = 0
+        if of is not None:
+            place = self.places[name] = self.sizes[of]
+            self.sizes[of] += size
+        self._fields.append(np.array([what, self._text(name), low, high, place, optional], np.int64))
+
+    def _text(self, text: str) -> int:
         self._texts.append(f'"{text}"')
         return len(self._texts) - 1
 
-    def add(self, name: str, kind: int, low: int = 0, high: int = 0, place: int = 0, *, optional: bool = False) -> None:
-        """Add a field at the depth that is to end next."""
-        self.fields[name] = len(self._rows)
-        self.places[name] = place
-        self.required |= 0 if optional else 1 << len(self._rows)
-        self._rows.append((kind, self.text(name), low, high, place, int(optional)))
 
-    def add_member(self, name: str, shape: Shape, *, optional: bool) -> None:
-        """Add a member, and room for it."""
-        match shape:
-            case Octets(size):
-                self.add(name, scanner.OCTETS, size, 0, self.octets, optional=optional)
-                self.octets += size
-            case Amount():
-                self.add(name, scanner.AMOUNT, 0, 0, self.limbs, optional=optional)
-                self.limbs += 1
-            case Whole(low, high):
-                self.add(name, scanner.WHOLE, low, high, self.numbers, optional=optional)
-                self.numbers += 1
-            case Slots():
-                self.add(name, scanner.SLOTS, 0, 0, self.numbers, optional=optional)
-                self.numbers += 1
-            case Choice(no, yes):
-                self.add(name, scanner.CHOICE, self.text(no), self.text(yes), self.numbers, optional=optional)
-                self.numbers += 1
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Types as the tables that the loop goes by."""
 
-    def end_depth(self) -> None:
-        """Let what is added next belong to the object that was added last."""
-        self._depths.append((self._depths[-1][1] if self._depths else 0, len(self._rows)))
+    of_types: list[_TypePlan]
+    tables: scanner.Tables
 
-    def end(self) -> "_Plan":
-        """Make the tables."""
-        assert len(self._rows) < 63, "a bit of an int64 for each"
-        self.tables = scanner.Tables(
-            np.frombuffer("".join(self._texts).encode("ascii"), np.uint8),
-            np.cumsum([0, *map(len, self._texts)], dtype=np.int64),
-            np.array(self._rows, np.int64),
-            np.array(self._depths, np.int64),
-        )
-        return self
+    def rooms(self, counts: list[int]) -> Cells:
+        """Return each type's row of ``Found.rooms`` for so many statements, and one that says where all rooms end."""
+        rooms = np.zeros((len(counts) + 1, 5), np.int64)
+        needed = [[size * count for size in each.sizes] for each, count in zip(self.of_types, counts, strict=True)]
+        np.cumsum(np.array(needed, np.int64).reshape(-1, 3), axis=0, out=rooms[1:, :3])
+        rooms[:-1, 3] = counts
+        return rooms
 
 
 @cache
-def _plan(layout: Layout) -> _Plan:
-    assert len(layout.objects) <= 1, layout
-    plan = _Plan()
-    for name, kind in _ENVELOPE:
-        plan.add(name, kind, plan.text(layout.type) if kind == scanner.TYPE else 0)
-    for within in (None, *layout.objects):
-        plan.end_depth()
-        for member in layout.members:
-            if member.within == within:
-                plan.add_member(member.name, member.shape, optional=member.may_be_left_out)
-        if within is None:
-            for name in layout.objects:
-                plan.add(name, scanner.OBJECT, optional=True)
-    plan.end_depth()
-    return plan.end()
+def _plan(types: tuple[str, ...]) -> _Plan:
+    fields: list[Cells] = []
+    texts: list[str] = []
+    plans = [_TypePlan(layout_of(each), fields, texts) for each in types]
+    tables = scanner.Tables(
+        np.frombuffer("".join(texts).encode("ascii"), np.uint8),
+        np.cumsum([0, *map(len, texts)], dtype=np.int64),
+        np.array(fields, np.int64).reshape(-1, 6),
+        np.array([each.depths for each in plans], np.int64).reshape(-1, 3, 2),
+    )
+    return _Plan(plans, tables)

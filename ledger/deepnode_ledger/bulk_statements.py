@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -55,9 +56,11 @@ class StatementColumns:
     given: dict[str, Mask]
 
 
-Reader = Callable[[Layout, pa.RecordBatch, Rows], StatementColumns]
-"""Reads rows whose ``event_type`` is the layout's and whose producer, id and sequence are no nulls; leaves out what it
-is not certain of."""
+Which = npt.NDArray[np.int64]
+"""Of each of a batch's rows, which of some types it is of, or -1 if it is not to be read."""
+
+Reader = Callable[[tuple[str, ...], pa.RecordBatch, Which], list[StatementColumns]]
+"""Reads rows of types, whose producer, id and sequence are no nulls; leaves out what it is not certain of."""
 
 
 def decode_statements(
@@ -75,21 +78,17 @@ def decode_statements(
         other types, and those that are not certain to be read by it, and alike.
     """
     assert set(types) <= set(FREQUENT), types
-    asked = [event_type for event_type in FREQUENT if event_type in types]
+    asked = tuple(event_type for event_type in FREQUENT if event_type in types)
     left: Mask = pc.equal(batch.column("kind"), int(Kind.TASK_EVENT)).to_numpy(zero_copy_only=False).copy()
     whole = left.copy()
     for name in ("producer", "event_id", "sequence"):
         whole &= batch.column(name).is_valid().to_numpy(zero_copy_only=False)
-    numbers = pc.index_in(batch.column("event_type"), pa.array(asked, pa.string()))
-    which = np.where(whole, pc.fill_null(numbers, -1).to_numpy(), -1)
-    found: list[StatementColumns] = []
-    for number, event_type in enumerate(asked):
-        rows = np.flatnonzero(which == number)
-        if len(rows):
-            read = (reader or fastest())(layout_of(event_type), batch, rows)
-            left[read.rows] = False
-            found.append(read)
-    return found, np.flatnonzero(left)
+    numbers = pc.fill_null(pc.index_in(batch.column("event_type"), pa.array(asked, pa.string())), -1)
+    which = np.where(whole, numbers.to_numpy(), -1).astype(np.int64)
+    found = (reader or fastest())(asked, batch, which) if which.max(initial=-1) >= 0 else []
+    for read in found:
+        left[read.rows] = False
+    return [read for read in found if len(read.rows)], np.flatnonzero(left)
 
 
 def fastest() -> Reader:
@@ -101,8 +100,13 @@ def fastest() -> Reader:
     return scan
 
 
-def parse(layout: Layout, batch: pa.RecordBatch, rows: Rows) -> StatementColumns:
-    """Read rows of a type (see ``Reader``) by a JSON parser that knows the members, and each member as a column."""
+def parse(types: tuple[str, ...], batch: pa.RecordBatch, which: Which) -> list[StatementColumns]:
+    """Read rows (see ``Reader``) by a JSON parser that knows the members, and each member as a column."""
+    rows = [np.flatnonzero(which == number) for number in range(len(types))]
+    return [_parse(layout_of(each), batch, own) for each, own in zip(types, rows, strict=True) if len(own)]
+
+
+def _parse(layout: Layout, batch: pa.RecordBatch, rows: Rows) -> StatementColumns:
     kept, said = _parsed(layout, batch, rows)
     columns: dict[str, Column] = {}
     given: dict[str, Mask] = {}

@@ -35,7 +35,7 @@ _TWO: Final = np.uint64(2)
 
 
 class Log(NamedTuple):
-    """The columns of a batch, texts as bytes and where each begins, and which ``rows`` of it are to be read."""
+    """The columns of a batch, texts as octets and where each begins; and which of the types each row is of, or -1."""
 
     data: Cells
     starts: Cells
@@ -44,7 +44,7 @@ class Log(NamedTuple):
     ids: Cells
     id_starts: Cells
     sequences: Cells
-    rows: Cells
+    types: Cells
 
 
 class Tables(NamedTuple):
@@ -52,8 +52,8 @@ class Tables(NamedTuple):
 
     A row of ``fields`` is: what it is, the number of its name, the least and the greatest that it may be, its place
     among its likes in ``Found``, and whether it may be left out. The least is how many bytes of octets, and the texts
-    for no and yes are least and greatest of a choice; a type has its text there. A row of ``depths`` has the first
-    field of an object and the one behind its last: the event's, its data's, and those of an object in that.
+    for no and yes are least and greatest of a choice; an event's type has its text there. ``depths[type, depth]`` is
+    the first field of an object and the one behind its last: the event's, its data's, and those of an object in that.
     """
 
     texts: Cells
@@ -63,51 +63,57 @@ class Tables(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What was read: ``octets``, ``numbers`` and ``limbs`` by place and then by row.
+    """What was read: of each type by place, and of each place by statement. ``limbs`` has four to a number.
 
-    ``there`` has a bit for each field that is in a row's payload, or none if the row is left: its values mean nothing.
+    A row of ``rooms`` is a type's: where its octets, numbers and limbs begin, how many statements it has room for, and
+    how many there are. ``there`` is by the batch's rows: a bit for each of the type's fields that is in the payload, or
+    none if the row is left: its values mean nothing.
     """
 
     octets: Cells
     numbers: Cells
     limbs: Cells
+    rooms: Cells
     there: Cells
 
 
 @compiled
 def scan_all(log: Log, tables: Tables, found: Found) -> None:
-    """Read the payloads of all rows that are asked for."""
-    for index in range(len(log.rows)):
-        found.there[index] = _event(log, tables, found, index)
+    """Read the payloads of all rows that have a type, in their order: so the memory that comes next is at hand."""
+    for row in range(len(log.types)):
+        kind = log.types[row]
+        if kind >= 0:
+            found.there[row] = _event(log, tables, found, row, kind)
+            found.rooms[kind, 4] += 1
 
 
 @inlined
-def _event(log: Log, tables: Tables, found: Found, index: Integer) -> Integer:
+def _event(log: Log, tables: Tables, found: Found, row: Integer, kind: Integer) -> Integer:
     """Read a payload; return which fields are there."""
-    row = log.rows[index]
     data, end = log.data, np.int64(log.starts[row + 1])
     at = _past_blanks(data, np.int64(log.starts[row]), end)
     if at >= end or data[at] != _BRACE:
         return 0
-    at, depth, guess, names, there = at + 1, 0, 0, 0, 0
+    first = tables.depths[kind, 0, 0]
+    at, depth, guess, names, there = at + 1, 0, first, 0, 0
     while at >= 0 and depth >= 0:
-        field, at = _name(data, at, end, tables, depth, guess)
-        if at < 0 or (field >= 0 and names >> field & 1):
+        field, at = _name(data, at, end, tables, kind, depth, guess)
+        bit = 1 << (field - first) if field >= 0 else 0
+        if at < 0 or names & bit:
             return 0
+        names |= bit
         if field < 0:
             at = _past_text(data, at, end)
         elif tables.fields[field, 5] and data[at] == _LETTER_N:
-            names |= 1 << field
             at = _past_null(data, at, end)
         else:
-            names |= 1 << field
-            there |= 1 << field
+            there |= bit
             guess = field + 1
             if tables.fields[field, 0] == OBJECT and data[at] == _BRACE:
                 at += 1
                 depth += 1
                 continue
-            at = _value(log, tables, found, index, field, at, end)
+            at = _value(log, tables, found, row, kind, field, at, end)
         if at >= 0:
             at, depth = _past_ends(data, at, end, depth)
     return there if at >= 0 else 0
@@ -115,7 +121,7 @@ def _event(log: Log, tables: Tables, found: Found, index: Integer) -> Integer:
 
 @inlined
 def _name(
-    data: Cells, at: Integer, end: Integer, tables: Tables, depth: Integer, guess: Integer
+    data: Cells, at: Integer, end: Integer, tables: Tables, kind: Integer, depth: Integer, guess: Integer
 ) -> tuple[Integer, Integer]:
     """Read a member's name and the colon, to the value; return the field that it names (-1: none), and where it ends.
 
@@ -124,7 +130,7 @@ def _name(
     at = _past_blanks(data, at, end)
     if at >= end:
         return -1, -1
-    first, behind = tables.depths[depth, 0], tables.depths[depth, 1]
+    first, behind = tables.depths[kind, depth, 0], tables.depths[kind, depth, 1]
     found, after, field = -1, -1, guess
     for _ in range(first, behind):
         if field >= behind:
@@ -147,39 +153,39 @@ def _name(
 
 @inlined
 def _value(
-    log: Log, tables: Tables, found: Found, index: Integer, field: Integer, at: Integer, end: Integer
+    log: Log, tables: Tables, found: Found, row: Integer, kind: Integer, field: Integer, at: Integer, end: Integer
 ) -> Integer:
     """Read the value of a field, and put it down."""
-    data, row = log.data, log.rows[index]
-    kind, low, high = tables.fields[field, 0], tables.fields[field, 2], tables.fields[field, 3]
-    place = tables.fields[field, 4]
+    data, what = log.data, tables.fields[field, 0]
+    low, high, place = tables.fields[field, 2], tables.fields[field, 3], tables.fields[field, 4]
+    room, index = found.rooms[kind, 3], found.rooms[kind, 4]
     value = 0
-    if kind == OCTETS:
-        return _octets(data, at, end, low, found.octets, place * len(log.rows) + index * low)
-    if kind == AMOUNT:
-        return _amount(data, at, end, found.limbs, place, index)
-    if kind == SOURCE:
+    if what == OCTETS:
+        return _octets(data, at, end, low, found.octets, found.rooms[kind, 0] + place * room + index * low)
+    if what == AMOUNT:
+        return _amount(data, at, end, found.limbs, found.rooms[kind, 2] + place * room + index)
+    if what == SOURCE:
         return _past_kept(data, at, end, log.producers, log.producer_starts[row], log.producer_starts[row + 1])
-    if kind == ID:
+    if what == ID:
         return _past_kept(data, at, end, log.ids, log.id_starts[row], log.id_starts[row + 1])
-    if kind == TYPE:
+    if what == TYPE:
         return _past_same(data, at, end, tables, low)
-    if kind == TIME:
+    if what == TIME:
         return _past_time(data, at, end)
-    if kind == SEQUENCE:
+    if what == SEQUENCE:
         return _past_sequence(data, at, end, log.sequences[row])
-    if kind == WHOLE:
+    if what == WHOLE:
         at, value = _number(data, at, end)
         at = at if low <= value <= high else -1
-    elif kind == CHOICE:
+    elif what == CHOICE:
         yes = _past_same(data, at, end, tables, high)
         value = 1 if yes >= 0 else 0
         at = yes if yes >= 0 else _past_same(data, at, end, tables, low)
-    elif kind == SLOTS:
+    elif what == SLOTS:
         at, value = _slots(data, at, end)
     else:
         return -1
-    found.numbers[place, index] = value
+    found.numbers[found.rooms[kind, 1] + place * room + index] = value
     return at
 
 
@@ -294,7 +300,7 @@ def _number(data: Cells, at: Integer, end: Integer) -> tuple[Integer, Integer]:
 
 
 @inlined
-def _amount(data: Cells, at: Integer, end: Integer, limbs: Cells, place: Integer, index: Integer) -> Integer:
+def _amount(data: Cells, at: Integer, end: Integer, limbs: Cells, place: Integer) -> Integer:
     """Read decimal text of up to 38 digits without needless zeros."""
     if data[at] != _QUOTE:
         return -1
@@ -310,8 +316,8 @@ def _amount(data: Cells, at: Integer, end: Integer, limbs: Cells, place: Integer
         at += 1
     if at == first or at >= end or data[at] != _QUOTE or (data[first] == _ZERO and at - first > 1):
         return -1
-    limbs[place, index, 2] = high
-    limbs[place, index, 3] = low
+    limbs[place, 2] = high
+    limbs[place, 3] = low
     return at + 1
 
 
