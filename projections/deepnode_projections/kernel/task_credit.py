@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from deepnode_ledger.compiled import Integer, compiled
+from deepnode_ledger.compiled import Integer, compiled, inner
 from deepnode_ledger.posting import AMOUNT_LIMIT
 from deepnode_projections.kernel.table import Cells, find
 from deepnode_projections.kernel.task_params import CREDIT, FIRST, FULL, Params
@@ -78,8 +78,8 @@ def credit(p: Params, scratch: Cells, count: Integer) -> None:
         left -= 1
 
 
-@compiled
-def has_room(t: TaskTables, epoch: Integer, task: Integer) -> bool:
+@inner
+def books_hold(t: TaskTables, epoch: Integer, task: Integer) -> bool:
     """Say whether the books can hold what the model's tasks cost with a task, given as its row."""
     own, sales = t.task.cells, t.model_sales.cells
     row = find(t.model_sales, 4, epoch, own[task, TASK_DOMAIN], own[task, TASK_MODEL], own[task, TASK_ASSET])
@@ -96,7 +96,7 @@ def has_room(t: TaskTables, epoch: Integer, task: Integer) -> bool:
     return bool(high < limit or (high == limit and low < np.uint64(_LIMIT_LOW)))
 
 
-@compiled
+@inner
 def add_work(t: TaskTables, position: Integer, epoch: Integer, task: Integer, count: Integer) -> None:
     """Add a task's credited work to the totals of an epoch; its slots' rows are the first list of ``scratch``."""
     own, slots = t.task.cells, t.slot.cells

@@ -8,20 +8,20 @@ checks everything before it changes anything. Which cells an entry has is said i
 What events are counted by is not checked to stay below 2**63: there are no more events than positions.
 """
 
-from deepnode_ledger.compiled import Integer, compiled
+from deepnode_ledger.compiled import Integer, inner
 from deepnode_projections.kernel import task_params as params
 from deepnode_projections.kernel import task_tables as tables
 from deepnode_projections.kernel.layout import NONE
 from deepnode_projections.kernel.maps import Maps
 from deepnode_projections.kernel.table import Cells, View, enter, find, keep
-from deepnode_projections.kernel.task_credit import add_work, credit, has_room
+from deepnode_projections.kernel.task_credit import add_work, books_hold, credit
 from deepnode_projections.kernel.task_params import Params
 from deepnode_projections.kernel.task_rows import add, changing, learn, may_work, rows_of, task_in
 from deepnode_projections.kernel.task_tables import TaskTables
 from deepnode_projections.rules.registry import MINER, PPM, VALIDATOR
 
 
-@compiled
+@inner
 def created(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: TaskTables) -> bool:
     """TaskCreated."""
     task, domain, model = m.ids[cells[at]], m.ids[cells[at + 1]], m.ids[cells[at + 2]]
@@ -59,7 +59,7 @@ def created(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t:
     return True
 
 
-@compiled
+@inner
 def assigned(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: TaskTables) -> bool:
     """TaskAssigned, of a node whose trust and collateral are known to be what they are stated to be."""
     task, attempt, slot, node = m.ids[cells[at]], cells[at + 1], cells[at + 2], m.ids[cells[at + 3]]
@@ -107,7 +107,7 @@ def assigned(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t
     return True
 
 
-@compiled
+@inner
 def _is_free(task: Integer, attempt: Integer, slot: Integer, node: Integer, t: TaskTables) -> bool:
     """Say whether a slot of an attempt is nobody's, and the node has no other one."""
     others = rows_of(t.slot, tables.SLOT_SINCE, task, attempt, tables.SLOT_SLOT, t.scratch, 0)
@@ -118,14 +118,14 @@ def _is_free(task: Integer, attempt: Integer, slot: Integer, node: Integer, t: T
     return bool(others >= 0)
 
 
-@compiled
+@inner
 def _agrees(checked: View, p: Params, position: Integer, what: Integer) -> None:
     """Count a comparison of an assignment that found no difference."""
     row = changing(checked, 2, tables.CHECKED_SINCE, position, p[params.CHECKED_SUBJECT], what, 0, 0)
     checked.cells[row, tables.CHECKED_COMPARISONS] += 1
 
 
-@compiled
+@inner
 def answered(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: TaskTables) -> bool:
     """OutputSubmitted."""
     task, attempt = m.ids[cells[at]], cells[at + 1]
@@ -145,7 +145,7 @@ def answered(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t
     return True
 
 
-@compiled
+@inner
 def validated(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: TaskTables) -> bool:
     """ValidationSubmitted."""
     task, attempt, slot, validator = m.ids[cells[at]], cells[at + 1], cells[at + 2], m.ids[cells[at + 3]]
@@ -172,7 +172,7 @@ def validated(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, 
     return True
 
 
-@compiled
+@inner
 def agreed(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: TaskTables) -> bool:
     """ConsensusReached: what it comes to, and what everybody's trust and work learn from it."""
     task, attempt, accepted = m.ids[cells[at]], cells[at + 1], cells[at + 3]
@@ -186,10 +186,14 @@ def agreed(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: 
     if not _is_found(accepted, slots, given, p, t):
         return False
     own = t.task.cells
+    next_given = 0
     for place in range(slots):
-        _close(t.scratch[0, place], t.scratch[2, place], own[task_row, tables.TASK_DOMAIN], position, p, t)
-    for place in range(given):
-        _judge(t.scratch[1, place], task_row, position, p, t)
+        slot = t.slot.cells[t.scratch[0, place], tables.SLOT_SLOT]
+        verdict = t.scratch[2, place]
+        _close(t.scratch[0, place], verdict, own[task_row, tables.TASK_DOMAIN], position, p, t)
+        while next_given < given and t.validation.cells[t.scratch[1, next_given], tables.VALIDATION_SLOT] == slot:
+            _judge(t.scratch[1, next_given], verdict, task_row, position, p, t)
+            next_given += 1
     keep(t.task, tables.TASK_SINCE, task_row, position)
     own[task_row, tables.TASK_STAGE] = p[params.STAGE_APPROVED] if accepted != 0 else p[params.STAGE_FAILED]
     if own[task_row, tables.TASK_JUDGED] == NONE:
@@ -204,7 +208,7 @@ def agreed(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: 
     return True
 
 
-@compiled
+@inner
 def _is_found(accepted: Integer, slots: Integer, given: Integer, p: Params, t: TaskTables) -> bool:
     """Say whether validations accept just these slots; the third list of ``scratch`` is what they say of each slot."""
     correct_text = p[params.VERDICTS + params.IS_CORRECT]
@@ -232,7 +236,7 @@ def _is_found(accepted: Integer, slots: Integer, given: Integer, p: Params, t: T
     return bool(outputs > 0 and found == accepted and next_given == given)
 
 
-@compiled
+@inner
 def _close(row: Integer, verdict: Integer, domain: Integer, position: Integer, p: Params, t: TaskTables) -> None:
     """Write a slot's verdict down, and let its node's trust learn from it."""
     own = t.slot.cells
@@ -244,13 +248,12 @@ def _close(row: Integer, verdict: Integer, domain: Integer, position: Integer, p
         learn(t.trust, p, position, MINER, own[row, tables.SLOT_NODE], domain, params.REPORTED + severity - 1)
 
 
-@compiled
-def _judge(row: Integer, task: Integer, position: Integer, p: Params, t: TaskTables) -> None:
-    """Count a validation, and let its validator's trust learn, by the verdict that its slot has now."""
+@inner
+def _judge(row: Integer, verdict: Integer, task: Integer, position: Integer, p: Params, t: TaskTables) -> None:
+    """Count a validation, and let its validator's trust learn, by its slot's verdict."""
     own, tasks = t.validation.cells, t.task.cells
     domain, validator = tasks[task, tables.TASK_DOMAIN], own[row, tables.VALIDATION_VALIDATOR]
-    slot = find(t.slot, 3, own[row, 0], own[row, tables.VALIDATION_ATTEMPT], own[row, tables.VALIDATION_SLOT], 0)
-    is_in_line = own[row, tables.VALIDATION_VERDICT] == t.slot.cells[slot, tables.SLOT_VERDICT]
+    is_in_line = own[row, tables.VALIDATION_VERDICT] == p[params.VERDICTS + verdict]
     keep(t.validation, tables.VALIDATION_SINCE, row, position)
     own[row, tables.VALIDATION_IN_CONSENSUS] = 1 if is_in_line else 0
     outcome = params.IN_LINE if is_in_line else params.OUT_OF_LINE
@@ -262,7 +265,7 @@ def _judge(row: Integer, task: Integer, position: Integer, p: Params, t: TaskTab
         add(t.validator_work.cells, work, tables.JUDGING_WEIGHTED, tasks[task, tables.TASK_DIFFICULTY], 0)
 
 
-@compiled
+@inner
 def credited(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: TaskTables) -> bool:
     """VWUAssigned; with the last of a task's correct outputs, its credit."""
     task, attempt, slot = m.ids[cells[at]], cells[at + 1], cells[at + 2]
@@ -287,7 +290,7 @@ def credited(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t
             count += 1
     epoch = p[params.EPOCH]
     is_dropped = p[params.IS_LATE_DROPPED] != 0 and epoch > tasks[task_row, tables.TASK_EPOCH]
-    if slots < 0 or (is_last and not is_dropped and not has_room(t, epoch, task_row)):
+    if slots < 0 or (is_last and not is_dropped and not books_hold(t, epoch, task_row)):
         return False
     keep(t.slot, tables.SLOT_SINCE, row, position)
     own[row, tables.SLOT_VWU] = cells[at + 4]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deepnode_ledger.compiled import Integer, compiled
+from deepnode_ledger.compiled import Integer, inner
 from deepnode_projections.kernel.layout import NONE
 from deepnode_projections.kernel.table import Cells, View, enter, find, keep, newest_under
 from deepnode_projections.kernel.task_params import START, STEP_WIDTH, STEPS, Params
@@ -21,7 +21,7 @@ from deepnode_projections.kernel.task_tables import (
 from deepnode_projections.rulesets.ruleset import PPM
 
 
-@compiled
+@inner
 def task_in(tasks: View, task: Integer, attempt: Integer) -> Integer:
     """Return the row of a task that is in this attempt, or -1."""
     row = find(tasks, 1, task, 0, 0, 0)
@@ -30,7 +30,7 @@ def task_in(tasks: View, task: Integer, attempt: Integer) -> Integer:
     return row
 
 
-@compiled
+@inner
 def rows_of(
     table: View, since: Integer, task: Integer, attempt: Integer, by: Integer, scratch: Cells, at: Integer
 ) -> Integer:
@@ -61,7 +61,7 @@ def rows_of(
     return count
 
 
-@compiled
+@inner
 def may_work(nodes: View, epoch: Integer, node: Integer, role: Integer, domain: Integer) -> bool:
     """Say whether the registry knows nothing that keeps a node from working in a domain in this role."""
     row = find(nodes, 1, node, 0, 0, 0)
@@ -73,7 +73,7 @@ def may_work(nodes: View, epoch: Integer, node: Integer, role: Integer, domain: 
     return bool(left == NONE or left >= epoch)
 
 
-@compiled
+@inner
 def changing(
     table: View,
     length: Integer,
@@ -96,7 +96,7 @@ def changing(
     return row
 
 
-@compiled
+@inner
 def learn(
     trust: View, p: Params, position: Integer, role: Integer, subject: Integer, domain: Integer, outcome: Integer
 ) -> None:
@@ -114,7 +114,7 @@ def learn(
     cells[row, TRUST_UPDATED] = position
 
 
-@compiled
+@inner
 def add(cells: Cells, row: Integer, at: Integer, low: Integer, high: Integer) -> None:
     """Add an amount, given as its lower and upper 64 bits, to the one that stands in a row."""
     before = np.uint64(cells[row, at])
@@ -123,7 +123,7 @@ def add(cells: Cells, row: Integer, at: Integer, low: Integer, high: Integer) ->
     cells[row, at + 1] += high + (1 if after < before else 0)
 
 
-@compiled
+@inner
 def add_product(cells: Cells, row: Integer, at: Integer, units: Integer, weight: Integer) -> None:
     """Add ``units`` (below 2**56) times ``weight`` (below 2**24), neither below zero, to an amount in a row."""
     upper = (units >> 32) * weight

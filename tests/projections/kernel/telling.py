@@ -52,7 +52,7 @@ class Producer:
     def happening(self) -> Callable[[State], None]:
         """Return something that is not said, but happens to a state: an epoch, a node, a model, a deposit."""
         pick, node, free = self._random.choice, self._random.choice(NODES), self._random.randrange(-3, 10**25)
-        epoch = self._random.randrange(1, 4)
+        epoch = self._random.randrange(1, 9)
         domain, role = word(pick(DOMAINS)), pick((MINER, VALIDATOR))
         name = node if role == MINER or self._random.random() < 0.2 else pick(VALIDATORS)
         left = pick((None, None, None, None, None, 1, 2))

@@ -5,12 +5,13 @@ What a statement is as cells is said here once more, by hand, so that nothing re
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
+from deepnode_ledger.compiled import Integer, compiled
 from deepnode_ledger.record import TaskEvent
 from deepnode_ledger.statement import Statement, read
 from deepnode_ledger.statement_data import (
@@ -25,9 +26,10 @@ from deepnode_ledger.statement_data import (
 from deepnode_projections.kernel import task_ops
 from deepnode_projections.kernel.layout import NONE, values_of_cells
 from deepnode_projections.kernel.maps import Maps
+from deepnode_projections.kernel.ops import AGREED, ANSWERED, ASSIGNED, CREATED, CREDITED, VALIDATED
 from deepnode_projections.kernel.state import HOT, ColumnState
 from deepnode_projections.kernel.task_params import task_params
-from deepnode_projections.kernel.task_tables import task_tables
+from deepnode_projections.kernel.task_tables import TaskTables, task_tables
 from deepnode_projections.registers.record import Key, Record, Value, key_of, values_of
 from deepnode_projections.registers.state import MemoryState, Ruling, State
 from deepnode_projections.rules import book
@@ -36,16 +38,33 @@ from tests.projections.rules.told import DN, USDC, scene
 Row = tuple[tuple[Value, ...], int, int | None]
 """A record's values, and the positions from which on and until which it held."""
 
+Numbers = npt.NDArray[Any]
+
 ROOM: Final = 512
 
-_TWINS: Final = {
-    TaskCreated: task_ops.created,
-    TaskAssigned: task_ops.assigned,
-    OutputSubmitted: task_ops.answered,
-    ValidationSubmitted: task_ops.validated,
-    ConsensusReached: task_ops.agreed,
-    VWUAssigned: task_ops.credited,
+_OPS: Final = {
+    TaskCreated: CREATED,
+    TaskAssigned: ASSIGNED,
+    OutputSubmitted: ANSWERED,
+    ValidationSubmitted: VALIDATED,
+    ConsensusReached: AGREED,
+    VWUAssigned: CREDITED,
 }
+
+
+@compiled
+def _do(op: Integer, cells: Numbers, at: Integer, position: Integer, m: Maps, p: Numbers, t: TaskTables) -> Integer:
+    if op == CREATED:
+        return task_ops.created(cells, at, position, m, p, t)
+    if op == ASSIGNED:
+        return task_ops.assigned(cells, at, position, m, p, t)
+    if op == ANSWERED:
+        return task_ops.answered(cells, at, position, m, p, t)
+    if op == VALIDATED:
+        return task_ops.validated(cells, at, position, m, p, t)
+    if op == AGREED:
+        return task_ops.agreed(cells, at, position, m, p, t)
+    return task_ops.credited(cells, at, position, m, p, t)
 
 
 class Noting(MemoryState):
@@ -113,7 +132,7 @@ class Twice:
         refused = book.hear(event, scene(self.memory, self.position))
         statement = read(event)
         is_done = False
-        if isinstance(statement, Statement) and type(statement.data) in _TWINS:
+        if isinstance(statement, Statement) and type(statement.data) in _OPS:
             before = self._arrays()
             is_done = self._try(statement)
             if not is_done:
@@ -129,7 +148,7 @@ class Twice:
             self.refused += 1
         return None if refused is None else refused.reason
 
-    def _arrays(self) -> list[npt.NDArray[np.int64]]:
+    def _arrays(self) -> list[Numbers]:
         """Return what stands in the tables, if that is watched."""
         tables = self.columns.tables.values() if self._watches else ()
         found = []
@@ -145,8 +164,8 @@ class Twice:
         for table in self.columns.tables.values():
             table.make_room(ROOM, ROOM)
         params = task_params(self.columns, [DN, USDC])
-        twin = _TWINS[type(statement.data)]
-        return bool(twin(np.array(cells, np.int64), 1, self.position, own.maps(), params, task_tables(self.columns)))
+        op, given = _OPS[type(statement.data)], np.array(cells, np.int64)
+        return bool(_do(op, given, 1, self.position, own.maps(), params, task_tables(self.columns)))
 
     def check(self) -> None:
         """Check that both states have the same records."""
