@@ -28,7 +28,7 @@ from deepnode_projections.folds.transfers import is_transfer
 from deepnode_projections.kernel import ops
 from deepnode_projections.kernel.decoded import PLACES, Cells, DecodedBatch
 from deepnode_projections.kernel.decoding_moves import Move, Moves
-from deepnode_projections.kernel.decoding_sheet import Sheet
+from deepnode_projections.kernel.decoding_sheet import Sheet, chosen
 from deepnode_projections.kernel.decoding_tasks import halves_of, put_statements
 from deepnode_projections.kernel.op_cells import CELLS
 from deepnode_projections.rules import book
@@ -145,7 +145,7 @@ class _Run:
             told &= ~(self._is_uncertain(giver) | self._is_uncertain(taker))
         moves = (high | low) != 0
         self._sheet.put(ops.NOTHING, group.rows[told & ~moves])
-        moving = np.flatnonzero(told & moves)
+        moving = chosen(told & moves)
         rows = group.rows[moving]
         if not len(rows):
             return
@@ -162,13 +162,14 @@ class _Run:
                 told &= column.below(AMOUNT_LIMIT)
         assert isinstance(asset, Fixed)
         told[told] = self._are_tokens(group.rows[told], Fixed(asset.octets[told]))
-        some = np.flatnonzero(told)
-        if not len(some):
+        some = chosen(told)
+        rows = group.rows[some]
+        if not len(rows):
             return
         columns: list[Cells] = []
         for cell in CELLS[op]:
             if cell.name == "contract":
-                columns.append(np.full(len(some), self._sheet.id(group.contract.address), np.int64))
+                columns.append(np.full(len(rows), self._sheet.id(group.contract.address), np.int64))
                 continue
             column = decoded.columns[cell.name]
             if isinstance(column, Wide):
@@ -176,7 +177,7 @@ class _Run:
             else:
                 assert isinstance(column, Fixed)
                 columns.append(self._sheet.numbered(column.octets[some]))
-        self._sheet.put(op, group.rows[some], columns)
+        self._sheet.put(op, rows, columns)
 
     def _are_tokens(self, rows: Rows, assets: Fixed) -> Mask:
         """Say of each asset, that the row beside it names, whether it is a token for certain."""

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from deepnode_ledger.column import Mask
 from deepnode_ledger.gathering import Rows
 from deepnode_ledger.hexadecimal import WORD_BYTES
 from deepnode_projections.kernel import ops
@@ -15,6 +16,14 @@ from deepnode_projections.kernel.op_cells import CELLS, WIDTHS
 from deepnode_projections.kernel.words import Words
 
 _NO_WORDS: Final = np.zeros((0, WORD_BYTES), np.uint8)
+
+Chosen = Rows | slice
+"""Those of some rows that are meant; if it is all of them, no copy is made."""
+
+
+def chosen(which: Mask) -> Chosen:
+    """Return the rows of which something is so."""
+    return slice(None) if which.all() else np.flatnonzero(which)
 
 
 class Sheet:

@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from deepnode_ledger.bulk_statements import StatementColumns
 from deepnode_ledger.column import Fixed, Mask, Numbers, Wide
-from deepnode_ledger.gathering import Rows
 from deepnode_ledger.statement_data import (
     CONSENSUS_REACHED,
     OUTPUT_SUBMITTED,
@@ -20,7 +19,7 @@ from deepnode_ledger.statement_data import (
 )
 from deepnode_projections.kernel import ops
 from deepnode_projections.kernel.decoded import Cells
-from deepnode_projections.kernel.decoding_sheet import Sheet
+from deepnode_projections.kernel.decoding_sheet import Chosen, Sheet, chosen
 from deepnode_projections.kernel.layout import NONE
 from deepnode_projections.kernel.op_cells import CELLS, Cell, Of
 
@@ -39,10 +38,10 @@ OP_OF: Final[Mapping[str, int]] = MappingProxyType(
 
 def put_statements(sheet: Sheet, batch: pa.RecordBatch, said: StatementColumns, which: Mask) -> None:
     """Put those statements of a type that are meant (``which``) to a sheet."""
-    some = np.flatnonzero(which)
-    if not len(some):
-        return
+    some = chosen(which)
     op, rows = OP_OF[said.type], said.rows[some]
+    if not len(rows):
+        return
     columns: list[Cells] = []
     for cell in CELLS[op]:
         if cell.of is Of.NAME:
@@ -54,7 +53,7 @@ def put_statements(sheet: Sheet, batch: pa.RecordBatch, said: StatementColumns, 
     sheet.put(op, rows, columns)
 
 
-def _columns(sheet: Sheet, said: StatementColumns, cell: Cell, some: Rows) -> list[Cells]:
+def _columns(sheet: Sheet, said: StatementColumns, cell: Cell, some: Chosen) -> list[Cells]:
     """Make a member's cells: one column, or the two of an amount."""
     column = said.columns[cell.name]
     match column:
@@ -69,7 +68,7 @@ def _columns(sheet: Sheet, said: StatementColumns, cell: Cell, some: Rows) -> li
     raise AssertionError((said.type, cell.name, column))
 
 
-def halves_of(amounts: Wide, some: Rows) -> list[Cells]:
+def halves_of(amounts: Wide, some: Chosen) -> list[Cells]:
     """Return the lower and the upper 64 bits of some amounts."""
     high, low = amounts.hi_lo()
     return [low[some].view(np.int64), high[some].view(np.int64)]

@@ -2,7 +2,7 @@
 
 Cells are numbers of 64 bits. An ``id`` is the number of one of a batch's ``ids``, a ``hash`` of its ``hashes``, a
 ``name`` of its ``names`` and an ``event`` of its ``events`` (see ``decoded``); an amount is two cells, its lower and
-its upper 64 bits; what may be left out is ``layout.NONE`` then.
+its upper 64 bits; what may be left out is ``layout.NONE`` then. ``op_cells`` says the same as data.
 """
 
 from typing import Final
@@ -11,16 +11,17 @@ RULES: Final = 0
 """Left to the rules. No cells."""
 
 NOTHING: Final = 1
-"""A log of an event that no rule is for, or one without a meaning: it does nothing. No cells."""
+"""A log of an event that no rule is for, one without a meaning, or a transfer of nothing. No cells."""
 
 TRANSFER: Final = 2
 """A transfer that moves something: token (id), giver and taker (numbers of the batch's ``holders``), amount."""
 
 RECEIVED: Final = 3
-"""RevenueReceived: contract, receipt, model, asset, payer, ref (ids), amount."""
+"""RevenueReceived of a router that the manifest itself names: contract, receipt, model, asset, payer, ref (ids),
+amount."""
 
 SPLIT: Final = 4
-"""RevenueSplit: contract, receipt, model, asset, ruleset (ids), gross, then the nine legs in the order of ``LEGS``."""
+"""RevenueSplit of such a router: contract, receipt, model, asset, ruleset (ids), gross, then the nine legs in the order of ``LEGS``."""
 
 CREATED: Final = 10
 """TaskCreated: task, domain, model (ids), version, consumer (hash), price, asset (id), difficulty, input (hash),
