@@ -21,7 +21,8 @@ RECEIVED: Final = 3
 amount."""
 
 SPLIT: Final = 4
-"""RevenueSplit of such a router: contract, receipt, model, asset, ruleset (ids), gross, then the nine legs in the order of ``LEGS``."""
+"""RevenueSplit of such a router: contract, receipt, model, asset, ruleset (ids), gross, then the nine legs in the order
+of ``LEGS``."""
 
 CREATED: Final = 10
 """TaskCreated: task, domain, model (ids), version, consumer (hash), price, asset (id), difficulty, input (hash),
