@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from deepnode_ledger.compiled import Integer, compiled
+from deepnode_ledger.compiled import Integer, compiled, inner
 from deepnode_projections.kernel.layout import ADDRESS, AMOUNT, BOOL, INT, NONE, TEXT, WORD
 from deepnode_projections.kernel.order import rows_in_order
 from deepnode_projections.kernel.table import Cells, Table
@@ -95,7 +95,7 @@ def write(
     return at
 
 
-@compiled
+@inner
 def _cell(
     cells: Cells,
     row: Integer,
@@ -141,7 +141,7 @@ def _cell(
     return _number(cells[row, cell + 1], value, out, at)
 
 
-@compiled
+@inner
 def _text(texts: Octets, start: Integer, end: Integer, out: Octets, at: Integer) -> Integer:
     """Write a text as a JSON string: quotation marks, backslashes and control characters are escaped."""
     out[at] = 34
@@ -178,7 +178,7 @@ def _text(texts: Octets, start: Integer, end: Integer, out: Octets, at: Integer)
     return at + 1
 
 
-@compiled
+@inner
 def _number(high: Integer, low: Integer, out: Octets, at: Integer) -> Integer:
     """Write a number of 128 bits in decimal digits."""
     upper, lower = np.uint64(high), np.uint64(low)

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from deepnode_ledger.compiled import Integer, compiled
+from deepnode_ledger.compiled import Integer, compiled, inner
 from deepnode_projections.kernel.layout import Layout
 
 Cells = npt.NDArray[Any]
@@ -62,8 +62,8 @@ class Table:
         """Return the arrays as they are now; what makes room replaces them."""
         return View(self.cells, self.slots, self.firsts, self.old, self.counts)
 
-    def make_room(self, more: int) -> None:
-        """Have room for so many new rows, and as many old ones."""
+    def make_room(self, more: int, old_rows: int = 0) -> None:
+        """Have room for so many new rows, and so many old ones."""
         rows = self.rows
         if rows + more > len(self.cells):
             cells = np.zeros((2 * (rows + more), self.layout.width), np.int64)
@@ -73,8 +73,8 @@ class Table:
             room = 1 << (4 * (rows + more)).bit_length()
             self.slots, self.firsts = np.zeros(room, np.int64), np.zeros(room, np.int64)
             _index_all(self.view(), self.layout.key, self.layout.same)
-        if self.counts[KEEPS] and int(self.counts[OLD]) + more > len(self.old):
-            old = np.zeros((2 * (int(self.counts[OLD]) + more), self.layout.width + 1), np.int64)
+        if self.counts[KEEPS] and int(self.counts[OLD]) + old_rows > len(self.old):
+            old = np.zeros((2 * (int(self.counts[OLD]) + old_rows), self.layout.width + 1), np.int64)
             old[: int(self.counts[OLD])] = self.old[: int(self.counts[OLD])]
             self.old = old
 
@@ -101,7 +101,7 @@ class Table:
             row = int(enter(self.view(), self.layout.key, self.layout.same, a, b, c, d))
             self.cells[row, self.layout.since] = position
         else:
-            self.make_room(0 if not self.counts[KEEPS] else 1)
+            self.make_room(0, 1)
             keep(self.view(), self.layout.since, row, position)
         self.cells[row, : len(cells)] = cells
         return row
@@ -118,7 +118,7 @@ def _four(key: Sequence[int]) -> tuple[int, int, int, int]:
     return a, b, c, d
 
 
-@compiled
+@inner
 def place_of(a: Integer, b: Integer, c: Integer, d: Integer, mask: Integer) -> Integer:
     """Return the place of a key's hash in an index."""
     mixed = (np.uint64(a) + np.uint64(0x9E3779B97F4A7C15)) * np.uint64(0xBF58476D1CE4E5B9)
@@ -126,6 +126,15 @@ def place_of(a: Integer, b: Integer, c: Integer, d: Integer, mask: Integer) -> I
     mixed = (mixed ^ (mixed >> np.uint64(32)) ^ np.uint64(c)) * np.uint64(0xD6E8FEB86659FD93)
     mixed = (mixed ^ (mixed >> np.uint64(31)) ^ np.uint64(d)) * np.uint64(0xBF58476D1CE4E5B9)
     return np.int64((mixed ^ (mixed >> np.uint64(32))) & np.uint64(mask))
+
+
+@inner
+def has_room(table: View, more: Integer, old_rows: Integer) -> Integer:
+    """Say whether there is room for so many new rows and old ones."""
+    rows = table.counts[ROWS] + more
+    if rows > len(table.cells) or 2 * rows > len(table.slots):
+        return False
+    return table.counts[KEEPS] == 0 or table.counts[OLD] + old_rows <= len(table.old)
 
 
 @compiled
@@ -194,7 +203,7 @@ def keep(table: View, since: Integer, row: Integer, position: Integer) -> None:
         table.cells[row, since] = position
 
 
-@compiled
+@inner
 def _index_row(table: View, length: Integer, same: Integer, row: Integer) -> None:
     a = table.cells[row, 0]
     b = table.cells[row, 1] if length > 1 else np.int64(0)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from deepnode_ledger.compiled import Integer, compiled
+from deepnode_ledger.compiled import Integer, compiled, inner
 from deepnode_ledger.hexadecimal import WORD_BYTES
 
 Octets = npt.NDArray[np.uint8]
@@ -78,7 +78,7 @@ class Words:
             self.data = data
 
 
-@compiled
+@inner
 def _slot(a: Integer, b: Integer, mask: Integer) -> Integer:
     mixed = (a ^ (b * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD6E8FEB86659FD93)
     return (mixed ^ (mixed >> np.uint64(32))) & mask

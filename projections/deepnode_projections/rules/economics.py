@@ -22,7 +22,7 @@ from deepnode_projections.rules.emission import Allocation
 from deepnode_projections.rules.epochs import current
 from deepnode_projections.rules.observations import Price
 from deepnode_projections.rules.parameters import ruleset_at
-from deepnode_projections.rules.pockets import token
+from deepnode_projections.rules.pockets import bounded, token
 from deepnode_projections.rules.reading import amount, number
 from deepnode_projections.rules.registry import Model
 from deepnode_projections.rules.scene import Rules, Scene
@@ -73,7 +73,8 @@ def _split(event: ChainEvent, scene: Scene) -> Sequence[Posting]:
     assert model is not None, "rules.revenue has a rule for the same event, and comes first"
     key = (current(state), model.domain, asset)
     before = state.get(Revenue, *key) or Revenue(*key, 0, 0)
-    state.put(replace(before, gross=before.gross + amount(event, "gross"), receipts=before.receipts + 1))
+    gross = bounded(before.gross + amount(event, "gross"))
+    state.put(replace(before, gross=gross, receipts=before.receipts + 1))
     return ()
 
 
