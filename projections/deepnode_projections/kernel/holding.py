@@ -17,11 +17,10 @@ from typing_extensions import override
 from deepnode_ledger.account import Account, wallet
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES, to_hex
 from deepnode_ledger.posting import Entry
-from deepnode_ledger.vocabulary import LEGS
 from deepnode_projections.folds import running_balance
 from deepnode_projections.folds.running_balance import BalanceKey, Posted
 from deepnode_projections.kernel.layout import layout_of
-from deepnode_projections.kernel.money_views import MoneyViews
+from deepnode_projections.kernel.money_views import LEGS_COUNT, MOVES_CARRIED, MoneyViews
 from deepnode_projections.kernel.table import Cells, Table
 from deepnode_projections.kernel.wide import amount_of_cells, cells_of_amount
 from deepnode_projections.kernel.words import Words
@@ -43,7 +42,7 @@ AFTER: Final = 6
 
 POSTING_WIDTH: Final = 8
 
-POSTINGS_MAX: Final = len(LEGS) + 2
+POSTINGS_MAX: Final = LEGS_COUNT + 2
 """An entry that a twin of a rule does has no more postings: a split's, from escrow to the legs and suspense."""
 
 POSTINGS: Final = 0
@@ -91,6 +90,7 @@ class ColumnHoldings:
         self.postings: Cells = np.zeros((_FEWEST if keeps else 0, POSTING_WIDTH), np.int64)
         self.counts: Cells = np.array([0, int(keeps)], np.int64)
         self.pockets: list[Account] = []
+        self._moves: Cells = np.zeros(MOVES_CARRIED + LEGS_COUNT, np.int64)
         self._words = words
         self._pocket_numbers: dict[str, int] = {}
         self._of_word: Cells = np.full(_FEWEST, -1, np.int64)
@@ -158,7 +158,9 @@ class ColumnHoldings:
 
     def views(self, profiles: "SplitProfiles") -> MoneyViews:
         """Return the arrays of holdings and profiles as they are now: until there is room made, or a profile."""
-        return MoneyViews(self.table.view(), self.postings, self.counts, profiles.table.view(), profiles.wanted)
+        return MoneyViews(
+            self.table.view(), self.postings, self.counts, profiles.table.view(), profiles.wanted, self._moves
+        )
 
     def post(self, entries: Sequence[Entry]) -> list[Beyond]:
         """Add what entries move, in the order of positions; return those without effect."""

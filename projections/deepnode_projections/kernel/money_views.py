@@ -18,17 +18,25 @@ from deepnode_projections.rules.splits import SUBJECT, Carry, SplitTotal
 
 
 class MoneyViews(NamedTuple):
-    """The arrays of holdings and of profiles, and ``wanted``, which the twins set where a profile is missing."""
+    """The arrays of holdings and of profiles.
+
+    ``wanted`` is set by the twins where a profile is missing. ``moves`` is room for what a split moves: the amount of
+    each pocket but the last, two cells each, and what is carried of each leg.
+    """
 
     balances: View
     postings: Cells
     counts: Cells
     profiles: View
     wanted: Cells
+    moves: Cells
 
 
 class MoneyTables(NamedTuple):
-    """The tables of payments and splits, and ``texts``: the numbers of the texts that the twins write and look for."""
+    """The tables of payments and splits, and ``texts``: the numbers of the texts that the twins write and look for.
+
+    Behind the texts stand the rows of the comparisons of a split's parts, -1 as long as they were not looked for.
+    """
 
     receipts: View
     totals: View
@@ -42,10 +50,18 @@ def money_tables(state: ColumnState) -> MoneyTables:
     """Return the tables as they are now: as long as nothing makes room in one of them."""
     view = {kind: table.view() for kind, table in state.tables.items()}
     texts = [state.texts.number(text) for text in (RECEIVED, SETTLED, SUBJECT, *LEGS, "suspense", "gross")]
+    rows = [-1] * PARTS
     return MoneyTables(
-        *(view[Receipt], view[SplitTotal], view[Carry], view[Revenue], view[Checked]), np.array(texts, np.int64)
+        *(view[Receipt], view[SplitTotal], view[Carry], view[Revenue], view[Checked]), np.array(texts + rows, np.int64)
     )
 
+
+LEGS_COUNT: Final = len(LEGS)
+PARTS: Final = LEGS_COUNT + 2
+"""The parts of a split that are compared: the legs, suspense, and the gross where the payment is known."""
+
+MOVES_CARRIED: Final = 2 * (LEGS_COUNT + 2)
+"""Where in ``MoneyViews.moves`` the carries begin."""
 
 TEXT_RECEIVED: Final = 0
 TEXT_SETTLED: Final = 1
