@@ -55,8 +55,11 @@ def inlined(function: F) -> F:
 
 def _dispatcher(function: Callable[..., Any], options: Mapping[str, bool]) -> Any:
     from numba import njit
-    from numba.core import types
+    from numba.core import config, types
 
+    if vars(config)["DISABLE_JIT"]:
+        # The compiler's own switch, NUMBA_DISABLE_JIT: what is slow to compile can be looked into as plain Python.
+        return function
     # The compiler's own types do not know the option that turns off what it calls its runtime, the counting.
     every: dict[str, Any] = {"cache": _keep(), "nogil": True, "_nrt": False, **options}
     made: Any = njit(**every)(function)
