@@ -53,7 +53,7 @@ class EventAbi:
     @property
     def topic0(self) -> bytes:
         """The first topic of the event's logs (32 bytes)."""
-        return bytes(keccak(text=self.signature))
+        return _topic0(self.signature)
 
     @property
     def topics_count(self) -> int:
@@ -78,6 +78,11 @@ class EventAbi:
         except (DecodingError, OverflowError, UnicodeDecodeError) as error:
             raise Undecodable(f"{self.signature}: {error}") from error
         return values
+
+
+@lru_cache(4_096)
+def _topic0(signature: str) -> bytes:
+    return bytes(keccak(text=signature))
 
 
 def events_of(abi: object, *, what: str) -> dict[tuple[bytes, int], EventAbi]:

@@ -45,7 +45,7 @@ def fold(run: pa.RecordBatch, roster: Roster, state: State, *, by_definition: bo
     _add_blocks(page, run, roster.manifest.chain_id)
     if len(singles):
         for each in entries(run.take(pa.array(singles)), Finality.PENDING):
-            _put(page, each, roster, state)
+            put(page, each, roster, state)
     return page, run.num_rows
 
 
@@ -89,7 +89,7 @@ def _add_blocks(page: Page, run: pa.RecordBatch, home: int) -> None:
         page.blocks[number] = (BlockRef(number, block_hash, time), position)
 
 
-def _put(page: Page, logged: LogEntry, roster: Roster, state: State) -> None:
+def put(page: Page, logged: LogEntry, roster: Roster, state: State) -> None:
     """Put an entry to the rules; its postings and its refusal come on the page."""
     block, record = logged.block, logged.record
     where = (state, roster.manifest, logged.position, logged.chain_id, block.number, block.time, roster)

@@ -52,6 +52,7 @@ class Table:
         self.firsts: Cells = np.zeros(4 * _FEWEST, np.int64)
         self.old: Cells = np.zeros((_FEWEST if keeps else 0, layout.width + 1), np.int64)
         self.counts: Cells = np.array([0, 0, int(keeps)], np.int64)
+        self._view: View | None = None
 
     @property
     def rows(self) -> int:
@@ -59,8 +60,10 @@ class Table:
         return int(self.counts[ROWS])
 
     def view(self) -> View:
-        """Return the arrays as they are now; what makes room replaces them."""
-        return View(self.cells, self.slots, self.firsts, self.old, self.counts)
+        """Return the arrays as they are now: the same view until what makes room replaces one of them."""
+        if self._view is None:
+            self._view = View(self.cells, self.slots, self.firsts, self.old, self.counts)
+        return self._view
 
     def make_room(self, more: int, old_rows: int = 0) -> None:
         """Have room for so many new rows, and so many old ones."""
@@ -68,15 +71,15 @@ class Table:
         if rows + more > len(self.cells):
             cells = np.zeros((2 * (rows + more), self.layout.width), np.int64)
             cells[:rows] = self.cells[:rows]
-            self.cells = cells
+            self.cells, self._view = cells, None
         if 2 * (rows + more) > len(self.slots):
             room = 1 << (4 * (rows + more)).bit_length()
-            self.slots, self.firsts = np.zeros(room, np.int64), np.zeros(room, np.int64)
+            self.slots, self.firsts, self._view = np.zeros(room, np.int64), np.zeros(room, np.int64), None
             _index_all(self.view(), self.layout.key, self.layout.same)
         if self.counts[KEEPS] and int(self.counts[OLD]) + old_rows > len(self.old):
             old = np.zeros((2 * (int(self.counts[OLD]) + old_rows), self.layout.width + 1), np.int64)
             old[: int(self.counts[OLD])] = self.old[: int(self.counts[OLD])]
-            self.old = old
+            self.old, self._view = old, None
 
     def row_of(self, key: Sequence[int]) -> int:
         """Return the row of a key, given as cells, or -1."""

@@ -4,7 +4,9 @@ An auditor feeds it the entries of a bundle. What it holds is what the projector
 """
 
 from deepnode_projections.replay.altered import Altered
-from deepnode_projections.replay.replaying import EpochEnd, Fed, Happened, Refused, Replay
+from deepnode_projections.replay.fed import EpochEnd, Fed, Happened, Refused
+from deepnode_projections.replay.log import replay_log
+from deepnode_projections.replay.replaying import Replay
 from deepnode_projections.replay.verdicts import (
     AllocationVerdict,
     ClaimVerdict,
@@ -27,4 +29,5 @@ __all__ = [
     "RootVerdict",
     "SplitVerdict",
     "Verdicts",
+    "replay_log",
 ]

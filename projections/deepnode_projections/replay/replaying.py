@@ -4,10 +4,9 @@ The replay and the projector share the fold (``folding``) and the rules, and not
 root that is made here of files alone is that of the books which wrote the files, or one of the two is wrong.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,17 +14,20 @@ import pyarrow.compute as pc
 
 from deepnode_ledger.account import MINT
 from deepnode_ledger.batch import entries as entries_of
+from deepnode_ledger.compiled import available
 from deepnode_ledger.contract import Contract, Creates, Events
 from deepnode_ledger.decoding import ChainEvent, decode
 from deepnode_ledger.manifest import Manifest
-from deepnode_ledger.record import Finality
+from deepnode_ledger.record import Finality, LogEntry
 from deepnode_ledger.roster import Roster
-from deepnode_projections.books import Page, Quarantined
-from deepnode_projections.folding import fold
+from deepnode_projections.books import Page
 from deepnode_projections.folds.running_balance import BalanceKey
+from deepnode_projections.kernel.ops import RULES
 from deepnode_projections.registers.record import Record, values_of
 from deepnode_projections.registers.state import MemoryState, Ruling
-from deepnode_projections.replay.holding import Holdings
+from deepnode_projections.replay.fed import EpochEnd, Fed, Happened
+from deepnode_projections.replay.holding import Beyond, Holdings
+from deepnode_projections.replay.passes import ByRules, Way
 from deepnode_projections.replay.wellformed import check
 from deepnode_projections.rules.book import RECORDS
 from deepnode_projections.rules.epochs import current
@@ -33,13 +35,18 @@ from deepnode_projections.rules.reading import NUMBER_LIMIT
 from deepnode_projections.rulesets import Ruleset
 from deepnode_projections.state_root import balance_lines, record_line, root_of_lines
 
+if TYPE_CHECKING:
+    from deepnode_projections.kernel.decoded import DecodedBatch
+    from deepnode_projections.kernel.holding import ColumnHoldings
+    from deepnode_projections.kernel.taking_over import Compiled
+
 R = TypeVar("R", bound=Record)
 
 RUN_ENTRIES: Final = 65_536
 """Entries that are folded at a time, so that memory has a bound whatever comes in."""
 
-FEW_ENTRIES: Final = 24
-"""So few are put to the rules one by one sooner than they are sorted into columns."""
+KERNEL_ENTRIES: Final = 32_768
+"""So many at a time are worth the kernel's beginning: its modules take half a second to load."""
 
 EventName = tuple[str, str]
 """The kind of a contract and the name of an event of it, by which the rules know it."""
@@ -48,47 +55,6 @@ PAYABLE: Final = "Payable"
 """The pocket of rewards that may be below zero: claims by a root that was disabled passed the one that stands."""
 
 _OPENING: Final[EventName] = ("Emission", "EpochOpened")
-
-
-@dataclass(frozen=True, slots=True)
-class EpochEnd:
-    """An epoch ended with the entry at ``position``; the state root there (32 bytes). Epoch 0 is before the first."""
-
-    epoch: int
-    position: int
-    root: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """An entry without effect: its ``kind`` of event, the contract or producer that ``source`` names, and why."""
-
-    position: int
-    kind: str
-    source: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """An event that is watched was folded, the entry at ``position``; ``refused`` says why it had no effect."""
-
-    position: int
-    event: ChainEvent
-    refused: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Fed:
-    """What a batch did: its pages as they were folded, what had no effect or no meaning, and which epochs ended.
-
-    All are in the order of positions. A page's entries hold also those that went too far, which are ``refused``.
-    """
-
-    pages: list[Page] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
-    quarantined: list[Quarantined] = field(default_factory=list)
-    ended: list[EpochEnd] = field(default_factory=list)
 
 
 class Replay:
@@ -101,6 +67,7 @@ class Replay:
         ruleset: Ruleset | Ruling | None = None,
         state: MemoryState | None = None,
         by_definition: bool = False,
+        kernel_entries: int = KERNEL_ENTRIES,
     ) -> None:
         """Begin with empty books.
 
@@ -109,7 +76,9 @@ class Replay:
             ruleset: what holds in place of the rulesets that the chain has activated, in every epoch; or what says
                 so of an epoch and of the chain's own ruleset there.
             state: an empty one, or of a kind of its own that changes what is put into it.
-            by_definition: take no short cut for transfers.
+            by_definition: take no short cut: neither the kernel, nor transfers as columns.
+            kernel_entries: how many at a time are folded by the kernel, where it can be compiled. ``state`` is another
+                object from then on.
         """
         self.position = 0
         self.refusals = 0
@@ -119,7 +88,11 @@ class Replay:
             self.state.ruling = _always(ruleset) if isinstance(ruleset, Ruleset) else ruleset
         self._manifest = manifest
         self._by_definition = by_definition
-        self._holdings = Holdings()
+        self._kernel_entries = kernel_entries
+        self._holdings: Holdings | ColumnHoldings = Holdings()
+        # A state of a kind of its own wants to see every record that is put.
+        self._is_compiled = available() and state is None and not by_definition
+        self._kernel: Compiled | None = None
         self._roster = Roster(manifest)
         self._ends: list[Callable[[EpochEnd], None]] = []
         self._watched: dict[EventName, list[Callable[[Happened], None]]] = {}
@@ -168,6 +141,28 @@ class Replay:
         self.quarantined += len(fed.quarantined)
         return fed
 
+    def feed_decoded(self, decoded: "DecodedBatch", entry_at: Callable[[int], LogEntry]) -> Fed:
+        """Fold a batch of the log that was decoded before, by the kernel.
+
+        Nothing is asked of its bytes again, so it is to come from a log of one's own. Events that the kernel does by
+        itself (transfers, payments, splits) are not told to those who watch them.
+
+        Args:
+            decoded: the batch, which begins behind the position; the roster has learned of it.
+            entry_at: returns the entry of a row, where the kernel leaves one to the rules.
+        """
+        assert decoded.first == self.position + 1, (decoded.first, self.position)
+        fed = Fed()
+        singles, rows = decoded.singles, np.flatnonzero(decoded.ops == RULES)
+        are_marked = pc.is_in(singles.column("topic0"), self._topics).to_numpy(zero_copy_only=False)
+        marked = (
+            (int(rows[n]), next(entries_of(singles.slice(n, 1), Finality.SEALED))) for n in np.flatnonzero(are_marked)
+        )
+        self._pass(self._compiled().decoded_way(decoded, entry_at), self.position, marked, len(decoded.ops), fed)
+        self.refusals += len(fed.refused)
+        self.quarantined += len(fed.quarantined)
+        return fed
+
     def below_zero(self) -> list[tuple[str, bytes, int]]:
         """Return the balances that are below zero and must not be: account, token, base units, sorted by bytes.
 
@@ -187,11 +182,14 @@ class Replay:
         return root_of_lines(chain(balance_lines(self._holdings.in_order()), records))
 
     def _feed(self, run: pa.RecordBatch, fed: Fed) -> None:
-        start = 0
-        for row in np.flatnonzero(pc.is_in(run.column("topic0"), self._topics).to_numpy(zero_copy_only=False)).tolist():
-            self._fold(run.slice(start, row - start), fed)
-            start = row
-            [logged] = entries_of(run.slice(row, 1), Finality.SEALED)
+        rows = np.flatnonzero(pc.is_in(run.column("topic0"), self._topics).to_numpy(zero_copy_only=False)).tolist()
+        marked = ((row, next(entries_of(run.slice(row, 1), Finality.SEALED))) for row in rows)
+        self._pass(self._begin(run), self.position, marked, run.num_rows, fed)
+
+    def _pass(self, way: Way, before: int, marked: Iterable[tuple[int, LogEntry]], stop: int, fed: Fed) -> None:
+        """Fold a run of ``stop`` entries behind the position ``before``; those that are ``marked`` by themselves."""
+        for row, logged in marked:
+            self._fold(way, before, row, fed)
             event = decode(logged, self._roster)
             if not isinstance(event, ChainEvent):
                 continue
@@ -199,10 +197,13 @@ class Replay:
             if name == _OPENING and self._opens(event):
                 fed.ended.append(self._end())
             if name in self._watched:
-                start = row + 1
-                self._fold(run.slice(row, 1), fed)
+                self._fold(way, before, row + 1, fed)
                 self._tell(name, event, fed)
-        self._fold(run.slice(start), fed)
+        self._fold(way, before, stop, fed)
+
+    def _fold(self, way: Way, before: int, stop: int, fed: Fed) -> None:
+        way.to(stop, fed)
+        self.position = before + stop
 
     def _opens(self, event: ChainEvent) -> bool:
         """Say whether an event opens an epoch: what is refused opens none."""
@@ -221,18 +222,27 @@ class Replay:
         for callback in self._watched[name]:
             callback(happened)
 
-    def _fold(self, run: pa.RecordBatch, fed: Fed) -> None:
-        while run.num_rows:
-            by_definition = self._by_definition or run.num_rows <= FEW_ENTRIES
-            page, count = fold(run, self._roster, self.state, by_definition=by_definition)
-            refused = [Refused(e.position, kind, source, why.reason) for e, kind, source, why in page.refusals]
-            beyond = self._holdings.post(page.transfers, [entry for _, entry in page.entries])
-            refused += [Refused(e.position, e.kind, e.contract, too_much.reason) for e, too_much in beyond]
-            fed.pages.append(page)
-            fed.refused.extend(sorted(refused, key=lambda each: each.position))
-            fed.quarantined.extend(sorted(page.quarantined, key=lambda each: each.position))
-            self.position += count
-            run = run.slice(count)
+    def _begin(self, run: pa.RecordBatch) -> Way:
+        """Begin with a run: by the kernel if there are so many entries that it is worth while."""
+        if self._is_compiled and run.num_rows >= self._kernel_entries:
+            return self._compiled().way(run)
+        # Transfers as columns are for holdings of another kind.
+        by_definition = self._by_definition or self._kernel is not None
+        return ByRules(run, self._roster, self.state, self._post, by_definition=by_definition)
+
+    def _compiled(self) -> "Compiled":
+        if self._kernel is None:
+            from deepnode_projections.kernel.taking_over import Compiled
+
+            self._kernel = Compiled(self._roster, self.state, self._holdings.balances)
+            self.state, self._holdings = self._kernel.state, self._kernel.holdings
+        return self._kernel
+
+    def _post(self, page: Page) -> list[Beyond]:
+        moved = [entry for _, entry in page.entries]
+        if isinstance(self._holdings, Holdings):
+            return self._holdings.post(page.transfers, moved)
+        return self._holdings.post(moved)
 
 
 def _line(record: Record) -> bytes:

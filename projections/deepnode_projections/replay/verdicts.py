@@ -13,7 +13,8 @@ from typing import Final
 from deepnode_ledger.vocabulary import LEGS
 from deepnode_projections.registers.state import State
 from deepnode_projections.replay.altered import Altered, altered_earners
-from deepnode_projections.replay.replaying import Happened, Replay
+from deepnode_projections.replay.fed import Happened
+from deepnode_projections.replay.replaying import Replay
 from deepnode_projections.rules.claims import claim_tree
 from deepnode_projections.rules.comparisons import Checked, Difference
 from deepnode_projections.rules.emission import Allocation

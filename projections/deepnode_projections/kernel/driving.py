@@ -1,0 +1,148 @@
+"""Driving: batch after batch through the loop, and through the rules what the loop leaves to them."""
+
+from collections.abc import Callable, Iterator
+from operator import is_not
+from typing import Final
+
+import numpy as np
+
+from deepnode_ledger.batch import entries
+from deepnode_ledger.record import Finality, LogEntry
+from deepnode_ledger.roster import Roster
+from deepnode_projections.books import Page
+from deepnode_projections.folding import put
+from deepnode_projections.kernel.decoded import DecodedBatch
+from deepnode_projections.kernel.holding import ColumnHoldings
+from deepnode_projections.kernel.loop import MANY_ROWS, NEW_ROWS, OLD_ROWS, fold
+from deepnode_projections.kernel.maps import Maps
+from deepnode_projections.kernel.money_views import MoneyTables, MoneyViews, money_tables
+from deepnode_projections.kernel.ops import AGREED, CREDITED, RULES
+from deepnode_projections.kernel.split_profiles import SETTLED_BY, SplitProfiles
+from deepnode_projections.kernel.state import ColumnState
+from deepnode_projections.kernel.task_params import task_params
+from deepnode_projections.kernel.task_tables import TaskTables, task_tables
+from deepnode_projections.replay.holding import Beyond
+
+WINDOW_ROWS: Final = 8_192
+"""Operations for which room is made at a time, so that memory has a bound."""
+
+ROWS_BY_RULES: Final = 64
+"""Operations whose room an entry that is put to the rules may take."""
+
+Arrays = tuple[TaskTables, MoneyTables, MoneyViews]
+
+
+class Kernel:
+    """Folds decoded batches into a state and its holdings."""
+
+    def __init__(self, roster: Roster, state: ColumnState, holdings: ColumnHoldings) -> None:
+        """Begin where the state stands.
+
+        Args:
+            roster: the contracts that are known; it has learned of a batch before that is folded.
+            state: what is known; the rules and the loop both change it.
+            holdings: the balances, likewise.
+        """
+        self._roster = roster
+        self._state = state
+        self._holdings = holdings
+        self._profiles = SplitProfiles(roster, state, holdings)
+        self._tokens = self._known_tokens()
+        self._params = task_params(state, self._tokens)
+        self._room = 0
+        self._views = [table.view() for table in state.tables.values()]
+        self._made = task_tables(state), money_tables(state)
+
+    def begin(self, decoded: DecodedBatch, entry_at: Callable[[int], LogEntry]) -> "Pass":
+        """Begin with a batch, of which the roster has learned.
+
+        Args:
+            decoded: the batch.
+            entry_at: returns the entry of a row that ``decoded.singles`` does not have.
+        """
+        state, tokens = self._state, self._known_tokens()
+        if tokens != self._tokens:
+            self._tokens = tokens
+            self._params = task_params(state, tokens)
+        ids = state.words.numbers(decoded.ids)
+        bases = [state.words.enter_all(decoded.hashes), state.texts.enter_all(decoded.events, decoded.event_ends)]
+        names = [state.texts.number(name) for name in decoded.names]
+        accounts = self._holdings.accounts_of(decoded.holders, decoded.pockets, ids)
+        maps = Maps(ids, np.array(names, np.int64), accounts, np.array(bases, np.int64))
+        return Pass(self, decoded, maps, entry_at)
+
+    def fold(self, batch: DecodedBatch, m: Maps, row: int, stop: int) -> int:
+        """Do the operations of rows ``row`` to ``stop``; return the first that is left to the rules, or ``stop``."""
+        while row < stop:
+            is_fresh = self._room < min(stop - row, WINDOW_ROWS)
+            if is_fresh:
+                self._make_room()
+            begin, end = row, min(stop, row + self._room)
+            given = (batch.ops, batch.starts, batch.cells, batch.first, row, end)
+            row = int(fold(*given, m, self._params, *self._arrays()))
+            self._room -= row - begin
+            if row == end or self._profiles.make_wanted():
+                continue
+            if batch.ops[row] not in (AGREED, CREDITED) or (is_fresh and row == begin):
+                return row
+            # It may have stopped for want of room only.
+            self._room = 0
+        return stop
+
+    def put(self, logged: LogEntry, page: Page) -> list[Beyond]:
+        """Put an entry to the rules; what they refuse comes on the page, and what would go too far is returned."""
+        self._room -= ROWS_BY_RULES
+        self._state.changed.clear()
+        put(page, logged, self._roster, self._state)
+        if not self._state.changed.isdisjoint(SETTLED_BY):
+            self._profiles.forget()
+            self._params = task_params(self._state, self._tokens)
+        moved = [entry for _, entry in page.entries]
+        page.entries.clear()
+        return self._holdings.post(moved)
+
+    def _make_room(self) -> None:
+        """Have room for what a window of operations may enter or replace, and for one of those that touch many rows."""
+        for table in self._state.tables.values():
+            table.make_room(NEW_ROWS * WINDOW_ROWS + 2 * MANY_ROWS, OLD_ROWS * WINDOW_ROWS + 2 * MANY_ROWS)
+        self._holdings.make_room(WINDOW_ROWS)
+        self._room = WINDOW_ROWS
+
+    def _arrays(self) -> Arrays:
+        """Return the arrays as they are now."""
+        views = [table.view() for table in self._state.tables.values()]
+        if len(views) != len(self._views) or any(map(is_not, views, self._views)):
+            self._made, self._views = (task_tables(self._state), money_tables(self._state)), views
+        return *self._made, self._holdings.views(self._profiles)
+
+    def _known_tokens(self) -> list[bytes]:
+        manifest = self._roster.manifest
+        return [each.address for each in self._roster.on(manifest.chain_id) if each.kind == "Token"]
+
+
+class Pass:
+    """One batch on its way through the kernel, from its first row on."""
+
+    def __init__(self, kernel: Kernel, decoded: DecodedBatch, maps: Maps, entry_at: Callable[[int], LogEntry]) -> None:
+        self._kernel = kernel
+        self._decoded = decoded
+        self._maps = maps
+        self._entry_at = entry_at
+        self._singles: Iterator[LogEntry] = entries(decoded.singles, Finality.SEALED)
+        self._row = 0
+
+    def to(self, stop: int, page: Page) -> list[Beyond]:
+        """Fold up to a row (not included).
+
+        What the rules refuse comes on the page; entries that would take a balance too far are returned.
+        """
+        beyond: list[Beyond] = []
+        while True:
+            self._row = self._kernel.fold(self._decoded, self._maps, self._row, stop)
+            if self._row >= stop:
+                return beyond
+            is_single = self._decoded.ops[self._row] == RULES
+            logged = next(self._singles) if is_single else self._entry_at(self._row)
+            assert logged.position == self._decoded.first + self._row, (logged.position, self._row)
+            beyond += self._kernel.put(logged, page)
+            self._row += 1

@@ -1,0 +1,106 @@
+"""The log as a source of decoded runs: what was decoded before comes from the cache, and no batch of it is read."""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from typing import Final
+
+import pyarrow as pa
+
+from deepnode_ledger.batch import entries
+from deepnode_ledger.record import Finality, LogEntry
+from deepnode_ledger.roster import Roster
+from deepnode_ledger.sealed_batches import SealedBatchRef, read_sealed, sealed_batches
+from deepnode_ledger.snapshot import Snapshot
+from deepnode_projections.kernel.cache import DecodedCache
+from deepnode_projections.kernel.decoded import DecodedBatch
+from deepnode_projections.kernel.decoding import decode_batch
+
+AHEAD: Final = 3
+"""Runs that are read and decoded while the one before them is folded."""
+
+RUN_ENTRIES: Final = 65_536
+"""Entries of a run, unless a single batch has more: batches that were sealed with few are decoded together."""
+
+
+class DecodedRun:
+    """A run of the log: ``decoded``, and its entries as they are, which are read when the first is asked for."""
+
+    def __init__(self, decoded: DecodedBatch, read: Callable[[], pa.RecordBatch]) -> None:
+        self.decoded = decoded
+        self._read = read
+        self._entries: pa.RecordBatch | None = None
+
+    def entry_at(self, row: int) -> LogEntry:
+        """Return the entry of a row.
+
+        Raises:
+            Damaged: its batch cannot be read.
+        """
+        if self._entries is None:
+            self._entries = self._read()
+        return next(entries(self._entries.slice(row, 1), Finality.SEALED))
+
+
+def decoded_runs(snapshot: Snapshot, roster: Roster, cache: DecodedCache | None = None) -> Iterator[DecodedRun]:
+    """Yield the whole log, oldest first; the roster has learned of a run when it is yielded.
+
+    Runs are read and decoded ahead by a thread of its own, unless there are factories: then what a run announces is
+    learned before the next one is decoded. What had to be decoded is put into the cache.
+
+    Raises:
+        Damaged: a stored batch cannot be read, or the log has a gap.
+        OSError: the cache cannot be written to.
+    """
+    sealed = (partial(_sealed_run, snapshot, roster, cache, run) for run in _runs(sealed_batches(snapshot)))
+    if roster.manifest.has_factories:
+        yield from (make() for make in sealed)
+    else:
+        with ThreadPoolExecutor(1, "decoding") as ahead:
+            coming: deque[Future[DecodedRun]] = deque(ahead.submit(make) for make in islice(sealed, AHEAD))
+            while coming:
+                yield coming.popleft().result()
+                coming.extend(ahead.submit(make) for make in islice(sealed, 1))
+    for batch in snapshot.read(snapshot.head.sealed_position + 1):
+        uncertain = {child.contract.address for child in roster.learn(batch)}
+        yield DecodedRun(decode_batch(batch, roster, uncertain), partial(_same, batch))
+
+
+def _runs(sealed: Sequence[SealedBatchRef]) -> Iterator[Sequence[SealedBatchRef]]:
+    """Gather batches from the first on, so that all runs but the last stay what they are when the log grows."""
+    run: list[SealedBatchRef] = []
+    for each in sealed:
+        if run and each.last_position - run[0].first_position >= RUN_ENTRIES:
+            yield run
+            run = []
+        run.append(each)
+    if run:
+        yield run
+
+
+def _sealed_run(
+    snapshot: Snapshot, roster: Roster, cache: DecodedCache | None, run: Sequence[SealedBatchRef]
+) -> DecodedRun:
+    first, last = run[0].first_position, run[-1].last_position
+    uncertain = {child.contract.address for child in roster.catch_up(snapshot, first, last)}
+    read = partial(_read, snapshot, run)
+    if cache is None:
+        return DecodedRun(decode_batch(read(), roster, uncertain), read)
+    digest = hashlib.sha256(b"".join(each.sha256 for each in run)).digest()
+    key = cache.key(SealedBatchRef(run[0].number, first, last, digest), roster, uncertain)
+    decoded = cache.get(key)
+    if decoded is None:
+        decoded = decode_batch(read(), roster, uncertain)
+        cache.put(key, decoded)
+    return DecodedRun(decoded, read)
+
+
+def _read(snapshot: Snapshot, run: Sequence[SealedBatchRef]) -> pa.RecordBatch:
+    return pa.concat_batches([read_sealed(snapshot, each) for each in run])
+
+
+def _same(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch

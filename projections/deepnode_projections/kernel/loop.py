@@ -1,0 +1,102 @@
+"""The loop: operation after operation, until one is for the rules or needs more room."""
+
+from typing import Final
+
+from deepnode_ledger.compiled import Integer, compiled, inner
+from deepnode_projections.kernel import money_ops, task_ops
+from deepnode_projections.kernel.decoded import Cells
+from deepnode_projections.kernel.maps import Maps
+from deepnode_projections.kernel.money_views import MoneyTables, MoneyViews
+from deepnode_projections.kernel.ops import (
+    AGREED,
+    ANSWERED,
+    ASSIGNED,
+    CREATED,
+    CREDITED,
+    NOTHING,
+    RECEIVED,
+    SPLIT,
+    TRANSFER,
+    VALIDATED,
+)
+from deepnode_projections.kernel.table import has_room
+from deepnode_projections.kernel.task_tables import TaskTables
+
+NEW_ROWS: Final = 1
+OLD_ROWS: Final = 12
+"""The most rows of one table that an operation enters, and that it replaces; but for the two below."""
+
+MANY_ROWS: Final = 512
+"""The most rows of one table that an agreement or a credit enters or replaces: it touches all who took part."""
+
+
+@compiled
+def fold(
+    ops: Cells,
+    starts: Cells,
+    cells: Cells,
+    first: Integer,
+    row: Integer,
+    stop: Integer,
+    m: Maps,
+    p: Cells,
+    t: TaskTables,
+    u: MoneyTables,
+    h: MoneyViews,
+) -> Integer:
+    """Do the operations of rows ``row`` to ``stop`` (not included); return the first that was not done.
+
+    ``first`` is the position of row 0.
+    """
+    while row < stop:
+        op = ops[row]
+        if op != NOTHING:
+            at = starts[row]
+            position = first + row
+            if op >= CREATED:
+                done = _of_task(op, cells, at, position, stop - row, m, p, t)
+            elif op == TRANSFER:
+                done = money_ops.transfer(cells, at, position, m, h)
+            elif op == RECEIVED:
+                done = money_ops.received(cells, at, position, m, h, u)
+            elif op == SPLIT:
+                done = money_ops.split(cells, at, position, m, p, h, u)
+            else:
+                done = False
+            if not done:
+                return row
+        row += 1
+    return row
+
+
+@inner
+def _of_task(
+    op: Integer, cells: Cells, at: Integer, position: Integer, rows: Integer, m: Maps, p: Cells, t: TaskTables
+) -> Integer:
+    """Do an operation about a task, with ``rows`` operations to come, this one included."""
+    if op == VALIDATED:
+        return task_ops.validated(cells, at, position, m, p, t)
+    if op == ASSIGNED:
+        return task_ops.assigned(cells, at, position, m, p, t)
+    if op == ANSWERED:
+        return task_ops.answered(cells, at, position, m, p, t)
+    if op == CREDITED:
+        return _has_room(t, rows) and task_ops.credited(cells, at, position, m, p, t)
+    if op == CREATED:
+        return task_ops.created(cells, at, position, m, p, t)
+    if op == AGREED:
+        return _has_room(t, rows) and task_ops.agreed(cells, at, position, m, p, t)
+    return False
+
+
+@inner
+def _has_room(t: TaskTables, rows: Integer) -> Integer:
+    """Say whether an agreement or a credit has room, and what may come behind it."""
+    more, old = MANY_ROWS + NEW_ROWS * rows, MANY_ROWS + OLD_ROWS * rows
+    return (
+        has_room(t.slot, more, old)
+        and has_room(t.validation, more, old)
+        and has_room(t.trust, more, old)
+        and has_room(t.work, more, old)
+        and has_room(t.validator_work, more, old)
+    )
