@@ -57,6 +57,10 @@ OTHERS = [
 """Rulesets whose every answer differs from the default one's, between them."""
 
 
+_UPPER = 10**38 >> 64 << 64
+"""What 10**38 is without its lower 64 bits."""
+
+
 def _ruling(epoch: int, given: Ruleset) -> Ruleset:
     return [given, *OTHERS][epoch % 4]
 
@@ -153,11 +157,12 @@ def test_an_agreement_on_more_than_64_validations_is_left_to_the_rules(validator
     assert twice.by_twins["ai.deepnode.vwu.assigned.v1"] == 64
 
 
-def test_sales_that_the_books_cannot_hold_are_left_to_the_rules() -> None:
-    """Three tasks of one model for 10**38 - 2, 1 and 1: the rules refuse the last one's credit."""
+@pytest.mark.parametrize("prices", [(10**38 - 2, 1, 1), (_UPPER - 2, 1, 10**38 - _UPPER + 1)])
+def test_sales_that_the_books_cannot_hold_are_left_to_the_rules(prices: Sequence[int]) -> None:
+    """Three tasks of one model that come to 10**38: the rules refuse the last one's credit."""
     twice, number = Twice(lambda _epoch, given: _ruleset("[work]\nslots = 1\nquorum = 1")), 0
     reasons = []
-    for task, price in (("t1", 10**38 - 2), ("t2", 1), ("t3", 1)):
+    for task, price in zip(("t1", "t2", "t3"), prices, strict=True):
         for kind, members in (
             ("TaskCreated", {"price": str(price)}),
             ("TaskAssigned", {"node": task}),
@@ -173,7 +178,8 @@ def test_sales_that_the_books_cannot_hold_are_left_to_the_rules() -> None:
     assert sum(twice.by_twins.values()) == 17
     twice.check()
     [sales] = twice.columns.every(ModelSales)
-    assert sales.amount == 10**38 - 1
+    assert sales.amount == prices[0] + prices[1]
+    assert sum(prices) == 10**38
 
 
 def test_an_asset_that_is_not_known_for_a_token_is_left_to_the_rules() -> None:
