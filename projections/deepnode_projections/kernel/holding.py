@@ -7,7 +7,7 @@ Accounts have numbers, in the order in which they were first asked for; one may 
 wallet is found by the number of its address's word, so that no object is made for any of them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -15,13 +15,16 @@ import numpy as np
 from typing_extensions import override
 
 from deepnode_ledger.account import Account, wallet
-from deepnode_ledger.hexadecimal import ADDRESS_BYTES, to_hex
+from deepnode_ledger.hexadecimal import ADDRESS_BYTES
 from deepnode_ledger.posting import Entry
 from deepnode_projections.folds import running_balance
 from deepnode_projections.folds.running_balance import BalanceKey, Posted
+from deepnode_projections.kernel.holding_lines import lines
 from deepnode_projections.kernel.layout import layout_of
 from deepnode_projections.kernel.money_views import LEGS_COUNT, MOVES_CARRIED, MoneyViews
+from deepnode_projections.kernel.order import _by_octets as by_octets
 from deepnode_projections.kernel.table import Cells, Table
+from deepnode_projections.kernel.texts import Texts
 from deepnode_projections.kernel.wide import amount_of_cells, cells_of_amount
 from deepnode_projections.kernel.words import Words
 from deepnode_projections.posting_columns import WALLET
@@ -93,10 +96,10 @@ class ColumnHoldings:
         self._moves: Cells = np.zeros(MOVES_CARRIED + LEGS_COUNT, np.int64)
         self._words = words
         self._pocket_numbers: dict[str, int] = {}
+        self._pocket_names = Texts()
         self._of_word: Cells = np.full(_FEWEST, -1, np.int64)
         self._who: Cells = np.zeros(_FEWEST, np.int64)
         self._count = 0
-        self._order: list[tuple[str, bytes, int]] = []
 
     @property
     def balances(self) -> Mapping[BalanceKey, int]:
@@ -118,6 +121,7 @@ class ColumnHoldings:
             return int(self.accounts_of(np.zeros(1, np.int64), (), np.array([word], np.int64))[0])
         number = self._pocket_numbers[holder.name] = self._enrol(np.array([-1 - len(self.pockets)], np.int64))
         self.pockets.append(holder)
+        self._pocket_names.enter(holder.name)
         return number
 
     def accounts_of(self, holders: Cells, pockets: Sequence[Account], ids: Cells) -> Cells:
@@ -195,22 +199,23 @@ class ColumnHoldings:
             totals = [total + (each << (32 * place)) for total, each in zip(totals, added.tolist(), strict=True)]
         return {self._asset(asset): total for asset, total in zip(assets.tolist(), totals, strict=True)}
 
-    def in_order(self) -> Iterable[tuple[str, bytes, int]]:
+    def in_order(self) -> Iterator[tuple[str, bytes, int]]:
         """Yield the balances other than zero: account name, token address, base units, sorted by bytes."""
-        known = len(self._order)
-        new = self.table.cells[known : self.table.rows, :2].tolist()
-        self._order += [(self._name(of), self._asset(asset), row) for row, (of, asset) in enumerate(new, start=known)]
-        # Text has the order of its UTF-8 bytes.
-        self._order.sort()
-        low, high = (self.table.cells[: self.table.rows, cell].tolist() for cell in (BALANCE, BALANCE + 1))
-        for name, asset, row in self._order:
-            if low[row] or high[row]:
-                yield name, asset, amount_of_cells(low[row], high[row])
+        cells = self.table.cells[self._rows_in_order()]
+        names = self._names(cells[:, 0])
+        for name, (_, asset, low, high, *_) in zip(names, cells.tolist(), strict=True):
+            if low or high:
+                yield name, self._asset(asset), amount_of_cells(low, high)
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines of the balances other than zero in the state root, many of them in a piece."""
+        return lines(self.table.cells, self._rows_in_order(), self.who, self._words.octets(), self._pocket_names)
 
     def keys(self) -> Iterator[BalanceKey]:
         """Yield the account names and token addresses of which there are balances, zeros among them."""
-        for of, asset in self.table.cells[: self.table.rows, :2].tolist():
-            yield self._name(of), self._asset(asset)
+        cells = self.table.cells[: self.table.rows]
+        for name, asset in zip(self._names(cells[:, 0]), cells[:, 1].tolist(), strict=True):
+            yield name, self._asset(asset)
 
     def find(self, name: str, asset: bytes) -> int:
         """Return the row of a balance, or -1."""
@@ -238,9 +243,32 @@ class ColumnHoldings:
         self._count = count
         return first
 
-    def _name(self, number: int) -> str:
-        who = int(self._who[number])
-        return f"Wallet:{to_hex(self._words[who][:ADDRESS_BYTES])}" if who >= 0 else self.pockets[-1 - who].name
+    def _names(self, accounts: Cells) -> list[str]:
+        """Name accounts by their numbers: wallets, the most of them by far, all at once."""
+        who = self._who[accounts]
+        text = self._words.octets()[np.maximum(who, 0), :ADDRESS_BYTES].tobytes().hex()
+        return [
+            f"{WALLET}{text[start : start + 40]}" if each >= 0 else self.pockets[-1 - each].name
+            for each, start in zip(who.tolist(), range(0, len(text), 40), strict=True)
+        ]
+
+    def _rows_in_order(self) -> Cells:
+        """Return the rows of all balances, in the order of the accounts' names and the tokens' addresses."""
+        who = self.who
+        wallets = np.flatnonzero(who >= 0)
+        wallets = wallets[by_octets(self._words.data[who[wallets]])]
+        # Text has the order of its UTF-8 bytes. No pocket is named like a wallet.
+        pockets = [self._pocket_numbers[name] for name in sorted(self._pocket_numbers)]
+        before = sum(name < WALLET for name in self._pocket_numbers)
+        ranks = np.empty(len(who), np.int64)
+        ranks[np.concatenate([np.array(part, np.int64) for part in (pockets[:before], wallets, pockets[before:])])] = (
+            np.arange(len(who))
+        )
+        cells = self.table.cells[: self.table.rows]
+        assets, asset = np.unique(cells[:, 1], return_inverse=True)
+        asset_ranks = np.empty(len(assets), np.int64)
+        asset_ranks[by_octets(self._words.data[assets])] = np.arange(len(assets))
+        return np.argsort(ranks[cells[:, 0]] * len(assets) + asset_ranks[asset])
 
     def _asset(self, word: int) -> bytes:
         return self._words[word][:ADDRESS_BYTES]

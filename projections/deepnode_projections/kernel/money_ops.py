@@ -9,7 +9,7 @@ Sources: ``rules.tokens``, ``rules.revenue``, ``rules.splits``, ``folds.running_
 
 import numpy as np
 
-from deepnode_ledger.compiled import Integer, compiled
+from deepnode_ledger.compiled import Integer, inlined, inner
 from deepnode_projections.kernel import holding
 from deepnode_projections.kernel.holding import BALANCE, BALANCE_SAME, BALANCE_SINCE, KEEPS, POSTINGS
 from deepnode_projections.kernel.layout import NONE
@@ -71,7 +71,7 @@ from deepnode_projections.kernel.task_params import EPOCH
 from deepnode_projections.kernel.wide import is_far, minus, over_ppm, plus, share
 
 
-@compiled
+@inner
 def transfer(cells: Cells, at: Integer, position: Integer, m: Maps, h: MoneyViews) -> Integer:
     """Move what a transfer moves (``ops.TRANSFER``)."""
     low, high = cells[at + 3], cells[at + 4]
@@ -83,7 +83,7 @@ def transfer(cells: Cells, at: Integer, position: Integer, m: Maps, h: MoneyView
     return _move(h.balances, h.postings, h.counts, position, asset, giver, giver_row, taker, taker_row, low, high)
 
 
-@compiled
+@inner
 def received(cells: Cells, at: Integer, position: Integer, m: Maps, h: MoneyViews, t: MoneyTables) -> Integer:
     """Take note of a payment and bring it into escrow (``ops.RECEIVED``)."""
     contract, receipt = m.ids[cells[at]], m.ids[cells[at + 1]]
@@ -107,7 +107,7 @@ def received(cells: Cells, at: Integer, position: Integer, m: Maps, h: MoneyView
     return True
 
 
-@compiled
+@inner
 def split(cells: Cells, at: Integer, position: Integer, m: Maps, p: Cells, h: MoneyViews, t: MoneyTables) -> Integer:
     """Split a payment into its legs, all of them as expected (``ops.SPLIT``). ``p`` are those of ``task_params``."""
     contract, receipt = m.ids[cells[at]], m.ids[cells[at + 1]]
@@ -152,7 +152,7 @@ def split(cells: Cells, at: Integer, position: Integer, m: Maps, p: Cells, h: Mo
     return True
 
 
-@compiled
+@inlined
 def _profile(profiles: View, wanted: Cells, contract: Integer, model: Integer, asset: Integer) -> Integer:
     """Return the row of a profile, or -1: then one is wanted."""
     profile = find(profiles, 3, contract, model, asset, 0)
@@ -162,7 +162,7 @@ def _profile(profiles: View, wanted: Cells, contract: Integer, model: Integer, a
     return np.int64(-1)
 
 
-@compiled
+@inlined
 def _find_balances(balances: View, known: Cells, profile: Integer) -> None:
     """Look for the balances of a profile's pockets that were not known to be there."""
     for pocket in range(POCKETS):
@@ -171,7 +171,7 @@ def _find_balances(balances: View, known: Cells, profile: Integer) -> None:
             known[profile, ROWS + pocket] = find(balances, 2, account, known[profile, 2], 0, 0)
 
 
-@compiled
+@inner
 def _is_expected(
     cells: Cells,
     first: Integer,
@@ -199,7 +199,7 @@ def _is_expected(
     return True
 
 
-@compiled
+@inner
 def _leaves_little(known: Cells, profile: Integer, totals: Cells, moves: Cells, low: Integer, high: Integer) -> Integer:
     """Say whether what waits in suspense, of all splits of a model in an asset, is what carries can be."""
     row = known[profile, TOTAL]
@@ -219,7 +219,7 @@ def _leaves_little(known: Cells, profile: Integer, totals: Cells, moves: Cells, 
     return high == 0 and low >= 0 and low <= (LEGS_COUNT - 1) * known[profile, VERSION]
 
 
-@compiled
+@inner
 def _can_post(known: Cells, profile: Integer, balances: Cells, moves: Cells) -> Integer:
     """Say whether all balances of a split stay near enough."""
     for pocket in range(SUSPENSE + 1):
@@ -228,7 +228,7 @@ def _can_post(known: Cells, profile: Integer, balances: Cells, moves: Cells) -> 
     return True
 
 
-@compiled
+@inner
 def _earns(
     position: Integer, epoch: Integer, domain: Integer, asset: Integer, revenue: View, low: Integer, high: Integer
 ) -> Integer:
@@ -248,7 +248,7 @@ def _earns(
     return True
 
 
-@compiled
+@inner
 def _add_to_total(
     position: Integer, known: Cells, profile: Integer, totals: View, moves: Cells, low: Integer, high: Integer
 ) -> None:
@@ -272,7 +272,7 @@ def _add_to_total(
         rows[row, cell], rows[row, cell + 1] = plus(rows[row, cell], rows[row, cell + 1], low, high)
 
 
-@compiled
+@inner
 def _carry(position: Integer, known: Cells, profile: Integer, carries: View, moves: Cells) -> None:
     """Carry what is less than a base unit of each leg; a row in which nothing changes stays as it is."""
     rows = carries.cells
@@ -289,7 +289,7 @@ def _carry(position: Integer, known: Cells, profile: Integer, carries: View, mov
             rows[row, CARRY_LEGS + leg] = moves[MOVES_CARRIED + leg]
 
 
-@compiled
+@inner
 def _count(position: Integer, checked: View, texts: Cells, parts: Integer) -> None:
     """Count a comparison of each of the first ``parts`` parts of a split, none of which has differed."""
     rows = checked.cells
@@ -307,7 +307,7 @@ def _count(position: Integer, checked: View, texts: Cells, parts: Integer) -> No
         rows[row, CHECKED_COMPARISONS] += 1
 
 
-@compiled
+@inlined
 def _can_take(balances: Cells, row: Integer, low: Integer, high: Integer) -> Integer:
     """Say whether the balance of a row (-1: none yet) may have an amount more, which is not far itself."""
     if row < 0:
@@ -316,7 +316,7 @@ def _can_take(balances: Cells, row: Integer, low: Integer, high: Integer) -> Int
     return not is_far(had_high) and not is_far(plus(had_low, had_high, low, high)[1])
 
 
-@compiled
+@inner
 def _move(
     balances: View,
     postings: Cells,
@@ -343,7 +343,7 @@ def _move(
     return True
 
 
-@compiled
+@inlined
 def _post(
     balances: View,
     postings: Cells,

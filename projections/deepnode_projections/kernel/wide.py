@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from deepnode_ledger.compiled import Integer, compiled
+from deepnode_ledger.compiled import Integer, inlined
 from deepnode_projections.rulesets.ruleset import PPM
 
 LOW: Final = 2**64 - 1
@@ -30,27 +30,27 @@ def amount_of_cells(low: int, high: int) -> int:
     return (high << 64) | (low & LOW)
 
 
-@compiled
+@inlined
 def is_far(high: Integer) -> Integer:
     """Say whether an amount is far from zero, by its upper cell."""
     return high >= FAR or high < -FAR
 
 
-@compiled
+@inlined
 def plus(low: Integer, high: Integer, more_low: Integer, more_high: Integer) -> Wide:
     """Add an amount to another."""
     total = np.uint64(low) + np.uint64(more_low)
     return np.int64(total), high + more_high + np.int64(total < np.uint64(low))
 
 
-@compiled
+@inlined
 def minus(low: Integer, high: Integer, less_low: Integer, less_high: Integer) -> Wide:
     """Take an amount from another."""
     total = np.uint64(low) - np.uint64(less_low)
     return np.int64(total), high - less_high - np.int64(np.uint64(low) < np.uint64(less_low))
 
 
-@compiled
+@inlined
 def over_ppm(low: Integer, high: Integer) -> tuple[Integer, Integer, Integer]:
     """Divide an amount that is not negative by 10**6; return the quotient's cells and the remainder."""
     lower, upper, base = np.uint64(low), np.uint64(high), np.uint64(PPM)
@@ -65,7 +65,7 @@ def over_ppm(low: Integer, high: Integer) -> tuple[Integer, Integer, Integer]:
     return np.int64((middle << np.uint64(32)) | last), np.int64(top), np.int64(part - last * base)
 
 
-@compiled
+@inlined
 def share(
     low: Integer, high: Integer, rest: Integer, rate: Integer, carry: Integer
 ) -> tuple[Integer, Integer, Integer]:

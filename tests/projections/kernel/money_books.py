@@ -12,9 +12,10 @@ from deepnode_ledger.posting import AMOUNT_LIMIT, Entry
 from deepnode_ledger.roster import Roster
 from deepnode_projections.folds import running_balance
 from deepnode_projections.folds.running_balance import BalanceKey
-from deepnode_projections.kernel import money_ops, ops
+from deepnode_projections.kernel import ops
 from deepnode_projections.kernel.holding import ColumnHoldings
 from deepnode_projections.kernel.layout import values_of_cells
+from deepnode_projections.kernel.loop import fold
 from deepnode_projections.kernel.maps import Maps
 from deepnode_projections.kernel.money_views import money_tables
 from deepnode_projections.kernel.op_cells import CELLS, Of
@@ -22,6 +23,7 @@ from deepnode_projections.kernel.split_profiles import SETTLED_BY, SplitProfiles
 from deepnode_projections.kernel.state import HOT, ColumnState
 from deepnode_projections.kernel.table import Table
 from deepnode_projections.kernel.task_params import task_params
+from deepnode_projections.kernel.task_tables import task_tables
 from deepnode_projections.kernel.wide import amount_of_cells, cells_of_amount
 from deepnode_projections.registers.record import Key, Record, Value, key_of, values_of
 from deepnode_projections.registers.state import MemoryState, State
@@ -125,17 +127,14 @@ class Twinned:
         for table in self.state.tables.values():
             table.make_room(1, 16)
         self.holdings.make_room(1)
+        ops_, starts = np.array([ops.NOTHING, op], np.int8), np.array([0, 1], np.int64)
+        params, tables = task_params(self.state, ()), task_tables(self.state)
         while True:
-            views, tables = self.holdings.views(self.profiles), money_tables(self.state)
-            if op == ops.TRANSFER:
-                is_done = money_ops.transfer(cells, 1, self._position, maps, views)
-            elif op == ops.RECEIVED:
-                is_done = money_ops.received(cells, 1, self._position, maps, views, tables)
-            else:
-                params = task_params(self.state, ())
-                is_done = money_ops.split(cells, 1, self._position, maps, params, views, tables)
+            views, money = self.holdings.views(self.profiles), money_tables(self.state)
+            given = (ops_, starts, cells, self._position - 1, 0, 2)
+            is_done = bool(fold(*given, maps, params, tables, money, views) == 2)
             if is_done or not self.profiles.make_wanted():
-                return bool(is_done)
+                return is_done
 
     def _cells(self, op: int, event: ChainEvent) -> tuple[np.ndarray[Any, Any], Maps]:
         """The cells of an event behind one that is not its own, and the maps of a batch of it alone."""

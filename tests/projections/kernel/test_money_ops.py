@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepnode_ledger.account import MINT, wallet
+from deepnode_ledger.compiled import Integer, compiled
 from deepnode_ledger.decoding import ChainEvent
 from deepnode_ledger.posting import AMOUNT_LIMIT, Entry, postings
 from deepnode_ledger.vocabulary import LEGS
@@ -28,6 +29,7 @@ from deepnode_projections.rules.domains import Route
 from deepnode_projections.rules.registry import Model
 from deepnode_projections.rules.revenue import Receipt
 from deepnode_projections.rules.splits import Carry, rates_of
+from deepnode_projections.state_root import balance_lines
 from tests.projections.kernel.money_books import Ruled, Twinned, op_of
 from tests.projections.rules.told import DN, MANIFEST, USDC, address, told, word
 
@@ -99,7 +101,9 @@ def same_books(*events: ChainEvent, books: tuple[Ruled, Twinned] | None = None) 
     assert twinned.refused == ruled.refused
     held = {key: amount for key, amount in ruled.balances.items() if amount}
     assert {key: amount for key, amount in twinned.holdings.balances.items() if amount} == held
-    assert list(twinned.holdings.in_order()) == list(Holdings(ruled.balances).in_order())
+    in_order = list(Holdings(ruled.balances).in_order())
+    assert list(twinned.holdings.in_order()) == in_order
+    assert b"".join(twinned.holdings.lines()) == b"".join(balance_lines(in_order))
     assert not any(twinned.holdings.sums().values())
     if books is None:
         assert twinned.postings == ruled.postings
@@ -275,22 +279,33 @@ def test_what_the_rules_move_and_what_is_taken_are_kept_apart() -> None:
 _near = st.integers(-(2**126), 2**126 - 1) | st.sampled_from([-(2**126), 2**126 - 1, 2**64, 2**64 - 1, -1, 0, -(2**64)])
 
 
+@compiled
+def _worked_out(low: Integer, high: Integer, other_low: Integer, other_high: Integer) -> Any:
+    """The sum, the difference, and whether the sum is far."""
+    total = plus(low, high, other_low, other_high)
+    return total, minus(low, high, other_low, other_high), is_far(total[1])
+
+
+@compiled
+def _shared(low: Integer, high: Integer, rate: Integer, carry: Integer) -> Any:
+    part_low, part_high, rest = over_ppm(low, high)
+    return share(part_low, part_high, rest, rate, carry)
+
+
 @given(_near, _near)
 def test_wide_sums_are_those_of_whole_numbers(one: int, other: int) -> None:
     """Adds and takes away what is not far, against Python's own numbers."""
-    a, b = cells_of_amount(one), cells_of_amount(other)
-    assert amount_of_cells(*plus(*a, *b)) == one + other
-    assert amount_of_cells(*minus(*a, *b)) == one - other
-    assert is_far(cells_of_amount(one + other)[1]) == (not -(2**126) <= one + other < 2**126)
+    total, rest, is_far_ = _worked_out(*cells_of_amount(one), *cells_of_amount(other))
+    assert (amount_of_cells(*total), amount_of_cells(*rest)) == (one + other, one - other)
+    assert is_far_ == (not -(2**126) <= one + other < 2**126)
 
 
 @given(_near.map(abs), st.integers(0, 1_000_000), st.integers(0, 999_999))
 def test_a_share_is_what_carrying_forward_gives(amount: int, rate: int, carry: int) -> None:
     """Takes a rate of any amount that is not far."""
     amount = min(amount, 2**126 - 1)
-    low, high, rest = over_ppm(*cells_of_amount(amount))
-    leg_low, leg_high, after = share(low, high, rest, rate, carry)
-    assert (amount_of_cells(leg_low, leg_high), after) == carry_forward(carry, amount, rate)
+    low, high, after = _shared(*cells_of_amount(amount), rate, carry)
+    assert (amount_of_cells(low, high), after) == carry_forward(carry, amount, rate)
 
 
 def test_only_what_a_row_can_say_is_put_to_a_twin() -> None:
