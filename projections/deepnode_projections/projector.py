@@ -213,14 +213,14 @@ class Projector:
         self, cursor: Cursor[DictRow], run: pa.RecordBatch, roster: Roster, state: Kept, *, by_definition: bool
     ) -> tuple[Page, int]:
         page, count = fold(run, roster, state, by_definition=by_definition)
-        books.write(cursor, page, books.assets(cursor, _tokens(roster)))
+        books.write(cursor, page, books.assets(cursor, tokens_of(roster)))
         state.write()
         return page, count
 
     def _roll_back(self, snapshot: Snapshot, roster: Roster, kept: int) -> None:
         cursor = snapshot.connection.cursor(row_factory=dict_row)
         roster.forget_behind(kept)
-        books.roll_back(cursor, kept, [token.address for token in _tokens(roster)])
+        books.roll_back(cursor, kept, [token.address for token in tokens_of(roster)])
         spanning = _last_block(snapshot, kept, self._manifest.chain_id)
         if spanning is not None:
             bulk.write_blocks(cursor, [spanning])
@@ -293,7 +293,8 @@ def _lock_name(schema: str) -> str:
     return f"{LOCK_NAME} {schema}"
 
 
-def _tokens(roster: Roster) -> list[Contract]:
+def tokens_of(roster: Roster) -> list[Contract]:
+    """Return the tokens that are known: the manifest's, then children in the order in which they were learned."""
     children = [child.contract for child in roster.children if child.contract.kind == "Token"]
     return roster.manifest.tokens + children
 

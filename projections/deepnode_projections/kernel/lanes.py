@@ -23,7 +23,7 @@ Task = Callable[[Cursor[DictRow]], None]
 TASKS_MAX: Final = 24
 """Tasks that wait in a lane, so that memory has a bound: who fills it faster than the server takes it waits."""
 
-SORTING: Final = "256MB"
+SORTING: Final = "128MB"
 """Memory in which the server sorts an index; the default makes it sort on disk."""
 
 
