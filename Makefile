@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONTRACTS := indexer/contracts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test check format contracts lock build fresh soak bench-log bench-api bench-ingest bench-intake bench-export bench-verify clean
+.PHONY: help demo setup test check format contracts lock build fresh soak bench-log bench-api bench-ingest bench-intake bench-export bench-verify bench-replay clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench-export: $(VENV)/.dev ## how fast exports are, and how flat; writes benchma
 
 bench-verify: $(VENV)/.dev ## how fast a bundle is verified, by stage and by cores; writes benchmarks/out/verify.json (some minutes)
 	$(BIN)/python -m benchmarks.bench_verify $(ARGS)
+
+bench-replay: $(VENV)/.dev ## how fast the whole log is folded, beside the rules and peers; writes benchmarks/out/replay.json (half an hour)
+	$(BIN)/python -m benchmarks.bench_replay $(ARGS)
 
 bench-ingest: $(VENV)/.dev ## how fast the chain gets into the books, beside its peers; writes benchmarks/out/ingest.json
 	$(BIN)/python -m benchmarks.bench_ingest $(ARGS)

@@ -52,6 +52,7 @@ TOKEN: Final = b"\xaa" * 20
 BLOCK_ENTRIES: Final = 250
 MINTED: Final = 10**13
 SUMS: Final = "sum over postings"
+HTTP: Final = "GraphQL over HTTP"
 GOALS: Final = {"p50": "≤ 0.2 ms", "p99": "≤ 1 ms"}
 
 _AT: Final = of_balances("p.balance", "AND a.name = %(account)s AND s.address = %(asset)s")
@@ -89,23 +90,27 @@ class Question:
     balance: int | None
 
 
+Way = Callable[[Question], int | None]
+"""How the books are asked."""
+
+
 def rates(url: str, folder: Path, postings: int, runs: int) -> list[Result]:
     """Measure in an empty database, each way in turn, ``runs`` times round."""
     questions = write_books(url, folder, postings)
     taken: dict[str, list[float]] = {}
     with ExitStack() as stack:
-        ways = _ways(url, folder, stack)
-        for name, ask in ways.items():
+        all_ways = {**ways(url, folder, stack), HTTP: _over_http(url, folder, stack)}
+        for name, ask in all_ways.items():
             for question in questions[:WARM]:
                 ask(question)
             taken[name] = []
         for _ in range(runs):
-            for name, ask in ways.items():
+            for name, ask in all_ways.items():
                 taken[name] += list(_timed(ask, questions))
     found = []
     for share, name in ((0.5, "p50"), (0.99, "p99")):
         sums = percentile(taken[SUMS], share)
-        for way, goal in (("SQL", GOALS[name]), ("GraphQL, in process", GOALS[name]), ("GraphQL over HTTP", "")):
+        for way, goal in (("SQL", GOALS[name]), ("GraphQL, in process", GOALS[name]), (HTTP, "")):
             case = f"balance at a position, {postings:,} postings, {way}: {name}"
             found.append(
                 result(case, "ms", percentile(taken[way], share), SUMS, sums, bound=None, goal=goal, runs=runs)
@@ -186,17 +191,15 @@ def _questions(
     return found
 
 
-def _ways(url: str, folder: Path, stack: ExitStack) -> dict[str, Callable[[Question], int | None]]:
-    """Return the ways to ask, by their names; each opens what it needs now."""
+def ways(url: str, folder: Path, stack: ExitStack) -> dict[str, Way]:
+    """Return the ways to ask within this process, by their names; each opens what it needs now."""
     connection = stack.enter_context(psycopg.connect(url, autocommit=True, options=f"-c search_path={SCHEMA}"))
     connection.prepare_threshold = 1
     app = ours(url, folder / "manifest.toml")
     service: Service = app.state.service
     stack.callback(service.close)
-    running = stack.enter_context(serving("ours", url, folder / "manifest.toml"))
-    line, asked_at = stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", running.port))), 0.0
 
-    def by(statement: str) -> Callable[[Question], int | None]:
+    def by(statement: str) -> Way:
         cursor = connection.cursor(binary=True)
 
         def ask(question: Question) -> int | None:
@@ -207,10 +210,17 @@ def _ways(url: str, folder: Path, stack: ExitStack) -> dict[str, Callable[[Quest
         return ask
 
     def in_process(question: Question) -> int | None:
-        answer = service.executor.run(GraphQLRequest(_QUERY, _variables(question)))
-        return _held(answer.body)
+        return _held(service.executor.run(GraphQLRequest(_QUERY, _variables(question))).body)
 
-    def over_http(question: Question) -> int | None:
+    return {"SQL": by(_AT), "GraphQL, in process": in_process, SUMS: by(_SUM)}
+
+
+def _over_http(url: str, folder: Path, stack: ExitStack) -> Way:
+    """Start an API as a process of its own, and return how it is asked."""
+    running = stack.enter_context(serving("ours", url, folder / "manifest.toml"))
+    line, asked_at = stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", running.port))), 0.0
+
+    def ask(question: Question) -> int | None:
         nonlocal asked_at
         now = time.monotonic()
         if now - asked_at > IDLE_SECONDS:
@@ -220,10 +230,10 @@ def _ways(url: str, folder: Path, stack: ExitStack) -> dict[str, Callable[[Quest
         line.request("POST", "/graphql", body, {"Content-Type": "application/json"})
         return _held(orjson.loads(line.getresponse().read()))
 
-    return {"SQL": by(_AT), "GraphQL, in process": in_process, "GraphQL over HTTP": over_http, SUMS: by(_SUM)}
+    return ask
 
 
-def _timed(ask: Callable[[Question], int | None], questions: list[Question]) -> Iterator[float]:
+def _timed(ask: Way, questions: list[Question]) -> Iterator[float]:
     for question in questions:
         begin = time.perf_counter()
         answer = ask(question)

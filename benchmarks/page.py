@@ -19,6 +19,7 @@ TITLES: Final = {
     "log": "The log",
     "ingest": "From the chain to the books",
     "export": "Exports",
+    "replay": "Replaying the log",
     "api": "GraphQL over HTTP",
     "verify": "Verifying a bundle",
 }
@@ -37,6 +38,18 @@ is the same for everybody: a row for each transfer, and both balances (ours: an 
 configurations are in `benchmarks/peers/`. The bound is the same logs fetched and thrown away. CPU time is of whole
 process trees; peak memory is what each process held at most, added up. Tail: 200 transfers every two seconds, from the
 block to its last transfer's row, where new blocks are told of by the node (WebSocket) or asked for (polling).
+""",
+    "replay": """\
+A log that was made up from a seed: of five entries three are task events, the rest are transfers among two hundred
+thousand wallets, payments and their splits, ten epochs with their distributions, and rare changes; many tasks are
+under way at once, and a few events are refused or differ, as they are meant to. Replay: from the log's stored batches
+in files to the state root behind the last entry, in one process, with a root at each epoch's end; the rate of a stage
+is that of all entries in the stage's time alone. The specification is the rules in plain Python, entry by entry. The
+library reads one stored event an entry out of PostgreSQL by its mapper and its projection runner, and keeps but
+balances and work, in memory. All three are compared on the peers' share before anything is measured. Rebuild: books
+made anew beside those that are there, their state roots, and the swap; Ponder indexes transfers alone, a row for each
+and both balances, out of the answers that it has kept. Balances: 2,000 accounts and positions, an account as likely
+as it has postings; one has a tenth of them all.
 """,
     "verify": """\
 A log that was made up from a seed, in a real database, projected, signed and made a bundle of: of 100 entries some 85

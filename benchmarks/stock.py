@@ -75,24 +75,24 @@ class Stock:
 
 def as_events(entries: Sequence[LogEntry], when: datetime) -> list[Logged]:
     """Turn entries into the library's events."""
-    made = []
-    for version, entry in enumerate(entries, 1):
-        log = entry.record
-        assert isinstance(log, ChainLog)
-        made.append(
-            Logged(
-                originator_id=STREAM,
-                originator_version=version,
-                timestamp=when,
-                block_number=entry.block.number,
-                block_hash=entry.block.hash.hex(),
-                block_time=entry.block.time,
-                transaction_hash=log.transaction_hash.hex(),
-                transaction_index=log.transaction_index,
-                log_index=log.log_index,
-                address=log.address.hex(),
-                topics=[topic.hex() for topic in log.topics],
-                data=log.data.hex(),
-            )
-        )
-    return made
+    return [as_event(entry, version, when) for version, entry in enumerate(entries, 1)]
+
+
+def as_event(entry: LogEntry, version: int, when: datetime) -> Logged:
+    """Turn a contract log into the library's event."""
+    log = entry.record
+    assert isinstance(log, ChainLog)
+    return Logged(
+        originator_id=STREAM,
+        originator_version=version,
+        timestamp=when,
+        block_number=entry.block.number,
+        block_hash=entry.block.hash.hex(),
+        block_time=entry.block.time,
+        transaction_hash=log.transaction_hash.hex(),
+        transaction_index=log.transaction_index,
+        log_index=log.log_index,
+        address=log.address.hex(),
+        topics=[topic.hex() for topic in log.topics],
+        data=log.data.hex(),
+    )

@@ -80,8 +80,15 @@ def kept(sizes: Sizes, cache: Path = CACHE) -> Kept:
         for number, batch in enumerate(history.batches()):
             (folder / f"{number:06}.batch").write_bytes(encode(batch))
         # Last, so that what was broken off is made again.
-        (folder / _FACTS).write_text(json.dumps(asdict(history.meant)), encoding="utf-8")
-    return Kept(folder, sizes.entries, Meant(**json.loads((folder / _FACTS).read_text(encoding="utf-8"))))
+        facts = {"entries": sizes.entries, "meant": asdict(history.meant)}
+        (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
+    return opened(folder)
+
+
+def opened(folder: Path) -> Kept:
+    """Return the history that is kept in a folder."""
+    facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+    return Kept(folder, facts["entries"], Meant(**facts["meant"]))
 
 
 def fill(url: str, history: Kept, entries: int | None = None) -> int:
@@ -112,8 +119,8 @@ def fill(url: str, history: Kept, entries: int | None = None) -> int:
 
 
 def _digest(sizes: Sizes) -> str:
-    """Tell histories apart by all that makes them: their sizes, this folder's text, the ruleset."""
-    digest = sha256(repr(sizes).encode() + rulesets.default().spec_hash)
-    for file in (*sorted(Path(__file__).parent.glob("*.py")), Path(marketplace.__file__)):
-        digest.update(file.read_bytes())
+    """Tell histories apart by all that makes them: their sizes, the ruleset, the text of this folder's other files."""
+    digest, here = sha256(repr(sizes).encode() + rulesets.default().spec_hash), Path(__file__)
+    for file in (*sorted(here.parent.glob("*.py")), Path(marketplace.__file__)):
+        digest.update(file.read_bytes() if file.name != here.name else b"")
     return digest.hexdigest()[:12]
