@@ -77,8 +77,8 @@ class Replay:
                 so of an epoch and of the chain's own ruleset there.
             state: an empty one, or of a kind of its own that changes what is put into it.
             by_definition: take no short cut: neither the kernel, nor transfers as columns.
-            kernel_entries: how many at a time are folded by the kernel, where it can be compiled. ``state`` is another
-                object from then on.
+            kernel_entries: how many at a time make the replay go over to the kernel, where that can be compiled.
+                ``state`` is another object from then on.
         """
         self.position = 0
         self.refusals = 0
@@ -87,7 +87,7 @@ class Replay:
         if ruleset is not None:
             self.state.ruling = _always(ruleset) if isinstance(ruleset, Ruleset) else ruleset
         self._manifest = manifest
-        self._by_definition = by_definition
+        self.by_definition = by_definition
         self._kernel_entries = kernel_entries
         self._holdings: Holdings | ColumnHoldings = Holdings()
         # A state of a kind of its own wants to see every record that is put.
@@ -223,12 +223,10 @@ class Replay:
             callback(happened)
 
     def _begin(self, run: pa.RecordBatch) -> Way:
-        """Begin with a run: by the kernel if there are so many entries that it is worth while."""
-        if self._is_compiled and run.num_rows >= self._kernel_entries:
+        """Begin with a run: by the kernel, once there were so many entries that it was worth while."""
+        if self._kernel is not None or (self._is_compiled and run.num_rows >= self._kernel_entries):
             return self._compiled().way(run)
-        # Transfers as columns are for holdings of another kind.
-        by_definition = self._by_definition or self._kernel is not None
-        return ByRules(run, self._roster, self.state, self._post, by_definition=by_definition)
+        return ByRules(run, self._roster, self.state, self._post, by_definition=self.by_definition)
 
     def _compiled(self) -> "Compiled":
         if self._kernel is None:
@@ -239,10 +237,8 @@ class Replay:
         return self._kernel
 
     def _post(self, page: Page) -> list[Beyond]:
-        moved = [entry for _, entry in page.entries]
-        if isinstance(self._holdings, Holdings):
-            return self._holdings.post(page.transfers, moved)
-        return self._holdings.post(moved)
+        assert isinstance(self._holdings, Holdings), "the kernel posts by itself"
+        return self._holdings.post(page.transfers, [entry for _, entry in page.entries])
 
 
 def _line(record: Record) -> bytes:
