@@ -1,12 +1,9 @@
 """Lines of the state root, written from a table's cells in the order of keys: what ``state_root.record_line`` writes.
 
-Pieces of many lines are written by several threads while those before are hashed.
+Many lines are written at a time (``pieces``).
 """
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -15,15 +12,10 @@ import numpy.typing as npt
 from deepnode_ledger.compiled import Integer, compiled, inner
 from deepnode_projections.kernel.layout import ADDRESS, AMOUNT, BOOL, INT, NONE, TEXT, WORD
 from deepnode_projections.kernel.order import rows_in_order
+from deepnode_projections.kernel.pieces import in_pieces
 from deepnode_projections.kernel.table import Cells, Table
 from deepnode_projections.kernel.texts import Texts
 from deepnode_projections.kernel.words import Words
-
-PIECE_ROWS: Final = 4_096
-"""Rows whose lines are written at a time."""
-
-WRITERS: Final = 2
-"""Threads that write pieces; a third hashes them, which takes a tenth of the time."""
 
 _TEN: Final = np.uint64(10)
 _NINE_DIGITS: Final = np.uint64(10**9)
@@ -42,20 +34,13 @@ def lines(table: Table, words: Words, texts: Texts) -> Iterator[bytes]:
     head = np.frombuffer(f"record {table.layout.kind.TABLE}".encode(), np.uint8)
     octets = words.octets()
 
-    def piece(start: int) -> bytes:
-        rows = order[start : start + PIECE_ROWS]
+    def piece(start: int, stop: int) -> bytes:
+        rows = order[start:stop]
         out = np.empty(int(longest(table.cells, rows, places, len(head), texts.ends)), np.uint8)
         length = write(table.cells, rows, places, head, octets, texts.data, texts.ends, out)
         return out[: int(length)].tobytes()
 
-    with ThreadPoolExecutor(WRITERS) as writers:
-        starts, coming = iter(range(0, len(order), PIECE_ROWS)), deque[Future[bytes]]()
-        for start in islice(starts, 2 * WRITERS):
-            coming.append(writers.submit(piece, start))
-        while coming:
-            yield coming.popleft().result()
-            for start in islice(starts, 1):
-                coming.append(writers.submit(piece, start))
+    yield from in_pieces(len(order), piece)
 
 
 @compiled

@@ -18,6 +18,7 @@ from deepnode_projections.folds import limbs, running_balance
 from deepnode_projections.folds.running_balance import BalanceKey, TooMuch
 from deepnode_projections.folds.transfers import TRANSFER, Transfers
 from deepnode_projections.posting_columns import BeyondLimit
+from deepnode_projections.state_root import balance_lines
 
 Beyond = tuple[Entry, TooMuch]
 """An entry without effect, and why it has none."""
@@ -62,6 +63,10 @@ class Holdings:
         # Text has the order of its UTF-8 bytes.
         self._order.sort()
         return ((name, asset, amount) for name, asset in self._order if (amount := self.balances[name, asset]))
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines of the balances other than zero in the state root."""
+        return iter(balance_lines(self.in_order()))
 
     def _post(self, entries: Sequence[Entry]) -> list[Beyond]:
         if not entries:

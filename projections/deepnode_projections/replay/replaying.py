@@ -33,7 +33,7 @@ from deepnode_projections.rules.book import RECORDS
 from deepnode_projections.rules.epochs import current
 from deepnode_projections.rules.reading import NUMBER_LIMIT
 from deepnode_projections.rulesets import Ruleset
-from deepnode_projections.state_root import balance_lines, record_line, root_of_lines
+from deepnode_projections.state_root import record_line, root_of_lines
 
 if TYPE_CHECKING:
     from deepnode_projections.kernel.decoded import DecodedBatch
@@ -179,7 +179,7 @@ class Replay:
         sums = self._holdings.sums()
         assert not any(sums.values()), f"at position {self.position} the balances sum to {sums}"
         records = (line for kind in RECORDS for line in self.state.written(kind, _line))
-        return root_of_lines(chain(balance_lines(self._holdings.in_order()), records))
+        return root_of_lines(chain(self._holdings.lines(), records))
 
     def _feed(self, run: pa.RecordBatch, fed: Fed) -> None:
         rows = np.flatnonzero(pc.is_in(run.column("topic0"), self._topics).to_numpy(zero_copy_only=False)).tolist()
