@@ -17,7 +17,7 @@ from deepnode_ledger.record import BlockRef, ChainLog, TaskEvent
 from deepnode_ledger.statement import Statement, read
 from deepnode_ledger.statement_data import DATA_OF, OUTPUT_SUBMITTED, TASK_ASSIGNED
 from deepnode_ledger.statement_layout import Amount, Choice, Octets, Slots, Whole, layout_of
-from tests.ledger.statement_payloads import Told, envelope_of, odd, ordinary, plain
+from tests.ledger.statement_payloads import ODD, Told, envelope_of, odd, ordinary, plain
 
 BLOCK = BlockRef(7, b"\x07" * 32, 1_700_000_000)
 LOG = ChainLog(bytes(32), 0, 0, bytes(20), (bytes(32),), b"\x01")
@@ -118,11 +118,25 @@ def test_no_single_byte_makes_a_difference(reader: Reader, event_type: str) -> N
     changed = [payload[:place] + payload[place + 1 :] for place in range(len(payload))]
     for byte in b'"\\,:{}[] 0\x1fx':
         changed += [payload[:place] + bytes([byte]) + payload[place + 1 :] for place in range(len(payload))]
-    for byte in b'" 1-.\x80':
+    for byte in b'" 01-.\x80':
         changed += [payload[:place] + bytes([byte]) + payload[place:] for place in range(len(payload) + 1)]
     changed += [payload[:length] for length in range(len(payload))]
     events = [event, *(replace(event, payload=each) for each in dict.fromkeys(changed))]
     check(reader, events, [True, *(False for _ in events[1:])])
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("event_type", FREQUENT)
+def test_every_odd_value_is_read_alike_or_left_in_every_place(reader: Reader, event_type: str) -> None:
+    """Puts each odd value in the place of each member of the data and of the envelope."""
+    told = ordinary(event_type)
+    payload = told.payload.decode()
+    parts = [f'"{name}":{value}' for name, value in (*told.members, *envelope_of(told.event), ("input_tokens", "7"))]
+    changed = [
+        payload.replace(part, part[: part.index(":") + 1] + value) for part in parts for value in ODD if part in payload
+    ]
+    events = [replace(told.event, payload=each.encode("utf-8", "surrogatepass")) for each in (payload, *changed)]
+    check(reader, events, [True, *(False for _ in changed)])
 
 
 @pytest.mark.parametrize(
