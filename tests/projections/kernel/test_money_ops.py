@@ -212,6 +212,30 @@ def test_what_is_not_as_expected_is_left_to_the_rules() -> None:
     assert len(ruled.state.every(Difference)) == 2 + 1 + 9
 
 
+@pytest.mark.parametrize(("emission", "left"), [(572, [4]), (571, [4, 5]), (590, [4, 5])])
+def test_a_split_as_expected_is_left_where_too_much_or_too_little_waits(emission: int, left: list[int]) -> None:
+    """Splits with another emission leg, then as expected: eight units may wait, nine may not, nor less than none."""
+    legs = [100, 195, 50, 10, 10, 20, 30, 5]
+    story = [settled("r1", "m1", 1000, [*legs, emission]), settled("r2", "m1", 1000, [*legs, 580])]
+    _, twinned = same_books(*MARKET, *story)
+    assert twinned.left == left
+
+
+def test_a_split_of_nothing_changes_no_total() -> None:
+    """Splits nothing, something, nothing again: the totals and carries have the positions of what changed them."""
+    legs = [100, 195, 50, 10, 10, 20, 30, 5, 580]
+    story = [settled("r1", "m1", 0, [0] * 9), settled("r2", "m1", 1000, legs), settled("r3", "m1", 0, [0] * 9)]
+    _, twinned = same_books(*MARKET, *story)
+    assert (twinned.left, twinned.done[ops.SPLIT]) == ([], 3)
+
+
+def test_a_payment_that_differs_in_its_upper_half_alone_is_left_to_the_rules() -> None:
+    """Receives 2**64 units more than are split."""
+    legs = [100, 195, 50, 10, 10, 20, 30, 5, 580]
+    _, twinned = same_books(*MARKET, paid("r1", "m1", 2**64 + 1000), settled("r1", "m1", 1000, legs))
+    assert twinned.left == [5]
+
+
 def test_a_new_route_a_new_rate_and_a_new_ruleset_hold_from_the_next_split_on() -> None:
     """Splits 999 units again and again while the route and the ruleset change between: no twin goes by old rates."""
     net_shares = rulesets.by_name("net_shares")
