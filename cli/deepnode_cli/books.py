@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -73,11 +74,22 @@ def root(
     typer.echo(json.dumps({"position": at, "stateRoot": value}) if as_json else f"{value} at position {at}")
 
 
-def rebuild(database: settings.Database, manifest: settings.ManifestPath, as_json: settings.AsJson = False) -> None:
+def rebuild(
+    database: settings.Database,
+    manifest: settings.ManifestPath,
+    decoded: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="A folder that keeps what was decoded, for the next time. It may be deleted at any time.",
+        ),
+    ] = None,
+    as_json: settings.AsJson = False,
+) -> None:
     """Make the books anew from the log beside the live ones, then swap. Stop `deepnode project` first."""
     from deepnode_projections.rebuild import rebuild as rebuild_books
 
-    rebuilt = rebuild_books(database, load_manifest(manifest))
+    rebuilt = rebuild_books(database, load_manifest(manifest), decoded)
     old = None if rebuilt.old_root is None else to_hex(rebuilt.old_root)
     if as_json:
         typer.echo(json.dumps({"position": rebuilt.position, "stateRoot": to_hex(rebuilt.root), "oldStateRoot": old}))

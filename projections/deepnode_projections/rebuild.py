@@ -11,6 +11,7 @@ step. Both write the same rows.
 
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from psycopg import sql
@@ -50,21 +51,25 @@ class Rebuilt:
         return self.root == self.old_root
 
 
-def rebuild(url: str, manifest: Manifest, *, at_once_entries: int = AT_ONCE_ENTRIES) -> Rebuilt:
+def rebuild(
+    url: str, manifest: Manifest, decoded: Path | None = None, *, at_once_entries: int = AT_ONCE_ENTRIES
+) -> Rebuilt:
     """Make the books anew from the whole log and put them in place of the live ones.
 
     Args:
         url: of the database.
         manifest: the deployment.
+        decoded: a folder of what was decoded before, made if it is missing; it may be deleted at any time.
         at_once_entries: so many entries in the log are worth being folded in memory.
 
     Raises:
         TryAgain: the database is away, or a projector is at work: it would go on with books that are gone.
+        OSError: the folder cannot be written to.
     """
     with holding_books(url, SCHEMA):
         _drop(url, NEXT_SCHEMA, OLD_SCHEMA)
         _create_log(url)
-        position, old_root = _write_at_once(url, manifest, at_once_entries) or _write(url, manifest)
+        position, old_root = _write_at_once(url, manifest, decoded, at_once_entries) or _write(url, manifest)
         root = _root_at(url, NEXT_SCHEMA, position)
         assert root is not None, "the new books stand at the position that they were just brought to"
         with database_errors(url), connect(url, SCHEMA) as connection, connection.transaction():
@@ -82,7 +87,9 @@ def _write(url: str, manifest: Manifest) -> tuple[int, bytes | None]:
     return position, _root_at(url, SCHEMA, position)
 
 
-def _write_at_once(url: str, manifest: Manifest, entries_min: int) -> tuple[int, bytes | None] | None:
+def _write_at_once(
+    url: str, manifest: Manifest, decoded: Path | None, entries_min: int
+) -> tuple[int, bytes | None] | None:
     """Do the same by folding all that is in the log now in memory; None if that is not worth while, or not possible."""
     if not available():
         return None
@@ -90,14 +97,16 @@ def _write_at_once(url: str, manifest: Manifest, entries_min: int) -> tuple[int,
         snapshot = Snapshot(connection)
         if snapshot.head.last_position < entries_min:
             return None
+        from deepnode_projections.kernel.cache import DecodedCache
         from deepnode_projections.kernel.log_fold import LogFold
         from deepnode_projections.kernel.log_source import decoded_runs
         from deepnode_projections.kernel.writing import HistoryWriter
 
         create_schema(url, NEXT_SCHEMA)
         fold = LogFold(manifest)
+        cache = None if decoded is None else DecodedCache(decoded, manifest)
         with closing(HistoryWriter(url, NEXT_SCHEMA, fold.roster, fold.state, fold.holdings)) as writer:
-            for run in decoded_runs(snapshot, fold.roster):
+            for run in decoded_runs(snapshot, fold.roster, cache):
                 writer.take(run.decoded, *fold.feed(run))
             checkpoint = _checkpoint(snapshot, manifest)
             writer.finish(checkpoint)

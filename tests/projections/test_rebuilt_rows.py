@@ -6,6 +6,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from benchmarks.replay.deployment import SMALL
+from benchmarks.replay.stored import fill, kept
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -110,6 +112,19 @@ def test_tasks_and_money_through_a_reorg(database_url: str, tmp_path: Path, monk
         assert whole(books.url) == whole(books.url, "along")
         books.projector.close()
         check_rebuilt(books.url, books.manifest, "along")
+
+
+@pytest.mark.soak
+def test_a_history_with_everything_in_it(database_url: str, tmp_path: Path) -> None:
+    """Rebuilds some thousand entries of every mechanism, three of five of them task events."""
+    history = kept(SMALL, tmp_path)
+    assert fill(database_url, history) == SMALL.entries
+    stepped(database_url, history.manifest, 1_000, "along")
+    check_rebuilt(database_url, history.manifest, "along")
+    first = rebuild(database_url, history.manifest, tmp_path / "decoded", at_once_entries=0)
+    assert list((tmp_path / "decoded").iterdir())
+    assert rebuild(database_url, history.manifest, tmp_path / "decoded", at_once_entries=0) == first
+    assert whole(database_url) == whole(database_url, "along")
 
 
 def test_an_empty_log_makes_empty_books(database_url: str, manifest: Manifest) -> None:

@@ -6,6 +6,7 @@ tables, fills them, and gives them their keys and indexes behind the last row; n
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from queue import Queue
 from typing import Final
@@ -79,6 +80,8 @@ class Lane:
         """Disconnect; what is not committed is gone."""
         if self._thread.is_alive():
             self._failure = self._failure or InterruptedError("the lane was closed")
+            with suppress(psycopg.Error):
+                self._connection.cancel_safe()  # An index may take the server minutes.
             self._tasks.put(None)
             self._thread.join()
         self._connection.close()
