@@ -2,8 +2,9 @@
 
 The history (``benchmarks.replay``) is made up from a seed: three of five entries are task events. Measured are:
 
-- *replay*: the log's stored batches, from files, to the state root behind the last entry, with a root at each epoch's
-  end; what reading, folding and the roots take of it. Beside it the specification, the rules in plain Python, and the
+- *replay*: the sealed log in PostgreSQL, to the state root behind its last entry, with a root at each epoch's end; the
+  same when its entries were decoded before; and what reading, decoding, folding and the roots take by themselves, from
+  the log's stored batches in files. Beside it the specification, the rules in plain Python, from such files, and the
   eventsourcing library, each over a share of the same history; what comes out is compared.
 - *memory*: the highest resident size of a process that replays one and five million entries.
 - *rebuild*: books made anew in PostgreSQL (``benchmarks.replay_rebuild``).
@@ -14,68 +15,34 @@ Signatures in the history are bytes by chance, which a replay does not look at.
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Final
 
 from benchmarks import asof_balances, page, replay_rebuild
 from benchmarks.api_books import small_manifest
-from benchmarks.ingest.processes import cost_of
 from benchmarks.postgres import database, server
 from benchmarks.replay.deployment import Sizes
-from benchmarks.replay.stored import Kept, kept, opened
+from benchmarks.replay.stored import Kept, fill, kept
 from benchmarks.replay_peers import Peer
+from benchmarks.replay_ways import Replayed, Task, Way, run_child
 from benchmarks.result import OUT, RUNS, Result, publish, result
-from typing_extensions import override
 
 from deepnode_projections.replay import Replay
 from deepnode_projections.rules.tasks import Slot
 
 ENTRIES: Final = 5_000_000
 PEER_ENTRIES: Final = 200_000
-SPECIFICATION: Final = "the specification"
 LIBRARY: Final = "eventsourcing, JSON mapper"
 RATE: Final = "entries/s"
 GOAL: Final = "≥ 2,000,000"
 PARTS: Final = ("replay", "memory", "rebuild", "balance")
 """What can be measured for itself; each case's name begins with its part's."""
 
-OURS: Final = "ours"
 WALLET: Final = "Wallet:0x"
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """What a replay took: seconds by stage, the highest resident size of its process, and the root at the end."""
-
-    stages: dict[str, float]
-    peak_mib: float
-    root: str
-
-    @property
-    def seconds(self) -> float:
-        """All stages together."""
-        return sum(self.stages.values())
-
-
-class Timed(Replay):
-    """A replay that knows how long its roots have taken: those at the ends of epochs come while it is fed."""
-
-    root_seconds: float = 0.0
-
-    @override
-    def root(self) -> bytes:
-        began = time.perf_counter()
-        found = super().root()
-        self.root_seconds += time.perf_counter() - began
-        return found
 
 
 def main() -> None:
@@ -89,13 +56,8 @@ def main() -> None:
     parser.add_argument("--postings", type=int, default=asof_balances.POSTINGS)
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="keeps what others found before")
-    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--dry", action="store_true", help="print, and write nothing")
     given = parser.parse_args()
-    if given.child:
-        folder, entries, way = given.child
-        print(json.dumps(asdict(child(Path(folder), int(entries), way))))
-        return
     say(f"making the history of {given.entries:,} entries, unless it is there")
     history = kept(Sizes(given.entries))
     parts: dict[str, Callable[[str, Path], list[Result]]] = {
@@ -129,29 +91,36 @@ def _part(case: str) -> str:
 
 
 def speeds(url: str, history: Kept, share: int, runs: int) -> list[Result]:
-    """Compare the rates of the three, in turn, and what comes out of each."""
-    found: dict[str, list[Replayed]] = {OURS: [], SPECIFICATION: []}
+    """Compare the rates of all, in turn, and what comes out of each."""
+    found: dict[Way, list[Replayed]] = {way: [] for way in Way}
     library: list[float] = []
-    with database(url) as own:
+    with database(url) as own, database(url) as log, tempfile.TemporaryDirectory(prefix="deepnode-bench-") as decoded:
         say(f"storing {share:,} entries by the library")
         peer = Peer(own, history, share)
         check(history, share, peer)
+        say(f"storing {history.entries:,} entries by the log")
+        fill(log, history)
         for run in range(runs):
-            say(f"run {run + 1} of {runs}")
-            found[OURS].append(run_child(history, history.entries, OURS))
-            found[SPECIFICATION].append(run_child(history, share, SPECIFICATION))
+            for way in Way:
+                say(f"run {run + 1} of {runs}: {way}")
+                entries = share if way is Way.SPECIFICATION else history.entries
+                found[way].append(run_child(Task(way, str(history.folder), entries, log, decoded)))
+            say(f"run {run + 1} of {runs}: {LIBRARY}")
             library.append(share / peer.replay()[0])
-    assert len({each.root for each in found[OURS]}) == 1, "the same log has the same root"
-    ours, slow = (history.entries, found[OURS]), (share, found[SPECIFICATION])
-    case, named = f"replay, {history.entries:,} entries", f"{SPECIFICATION}, {share:,} entries"
-    mine, theirs = (_rate(*each) for each in (ours, slow))
-    results = [
-        result(case, RATE, mine, named, theirs, bound=None, goal=GOAL, runs=runs),
-        result(case, RATE, mine, f"{LIBRARY}, {share:,} entries", median(library), bound=None, goal="", runs=runs),
-    ]
-    for stage in found[OURS][0].stages:
-        rates = _rate(*ours, stage), named, _rate(*slow, stage)
-        results.append(result(f"replay, stage: {stage}", RATE, *rates, bound=None, goal="", runs=runs))
+    ours = [way for way in Way if way is not Way.SPECIFICATION]
+    assert len({each.root for way in ours for each in found[way]}) == 1, "the same log has the same root"
+    slow, named = found[Way.SPECIFICATION], f"the specification, {share:,} entries"
+    theirs, results = share / median(each.seconds for each in slow), list[Result]()
+    for way, how in ((Way.LOG, "out of PostgreSQL"), (Way.DECODED, "decoded before")):
+        case, mine = f"replay, {history.entries:,} entries, {how}", _rate(history.entries, found[way])
+        peers = ((named, theirs), (f"{LIBRARY}, {share:,} entries", median(library)))
+        results += [result(case, RATE, mine, *peer, bound=None, goal=GOAL, runs=runs) for peer in peers]
+    for stage in found[Way.STAGES][0].stages:
+        mine = _rate(history.entries, found[Way.STAGES], stage)
+        # The specification has no stage of decoding: it decodes what it folds.
+        as_slow = stage if stage in slow[0].stages else "fold"
+        case = f"replay, {stage} alone"
+        results.append(result(case, RATE, mine, named, _rate(share, slow, as_slow), bound=None, goal="", runs=runs))
     return results
 
 
@@ -178,50 +147,19 @@ def check(history: Kept, share: int, peer: Peer) -> None:
 def memory(history: Kept, sizes: Sequence[int], runs: int) -> list[Result]:
     """Compare the memory of a process that replays all with that of one that replays a part."""
     small, large = sizes
-    part, whole = (median(run_child(history, each, OURS).peak_mib for _ in range(runs)) for each in (small, large))
+
+    def peak(entries: int) -> float:
+        task = Task(Way.STAGES, str(history.folder), entries)
+        return median(run_child(task).peak_mib for _ in range(runs))
+
     case, beside = f"memory, peak, {large:,} entries", f"for {small:,} entries"
-    return [result(case, "MiB", whole, beside, part, bound=None, goal="flat but for the state", runs=runs)]
+    return [result(case, "MiB", peak(large), beside, peak(small), bound=None, goal="flat but for the state", runs=runs)]
 
 
 def balances(url: str, folder: Path, postings: int, runs: int) -> list[Result]:
     """Measure balances at positions, in a database of their own."""
     with database(url) as own:
         return asof_balances.rates(own, folder, postings, runs)
-
-
-def run_child(history: Kept, entries: int, way: str) -> Replayed:
-    """Replay in a process of its own."""
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.bench_replay", "--child", str(history.folder)]
-    done = subprocess.run([*command, str(entries), way], check=True, stdout=subprocess.PIPE, text=True)
-    return Replayed(**json.loads(done.stdout))
-
-
-def child(folder: Path, entries: int, way: str) -> Replayed:
-    """Replay so many entries in this process, stage by stage."""
-    history = opened(folder)
-    manifest, by_definition = history.manifest, way == SPECIFICATION
-    if not by_definition:
-        # What is compiled is loaded once in a process, however long the log is.
-        Replay(manifest).feed(next(history.batches()))
-    replay, batches = Timed(manifest, by_definition=by_definition), history.batches(entries)
-    read = fold = 0.0
-    while True:
-        began = time.perf_counter()
-        batch = next(batches, None)
-        read += time.perf_counter() - began
-        if batch is None:
-            break
-        # Who keeps decoded batches has a stage more here, and gives them to the replay instead of entries.
-        began = time.perf_counter()
-        replay.feed(batch)
-        fold += time.perf_counter() - began
-    fold -= replay.root_seconds
-    root = replay.root()
-    assert replay.position == entries, (replay.position, entries)
-    if entries == history.entries:
-        assert replay.refusals == history.meant.refusals, (replay.refusals, history.meant)
-    stages = {"read": read, "fold": fold, "roots": replay.root_seconds}
-    return Replayed(stages, cost_of(os.getpid()).peak_mib, root.hex())
 
 
 def say(what: str) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from benchmarks import asof_balances
-from benchmarks.bench_replay import PARTS, SPECIFICATION, check, child, with_others
+from benchmarks.bench_replay import PARTS, check, with_others
 from benchmarks.replay.deployment import SMALL
 from benchmarks.replay.stored import kept
 from benchmarks.replay_peers import Peer
+from benchmarks.replay_ways import Task, Way, child
 from benchmarks.result import Result, publish, result
 
 SHARE = 3_000
@@ -25,7 +26,7 @@ def test_the_stages_of_a_replay_are_all_of_it(tmp_path: Path) -> None:
     """Replays a share by the rules: the stages take no longer than the call."""
     history = kept(SMALL, tmp_path)
     began = time.perf_counter()
-    done = child(history.folder, SHARE, SPECIFICATION)
+    done = child(Task(Way.SPECIFICATION, str(history.folder), SHARE))
     assert set(done.stages) == {"read", "fold", "roots"}
     assert 0 < done.seconds < time.perf_counter() - began
     assert len(done.root) == 64
