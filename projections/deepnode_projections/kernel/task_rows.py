@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deepnode_ledger.compiled import Integer, inner
+from deepnode_ledger.compiled import Integer, inlined, inner
 from deepnode_projections.kernel.layout import NONE
 from deepnode_projections.kernel.table import Cells, View, enter, find, keep, newest_under
 from deepnode_projections.kernel.task_params import START, STEP_WIDTH, STEPS, Params
@@ -73,7 +73,7 @@ def may_work(nodes: View, epoch: Integer, node: Integer, role: Integer, domain: 
     return bool(left == NONE or left >= epoch)
 
 
-@inner
+@inlined
 def changing(
     table: View,
     length: Integer,
