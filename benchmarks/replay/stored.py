@@ -5,8 +5,9 @@ of the repository.
 """
 
 import json
-import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -72,17 +73,23 @@ class Kept:
 def kept(sizes: Sizes, cache: Path = CACHE) -> Kept:
     """Return a history, which is made if it is not there."""
     folder = cache / f"replay-{sizes.entries}-{_digest(sizes)}"
-    if not (folder / _FACTS).exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        manifest = load_manifest(write_manifest(folder / "manifest", CONTRACTS))
-        history = History(manifest, sizes)
-        for number, batch in enumerate(history.batches()):
-            (folder / f"{number:06}.batch").write_bytes(encode(batch))
-        # Last, so that what was broken off is made again.
-        facts = {"entries": sizes.entries, "meant": asdict(history.meant)}
-        (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
+    if not folder.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=cache) as scratch:
+            made = Path(scratch) / folder.name
+            _make(made, sizes)
+            # Under its final name there is a whole history or none; who comes second throws its own away.
+            with suppress(OSError):
+                made.rename(folder)
     return opened(folder)
+
+
+def _make(folder: Path, sizes: Sizes) -> None:
+    history = History(load_manifest(write_manifest(folder / "manifest", CONTRACTS)), sizes)
+    for number, batch in enumerate(history.batches()):
+        (folder / f"{number:06}.batch").write_bytes(encode(batch))
+    facts = {"entries": sizes.entries, "meant": asdict(history.meant)}
+    (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
 
 def opened(folder: Path) -> Kept:
