@@ -1,5 +1,6 @@
 """Bulk statements: what the columns hold is what `statement.read` gives, whatever a payload looks like."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -91,7 +92,7 @@ def check(reader: Reader, events: Sequence[TaskEvent], never_left: Sequence[bool
 EVENTS = st.sampled_from(FREQUENT).flatmap(plain)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(events=st.lists(EVENTS, min_size=1, max_size=4))
 def test_what_producers_write_is_read_in_columns(events: list[Told]) -> None:
     """Writes good events of the frequent types; none is left by any reader, and each value is compared."""
@@ -123,6 +124,16 @@ def test_no_single_byte_makes_a_difference(reader: Reader, event_type: str) -> N
     changed += [payload[:length] for length in range(len(payload))]
     events = [event, *(replace(event, payload=each) for each in dict.fromkeys(changed))]
     check(reader, events, [True, *(False for _ in events[1:])])
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("event_type", FREQUENT)
+def test_the_order_of_members_and_blanks_between_do_not_matter(reader: Reader, event_type: str) -> None:
+    """Writes an event with its members sorted, and indented; both are read in columns."""
+    event = ordinary(event_type).kept()
+    members = json.loads(event.payload)
+    texts = [json.dumps(members, sort_keys=True, separators=(",", ":")), json.dumps(members, sort_keys=True, indent=2)]
+    check(reader, [replace(event, payload=text.encode()) for text in texts], [True, True])
 
 
 @pytest.mark.parametrize("reader", READERS)
