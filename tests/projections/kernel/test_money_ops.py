@@ -9,6 +9,7 @@ import pytest
 from eth_utils.crypto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from deepnode_ledger.account import MINT, wallet
 from deepnode_ledger.compiled import Integer, compiled
@@ -227,6 +228,33 @@ def test_a_split_of_nothing_changes_no_total() -> None:
     story = [settled("r1", "m1", 0, [0] * 9), settled("r2", "m1", 1000, legs), settled("r3", "m1", 0, [0] * 9)]
     _, twinned = same_books(*MARKET, *story)
     assert (twinned.left, twinned.done[ops.SPLIT]) == ([], 3)
+
+
+def test_a_model_may_be_registered_behind_its_first_payment() -> None:
+    """Pays for a model that nobody knows yet; once it is registered, its splits are done by twins."""
+    paid_before, splits = paid("r1", "m2", 1000), settled("r1", "m2", 1000, [100, 195, 50, 10, 10, 20, 30, 5, 580])
+    _, twinned = same_books(*MARKET, paid_before, registered("m2"), splits)
+    assert (twinned.left, twinned.done[ops.SPLIT]) == ([], 1)
+
+
+def test_under_a_ruleset_that_is_not_known_splits_are_left_to_the_rules() -> None:
+    """Activates a ruleset that does not come with us, and splits as the default one would have it."""
+    activated = told("Parameters", "RulesetActivated", version=1, specHash="none", fromEpoch=0)
+    _, twinned = same_books(*MARKET, activated, settled("r1", "m1", 1000, [100, 195, 50, 10, 10, 20, 30, 5, 580]))
+    assert twinned.left == [5]
+
+
+def test_splits_that_round_otherwise_are_left_to_the_rules() -> None:
+    """Lets a ruling floor every leg: of 7 units 6 are the emission's, where 4 would be."""
+    default = rulesets.default()
+    floors = structs.replace(default, revenue=structs.replace(default.revenue, rounding="floor"))
+    ruled, twinned = Ruled(), Twinned()
+    for books in (ruled, twinned):
+        books.state.ruling = lambda _epoch, _active: floors
+    twinned.profiles.forget()
+    same_books(*MARKET, settled("r1", "m1", 7, [0, 1, *[0] * 6, 6]), books=(ruled, twinned))
+    assert twinned.left == [4]
+    assert [each for each in ruled.state.every(Difference) if each.subject == "RevenueSplit"] == []
 
 
 def test_a_payment_that_differs_in_its_upper_half_alone_is_left_to_the_rules() -> None:
