@@ -16,6 +16,7 @@ from deepnode_ledger.hexadecimal import ADDRESS_BYTES, WORD_BYTES
 from deepnode_ledger.statement_data import DATA_OF
 from deepnode_ledger.statement_form import (
     PPM,
+    SLOTS_MAX,
     Address,
     AmountText,
     Attempt,
@@ -137,7 +138,7 @@ _SHAPES: Final[Mapping[Form, Shape]] = MappingProxyType(
         _form(Ppm): Whole(0, PPM),
         _form(Difficulty): Whole(1, 10 * PPM),
         _form(Attempt): Whole(1, 2**31 - 1),
-        _form(Slot): Whole(1, 64),
+        _form(Slot): Whole(1, SLOTS_MAX),
         _form(Score): Whole(0, 100),
         _form(Vwu): Whole(1, 10**12),
         _form(Version): Whole(0, 2**32 - 1),
