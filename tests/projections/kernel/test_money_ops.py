@@ -252,9 +252,11 @@ def test_splits_that_round_otherwise_are_left_to_the_rules() -> None:
     for books in (ruled, twinned):
         books.state.ruling = lambda _epoch, _active: floors
     twinned.profiles.forget()
-    same_books(*MARKET, settled("r1", "m1", 7, [0, 1, *[0] * 6, 6]), books=(ruled, twinned))
-    assert twinned.left == [4]
-    assert [each for each in ruled.state.every(Difference) if each.subject == "RevenueSplit"] == []
+    floored, carried = ([0, 1, *[0] * 6, emission] for emission in (6, 4))
+    same_books(*MARKET, settled("r1", "m1", 7, floored), settled("r2", "m1", 7, carried), books=(ruled, twinned))
+    assert twinned.left == [4, 5]
+    found = [each for each in ruled.state.every(Difference) if each.subject == "RevenueSplit"]
+    assert [(each.what, each.expected, each.fact) for each in found] == [("emission", 6, 4)]
 
 
 def test_a_payment_that_differs_in_its_upper_half_alone_is_left_to_the_rules() -> None:
