@@ -93,21 +93,33 @@ class Source:
         return cls(octets, np.frombuffer(b"".join(encoded), np.uint8), ends)
 
 
-def copy(cursor: Cursor[Any], form: Form, cells: Cells, source: Source) -> None:
-    """Write rows into their table, which was made in this transaction: they are there for everybody at once."""
+def copy(cursor: Cursor[Any], form: Form, cells: Cells, source: Source, *, is_new: bool = True) -> None:
+    """Write rows into their table. In one that ``is_new``, made in this transaction, they are there for all at once."""
     if not len(cells):
         return
-    with cursor.copy(statement(form.table, form.columns, is_binary=True)) as sent:
+    with cursor.copy(_statement(form.table, form.columns, is_binary=True, is_new=is_new)) as sent:
         sent.write(HEADER)
         for chunk in chunks(form, cells, source):
             sent.write(chunk)
         sent.write(TRAILER)
+    assert cursor.rowcount == len(cells), (form.table, cursor.rowcount, len(cells))
 
 
-def statement(table: str, columns: Sequence[str], *, is_binary: bool) -> sql.Composed:
-    """Write the ``COPY`` into a table that was made in this transaction."""
+def copy_rows(
+    cursor: Cursor[Any], table: str, names: Sequence[str], rows: Sequence[Sequence[Any]], *, is_new: bool = True
+) -> None:
+    """Write rows of Python's values likewise."""
+    if not rows:
+        return
+    with cursor.copy(_statement(table, names, is_binary=False, is_new=is_new)) as sent:
+        for row in rows:
+            sent.write_row(row)
+
+
+def _statement(table: str, columns: Sequence[str], *, is_binary: bool, is_new: bool) -> sql.Composed:
     names = sql.SQL(", ").join(sql.Identifier(name) for name in columns)
-    options = sql.SQL("FORMAT BINARY, FREEZE" if is_binary else "FREEZE")
+    form, freeze = "BINARY" if is_binary else "TEXT", "TRUE" if is_new else "FALSE"
+    options = sql.SQL(f"FORMAT {form}, FREEZE {freeze}")
     return sql.SQL("COPY {} ({}) FROM STDIN ({})").format(sql.Identifier(table), names, options)
 
 
