@@ -44,7 +44,7 @@ def replay(
 
     deployment = load_manifest(manifest)
     with database_errors(database), closing(connect(database, SCHEMA)) as connection, connection.transaction():
-        made = Replay(deployment, by_definition=by_definition)
+        made = Replay(deployment, by_definition=by_definition, epoch_roots=False)
         replay_log(Snapshot(connection), made, decoded)
         stands_at = load_checkpoint(connection.cursor(), deployment).position
         books = to_hex(state_root(connection, made.position)) if stands_at >= made.position else None

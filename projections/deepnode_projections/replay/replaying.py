@@ -68,6 +68,7 @@ class Replay:
         state: MemoryState | None = None,
         by_definition: bool = False,
         kernel_entries: int = KERNEL_ENTRIES,
+        epoch_roots: bool = True,
     ) -> None:
         """Begin with empty books.
 
@@ -79,6 +80,7 @@ class Replay:
             by_definition: take no short cut: neither the kernel, nor transfers as columns.
             kernel_entries: how many at a time make the replay go over to the kernel, where that can be compiled.
                 ``state`` is another object from then on.
+            epoch_roots: make the state root at every epoch's end; without, nobody is told that an epoch has ended.
         """
         self.position = 0
         self.refusals = 0
@@ -89,6 +91,7 @@ class Replay:
         self._manifest = manifest
         self.by_definition = by_definition
         self._kernel_entries = kernel_entries
+        self._epoch_roots = epoch_roots
         self._holdings: Holdings | ColumnHoldings = Holdings()
         # A state of a kind of its own wants to see every record that is put.
         self._is_compiled = available() and state is None and not by_definition
@@ -194,7 +197,7 @@ class Replay:
             if not isinstance(event, ChainEvent):
                 continue
             name = (event.contract.kind, event.name)
-            if name == _OPENING and self._opens(event):
+            if self._epoch_roots and name == _OPENING and self._opens(event):
                 fed.ended.append(self._end())
             if name in self._watched:
                 self._fold(way, before, row + 1, fed)
