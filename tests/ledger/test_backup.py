@@ -105,10 +105,11 @@ class BackedUpLog(LogAsAList):
         super().teardown()
 
 
-def test_a_log_of_any_history_comes_back_as_it_was(postgres_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("histories", [4, pytest.param(50, marks=pytest.mark.soak)])
+def test_a_log_of_any_history_comes_back_as_it_was(postgres_url: str, tmp_path: Path, histories: int) -> None:
     """Runs random steps with backups between them, restores the last and some sealings, and compares every table."""
     BackedUpLog.postgres_url, BackedUpLog.directory = postgres_url, tmp_path / "backups"
-    bounded = settings(max_examples=6, stateful_step_count=25, deadline=None, phases=WITHOUT_SHRINKING)
+    bounded = settings(max_examples=histories, stateful_step_count=25, deadline=None, phases=WITHOUT_SHRINKING)
     run_state_machine_as_test(BackedUpLog, settings=bounded)
 
 

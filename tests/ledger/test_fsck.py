@@ -29,10 +29,11 @@ class CheckedLog(LogAsAList):
         assert report.pending == len(self.held) - self.sealed
 
 
-def test_a_log_of_any_history_has_no_difference(postgres_url: str) -> None:
+@pytest.mark.parametrize("histories", [4, pytest.param(50, marks=pytest.mark.soak)])
+def test_a_log_of_any_history_has_no_difference(postgres_url: str, histories: int) -> None:
     """Runs random steps against a log and checks it behind each one."""
     CheckedLog.postgres_url = postgres_url
-    bounded = settings(max_examples=6, stateful_step_count=25, deadline=None, phases=WITHOUT_SHRINKING)
+    bounded = settings(max_examples=histories, stateful_step_count=25, deadline=None, phases=WITHOUT_SHRINKING)
     run_state_machine_as_test(CheckedLog, settings=bounded)
 
 

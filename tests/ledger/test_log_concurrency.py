@@ -133,22 +133,24 @@ def test_many_programs_may_make_the_log_at_once(database_url: str) -> None:
     assert failures == []
 
 
-A_MILLION = crowd.Mix(
+TWO_HUNDRED_THOUSAND = crowd.Mix(
     ranges=20,
     range_blocks=50,
-    range_logs=1_000,
+    range_logs=200,
     tail_blocks_between=14,
     tail_logs=20,
     producers=4,
-    events=3_000,
+    events=1_000,
     readers=10,
 )
+A_MILLION = replace(TWO_HUNDRED_THOUSAND, range_logs=1_000, events=3_000)
 
 
 @pytest.mark.parametrize(
     "mix",
     [
-        pytest.param(A_MILLION, id="a million"),
+        pytest.param(TWO_HUNDRED_THOUSAND, id="two hundred thousand"),
+        pytest.param(A_MILLION, id="a million", marks=pytest.mark.soak),
         pytest.param(
             replace(A_MILLION, ranges=200, tail_blocks_between=28, events=50_000),
             id="ten million",

@@ -374,8 +374,9 @@ class LogAsAList(RuleBasedStateMachine):
             assert log.first_unsealed() == chain.sealed_block + 1
 
 
-def test_the_log_is_a_list(postgres_url: str) -> None:
+@pytest.mark.parametrize("histories", [8, pytest.param(100, marks=pytest.mark.soak)])
+def test_the_log_is_a_list(postgres_url: str, histories: int) -> None:
     """Runs random steps against the real log and the model, and compares the whole log after each."""
     LogAsAList.postgres_url = postgres_url
-    bounded = settings(max_examples=12, stateful_step_count=30, deadline=None, phases=WITHOUT_SHRINKING)
+    bounded = settings(max_examples=histories, stateful_step_count=30, deadline=None, phases=WITHOUT_SHRINKING)
     run_state_machine_as_test(LogAsAList, settings=bounded)
