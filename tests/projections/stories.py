@@ -213,24 +213,30 @@ def rows(url: str, statement: str, schema: str = "books") -> list[tuple[Any, ...
 
 def root_at(url: str, position: int, schema: str = "books") -> bytes:
     """The state root of the books at a position."""
+    [root] = roots_at(url, range(position, position + 1), schema)
+    return root
+
+
+def roots_at(url: str, positions: range, schema: str = "books") -> list[bytes]:
+    """The state roots of the books at positions, by one connection."""
     with psycopg.connect(url, options=f"-c search_path={schema}") as connection:
-        return state_root(connection, position)
+        return [state_root(connection, position) for position in positions]
 
 
 def dump(url: str, schema: str = "books") -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table of the books, apart from the checkpoint's count of reorgs."""
-    names = rows(
-        url, f"SELECT table_name::text FROM information_schema.tables WHERE table_schema = '{schema}' ORDER BY 1"
-    )
-    found = {
-        name: rows(url, f"SELECT * FROM {name} ORDER BY 1, 2", schema) for (name,) in names if name != "checkpoint"
-    }
-    found["checkpoint"] = rows(
-        url,
-        "SELECT name, manifest_digest, chain_id, position, sealed_position, tip_number, tip_hash, tip_time,"
-        " finalized_number, finalized_hash FROM checkpoint",
-        schema,
-    )
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    # By one connection: there are dozens of tables, and beginning a session takes longer than reading one of them.
+    with psycopg.connect(url, options=f"-c search_path={schema}") as connection:
+        for (name,) in connection.execute(
+            "SELECT table_name::text FROM information_schema.tables WHERE table_schema = %s ORDER BY 1", (schema,)
+        ).fetchall():
+            if name != "checkpoint":
+                found[name] = connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2".encode()).fetchall()
+        found["checkpoint"] = connection.execute(
+            "SELECT name, manifest_digest, chain_id, position, sealed_position, tip_number, tip_hash, tip_time,"
+            " finalized_number, finalized_hash FROM checkpoint"
+        ).fetchall()
     assert {"account", "balance", "block", "entry", "posting", "refusal", "quarantine"} <= set(found)
     return found
 
