@@ -29,6 +29,7 @@ LONG = (
     "tests/e2e/test_demo.py",
     "tests/e2e/test_full_economy.py",
     "tests/e2e/test_facts_equal_expectations.py",
+    "tests/indexer/devnet/test_artifacts_recompile.py",
     "tests/e2e/",
 )
 """Where the longest tests are, the longest first."""
