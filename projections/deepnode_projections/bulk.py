@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from psycopg import Cursor
 from psycopg.rows import DictRow, tuple_row
 
@@ -52,13 +53,24 @@ def write(
     columns: list[Column] = [postings.position, postings.leg.astype(np.int16), account_ids, assets, amounts, after]
     copying.copy(cursor, POSTING, len(account_ids), columns)
     last = balances.last
+    set_balances(cursor, account_ids[last], assets[last], balances.after[:, last], postings.position[last])
+
+
+def set_balances(
+    cursor: Cursor[DictRow],
+    accounts: Integers,
+    assets: npt.NDArray[np.int16],
+    balances: limbs.Numbers,
+    positions: Integers,
+) -> None:
+    """Write balances in normal form, each after the posting at its position, in place of those before."""
     copying.teach(cursor).execute(
         _SET_BALANCES,
         (
-            copying.array("bigint", account_ids[last]),
-            copying.array("smallint", assets[last]),
-            copying.array("numeric", Numeric(balances.after[:, last])),
-            copying.array("bigint", postings.position[last]),
+            copying.array("bigint", accounts),
+            copying.array("smallint", assets),
+            copying.array("numeric", Numeric(balances)),
+            copying.array("bigint", positions),
         ),
     )
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 import pyarrow as pa
@@ -17,6 +17,7 @@ from psycopg import Connection, Cursor, IsolationLevel
 from psycopg.rows import DictRow, dict_row
 
 from deepnode_ledger.batch import entries as entries_of
+from deepnode_ledger.compiled import available
 from deepnode_ledger.contract import Contract
 from deepnode_ledger.database import database_errors, open_datastore
 from deepnode_ledger.errors import BadInput, TryAgain
@@ -37,11 +38,20 @@ from deepnode_projections.posting_columns import BeyondLimit
 from deepnode_projections.registers.kept import Kept
 from deepnode_projections.schema import create_books, create_indexes, missing_columns
 
+if TYPE_CHECKING:
+    from deepnode_projections.kernel.catching_up import CatchingUp
+
 STEP_ENTRIES: Final = 65_536
 """Log entries in one transaction, so that memory and the cost of a crash have a bound."""
 
 STEP_BYTES: Final = 64 * 1024 * 1024
 """Bytes of log entries that end a step early: a log's data may be large."""
+
+BULK_ENTRIES: Final = 100_000
+"""So far behind the log's end it is worth while to read all that stands in the books, and to fold by the kernel."""
+
+BULK_ENTRIES_LAST: Final = 10_000
+"""Closer to the log's end the rules are quick enough: what is in memory for the kernel is let go."""
 
 LOOK_BACK_ENTRIES: Final = 256
 
@@ -69,6 +79,7 @@ class Projector:
         schema: str = tables.SCHEMA,
         step_entries: int = STEP_ENTRIES,
         by_definition: bool = False,
+        bulk_entries: int = BULK_ENTRIES,
     ) -> None:
         """Describe a projector; nothing connects yet.
 
@@ -79,6 +90,7 @@ class Projector:
             step_entries: the most log entries in one step.
             by_definition: take no short cut for transfers, but put every log to the rules. The books are the
                 same, and come some ten times slower.
+            bulk_entries: so many entries behind the log's end the kernel takes over, where it can be compiled.
         """
         self._url = url
         self._manifest = manifest
@@ -86,7 +98,9 @@ class Projector:
         self._step_entries = step_entries
         self._by_definition = by_definition
         self._roster: Roster | None = None
+        self._bulk_entries = bulk_entries
         self._state: Kept | None = None
+        self._catching_up: CatchingUp | None = None
         self._connection: Connection[DictRow] | None = None
         self._is_indexed = False
 
@@ -119,7 +133,7 @@ class Projector:
         if self._connection is not None:
             self._connection.close()
             # The state reads over it.
-            self._connection = self._state = None
+            self._connection = self._state = self._catching_up = None
 
     def step(self) -> Step:
         """Take the books one run of entries further (none if they are at the log's end).
@@ -137,10 +151,16 @@ class Projector:
             # Out of the way until the step is committed: after one that fails it is read anew.
             roster, self._roster = self._roster or Roster.load(snapshot, self._manifest, kept), None
             state, self._state = self._state, None
+            catching_up, self._catching_up = self._catching_up, None
             if kept < before.position:
                 self._roll_back(snapshot, roster, kept)
+                state = catching_up = None
+            if self._is_far(snapshot.head.last_position - kept, catching_up):
+                page, position, catching_up = self._book_at_once(snapshot, roster, catching_up, kept)
                 state = None
-            page, position, state = self._book(snapshot, roster, state or Kept(cursor), kept)
+            else:
+                page, position, state = self._book(snapshot, roster, state or Kept(cursor), kept)
+                catching_up = None
             at_end = position == snapshot.head.last_position
             chain = snapshot.chain(self._manifest.chain_id)
             after = Checkpoint(
@@ -154,7 +174,7 @@ class Projector:
             )
             if after != before:
                 save_checkpoint(cursor, self._manifest, after)
-        self._roster, self._state = roster, state
+        self._roster, self._state, self._catching_up = roster, state, catching_up
         rolled_back_to = kept if kept < before.position else None
         return Step(position, position - kept, rolled_back_to, snapshot.head.last_position - position)
 
@@ -198,6 +218,22 @@ class Projector:
             state = Kept(cursor)
             page, count = self._write(cursor, run, roster, state, by_definition=True)
         return page, kept + count, state
+
+    def _is_far(self, behind: int, catching_up: "CatchingUp | None") -> bool:
+        """Say whether so many entries are worth the kernel's beginning, or its going on."""
+        enough = self._bulk_entries if catching_up is None else min(self._bulk_entries, BULK_ENTRIES_LAST)
+        return available() and not self._by_definition and behind >= enough
+
+    def _book_at_once(
+        self, snapshot: Snapshot, roster: Roster, catching_up: "CatchingUp | None", kept: int
+    ) -> "tuple[Page, int, CatchingUp]":
+        """Do what ``_book`` does, by the kernel."""
+        from deepnode_projections.kernel.catching_up import CatchingUp
+
+        cursor, run = snapshot.connection.cursor(row_factory=dict_row), self._read(snapshot, kept)
+        assert run is not None, "there is much to read"
+        catching_up = catching_up or CatchingUp(cursor, roster)
+        return catching_up.book(cursor, run), kept + run.num_rows, catching_up
 
     def _read(self, snapshot: Snapshot, kept: int) -> pa.RecordBatch | None:
         batches: list[pa.RecordBatch] = []

@@ -19,6 +19,7 @@ from psycopg import sql
 from deepnode_ledger.compiled import available
 from deepnode_ledger.database import database_errors, open_datastore
 from deepnode_ledger.manifest import Manifest
+from deepnode_ledger.roster import Roster
 from deepnode_ledger.schema import create_log
 from deepnode_ledger.snapshot import Snapshot
 from deepnode_projections.checkpoint import Checkpoint
@@ -103,11 +104,11 @@ def _write_at_once(
         from deepnode_projections.kernel.writing import HistoryWriter
 
         create_schema(url, NEXT_SCHEMA)
-        fold = LogFold(manifest)
+        fold = LogFold(Roster(manifest))
         cache = None if decoded is None else DecodedCache(decoded, manifest)
         with closing(HistoryWriter(url, NEXT_SCHEMA, fold.roster, fold.state, fold.holdings)) as writer:
             for run in decoded_runs(snapshot, fold.roster, cache):
-                writer.take(run.decoded, *fold.feed(run))
+                writer.take(run.decoded, *fold.feed(run.decoded, run.entry_at))
             checkpoint = _checkpoint(snapshot, manifest)
             writer.finish(checkpoint)
             # While the server makes the keys and indexes of the new books.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from typing_extensions import override
 
 from deepnode_projections.kernel.state import ColumnState
-from deepnode_projections.registers.record import Key, Record
+from deepnode_projections.registers.record import Key, Record, key_of
 
 
 class Version(NamedTuple):
@@ -50,6 +50,15 @@ class HistoryState(ColumnState):
                 self._over.setdefault(kind, []).append(Version(before, since[key], position))
                 since[key] = position
 
+    def stand(self, record: Record, since: int) -> None:
+        """Let a record stand that is not known yet, from a position on."""
+        kind = type(record)
+        if kind in self.tables:
+            self._lay_out(record, since)
+        else:
+            self.put(record)
+            self._since.setdefault(kind, {})[key_of(record)] = since
+
     def take_over(self, versions_min: int = 1) -> dict[type[Record], list[Version]]:
         """Return what is over of the kinds that are no tables and have so many versions, and forget it."""
         over = {kind: versions for kind, versions in self._over.items() if len(versions) >= versions_min}
@@ -57,9 +66,11 @@ class HistoryState(ColumnState):
             del self._over[kind]
         return over
 
-    def standing(self) -> dict[type[Record], list[Version]]:
-        """Return what stands of the kinds that are no tables."""
+    def standing(self, after: int = 0) -> dict[type[Record], list[Version]]:
+        """Return what stands of the kinds that are no tables, if it stands since a position behind ``after``."""
         return {
-            kind: [Version(self._known[kind].records[key], since, None) for key, since in found.items()]
+            kind: [
+                Version(self._known[kind].records[key], since, None) for key, since in found.items() if since > after
+            ]
             for kind, found in self._since.items()
         }
