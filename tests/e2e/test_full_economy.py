@@ -24,14 +24,18 @@ from deepnode_indexer.devnet.json_rpc import JsonRpc
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.manifest import load_manifest
 from deepnode_ledger.publishing import PublishedFiles
+from deepnode_ledger.snapshot import snapshot
 from deepnode_ledger.transparency import Verifier
 from deepnode_projections.explaining import Asset
 from deepnode_projections.projector import connect
 from deepnode_projections.recompute import loaded, relations
 from deepnode_projections.registers.at import StateAt
+from deepnode_projections.replay import Fed, Replay
+from deepnode_projections.rules.book import RECORDS
 from deepnode_projections.rules.claims import claim_tree
 from deepnode_projections.rules.emission import ClaimedTotal
 from deepnode_projections.rules.pools import Earned
+from deepnode_projections.state_root import state_root
 from tests.cli.proving.standard_checker import Checker
 from tests.conftest import fresh_database
 from tests.e2e.devnet_bundle import FINAL_BLOCKS, publish
@@ -84,6 +88,27 @@ def test_books_chain_and_claims_agree_at_every_epochs_end(full_devnet: Devnet, f
                 assert assert_equal(full_devnet, full_ledger, block)["balances"] > 300
         accepted = sum(_accepted(full_devnet, connection, token.address) for token in full_devnet.manifest.tokens)
     assert accepted > 50
+
+
+def test_books_rules_and_kernel_agree_at_every_epochs_end(full_ledger: Ledger) -> None:
+    """Replays the log by the rules and by the kernel, and compares roots, refusals and every record with the books."""
+    with snapshot(full_ledger.log.datastore) as view:
+        batches = list(view.read(1))
+    rules, kernel = Replay(full_ledger.manifest, by_definition=True), Replay(full_ledger.manifest, kernel_entries=1)
+    told: list[list[Fed]] = [[replay.feed(batch) for batch in batches] for replay in (rules, kernel)]
+    ended, by_kernel = ([end for fed in each for end in fed.ended] for each in told)
+    refused = [[refusal for fed in each for refusal in fed.refused] for each in told]
+    assert kernel.root() == rules.root()
+    assert by_kernel == ended
+    assert refused[1] == refused[0]
+    assert len(ended) >= 4
+    for kind in RECORDS:
+        assert kernel.records(kind) == rules.records(kind), kind
+    with closing(connect(full_ledger.url, "books")) as connection:
+        assert state_root(connection, rules.position) == rules.root()
+        assert [state_root(connection, end.position) for end in ended] == [end.root for end in ended]
+        found = connection.execute("SELECT position, reason FROM refusal ORDER BY position").fetchall()
+    assert [(row["position"], row["reason"]) for row in found] == [(each.position, each.reason) for each in refused[0]]
 
 
 def test_books_and_sql_agree_and_each_shows_an_error_in_the_other(full_ledger: Ledger) -> None:
