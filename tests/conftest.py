@@ -68,6 +68,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = ordered
 
 
+@pytest.fixture(scope="session", autouse=True)
+def as_installed() -> Iterator[None]:
+    """What a test starts finds what an installation has, and not the pandas that only tests read with.
+
+    A fixture, so that it holds for the processes that run tests, and not already for the one that starts those.
+    """
+    folder = str(Path(__file__).parent / "as_installed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", folder, prepend=os.pathsep)
+        yield
+
+
 MEMORY_BYTES_MIN = 2 * 1024**3
 
 
