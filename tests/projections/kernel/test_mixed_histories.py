@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from deepnode_ledger.decoding import ChainEvent
 from deepnode_ledger.log import Log
-from deepnode_ledger.record import Block, Header, TaskEvent
+from deepnode_ledger.record import Block, ChainLog, Header, TaskEvent
 from deepnode_ledger.snapshot import snapshot
 from deepnode_projections.projector import connect
 from deepnode_projections.recompute import recompute
@@ -27,6 +27,7 @@ from deepnode_projections.state_root import state_root
 from tests.conftest import fresh_database
 from tests.ledger.histories import FIRST_BLOCK, WITHOUT_SHRINKING, opened, ref
 from tests.projections.kernel.mixed_history import Event, MixedHistory, batch_of, log_of
+from tests.projections.recompute.test_sql_recomputation import histories, hostile_logs
 from tests.projections.rules.spoken import data_of, event
 from tests.projections.rules.told import MANIFEST, told
 from tests.projections.stories import projecting
@@ -85,6 +86,23 @@ def test_any_history_comes_to_the_same_in_runs_of_any_size(seed: int, errs: floa
     """300 events; in runs of seven, of one, of all, and of sizes by chance, which go from the kernel to the rules."""
     batch = batch_of(MixedHistory(seed, errs=errs, wide=wide).events(300))
     check_both_ways([batch], [(cycle([300]), 1), (cycle([7]), 1), (cycle([1]), 1), (mixed_sizes(seed), SHORT)])
+
+
+@settings(max_examples=15, deadline=None, phases=WITHOUT_SHRINKING)
+@given(history=histories(), size=st.sampled_from([1, 4, 200]))
+def test_any_events_of_any_contract_come_to_the_same(history: list[Event], size: int) -> None:
+    """Tasks' lives, corrections, and whatever contracts may say, sensible or not."""
+    opening = told("Emission", "EpochOpened", epoch=1, startBlock=5)
+    check_both_ways([batch_of([opening, *history])], [(cycle([size]), 1)])
+
+
+@pytest.mark.parametrize("size", [1, 7, 200])
+def test_what_is_meant_to_break_a_reader_comes_to_the_same(size: int) -> None:
+    """Logs and payloads that nobody should write, in runs of some sizes, between ordinary events."""
+    history: list[Event | ChainLog] = [*MixedHistory(2).events(60), *hostile_logs(), *MixedHistory(2).events(90)[60:]]
+    books = check_both_ways([batch_of(history)], [(cycle([size]), 1)])
+    assert books.refusals > 20
+    assert books.quarantined > 5
 
 
 def test_the_kernel_hears_of_what_short_runs_brought() -> None:
