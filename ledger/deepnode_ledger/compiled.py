@@ -30,6 +30,17 @@ def available() -> bool:
     return find_spec("numba") is not None
 
 
+@cache
+def is_plain() -> bool:
+    """Say whether the compiler's own switch, NUMBA_DISABLE_JIT, leaves every function as plain Python.
+
+    What is slow to compile can be looked into so.
+    """
+    from numba.core import config
+
+    return bool(vars(config)["DISABLE_JIT"])
+
+
 def compiled(function: F) -> F:
     """Compile a function at its first call with arguments of some types; what was compiled is kept on disk.
 
@@ -55,10 +66,9 @@ def inlined(function: F) -> F:
 
 def _dispatcher(function: Callable[..., Any], options: Mapping[str, bool]) -> Any:
     from numba import njit
-    from numba.core import config, types
+    from numba.core import types
 
-    if vars(config)["DISABLE_JIT"]:
-        # The compiler's own switch, NUMBA_DISABLE_JIT: what is slow to compile can be looked into as plain Python.
+    if is_plain():
         return function
     # The compiler's own types do not know the option that turns off what it calls its runtime, the counting.
     every: dict[str, Any] = {"cache": _keep(), "nogil": True, "_nrt": False, **options}

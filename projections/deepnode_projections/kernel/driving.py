@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from operator import is_not
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -11,9 +11,10 @@ from deepnode_ledger.record import Finality, LogEntry
 from deepnode_ledger.roster import Roster
 from deepnode_projections.books import Page
 from deepnode_projections.folding import put
+from deepnode_projections.kernel.addresses import addresses_of, fold
 from deepnode_projections.kernel.decoded import DecodedBatch
 from deepnode_projections.kernel.holding import ColumnHoldings
-from deepnode_projections.kernel.loop import MANY_ROWS, NEW_ROWS, OLD_ROWS, fold
+from deepnode_projections.kernel.loop import MANY_ROWS, NEW_ROWS, OLD_ROWS
 from deepnode_projections.kernel.maps import Maps
 from deepnode_projections.kernel.money_views import MoneyTables, MoneyViews, money_tables
 from deepnode_projections.kernel.ops import AGREED, CREDITED, RULES
@@ -28,8 +29,6 @@ WINDOW_ROWS: Final = 8_192
 
 ROWS_BY_RULES: Final = 64
 """Operations whose room an entry that is put to the rules may take."""
-
-Arrays = tuple[TaskTables, MoneyTables, MoneyViews]
 
 
 class Kernel:
@@ -50,8 +49,9 @@ class Kernel:
         self._tokens = self._known_tokens()
         self._params = task_params(state, self._tokens)
         self._room = 0
-        self._views = [table.view() for table in state.tables.values()]
-        self._made = task_tables(state), money_tables(state)
+        self._arrays: list[object] = []
+        self._kept: tuple[TaskTables, MoneyTables, MoneyViews]
+        self._addresses: Any
 
     def begin(self, decoded: DecodedBatch, entry_at: Callable[[int], LogEntry]) -> "Pass":
         """Begin with a batch, of which the roster has learned.
@@ -79,7 +79,7 @@ class Kernel:
                 self._make_room()
             begin, end = row, min(stop, row + self._room)
             given = (batch.ops, batch.starts, batch.cells, batch.first, row, end)
-            row = int(fold(*given, m, self._params, *self._arrays()))
+            row = int(fold(*given, m, self._params, self._where()))
             self._room -= row - begin
             if row == end or self._profiles.make_wanted():
                 continue
@@ -108,12 +108,15 @@ class Kernel:
         self._holdings.make_room(WINDOW_ROWS)
         self._room = WINDOW_ROWS
 
-    def _arrays(self) -> Arrays:
-        """Return the arrays as they are now."""
-        views = [table.view() for table in self._state.tables.values()]
-        if len(views) != len(self._views) or any(map(is_not, views, self._views)):
-            self._made, self._views = (task_tables(self._state), money_tables(self._state)), views
-        return *self._made, self._holdings.views(self._profiles)
+    def _where(self) -> Any:
+        """Return the addresses of the arrays as they are now."""
+        held = self._holdings.views(self._profiles)
+        arrays: list[object] = [*(table.view() for table in self._state.tables.values()), *held]
+        if len(arrays) != len(self._arrays) or any(map(is_not, arrays, self._arrays)):
+            self._arrays = arrays
+            self._kept = task_tables(self._state), money_tables(self._state), held
+            self._addresses = addresses_of(*self._kept)
+        return self._addresses
 
     def _known_tokens(self) -> list[bytes]:
         manifest = self._roster.manifest

@@ -22,7 +22,7 @@ from deepnode_projections.folds.running_balance import BalanceKey, Posted
 from deepnode_projections.kernel.holding_lines import lines
 from deepnode_projections.kernel.layout import layout_of
 from deepnode_projections.kernel.money_views import LEGS_COUNT, MOVES_CARRIED, MoneyViews
-from deepnode_projections.kernel.order import _by_octets as by_octets
+from deepnode_projections.kernel.order import by_octets
 from deepnode_projections.kernel.table import Cells, Table
 from deepnode_projections.kernel.texts import Texts
 from deepnode_projections.kernel.wide import amount_of_cells, cells_of_amount

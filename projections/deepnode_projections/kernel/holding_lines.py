@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from deepnode_ledger.compiled import Integer, compiled, inlined
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES
-from deepnode_projections.kernel.lines import _number as number
+from deepnode_projections.kernel.lines import write_number
 from deepnode_projections.kernel.pieces import in_pieces
 from deepnode_projections.kernel.table import Cells
 from deepnode_projections.kernel.texts import Texts
@@ -65,7 +65,7 @@ def _write(
         out[at] = 32
         at = _address(out, at + 1, words[cells[row, 1]])
         out[at] = 32
-        at = number(high, low, out, at + 1)
+        at = write_number(high, low, out, at + 1)
         out[at] = 10
         at += 1
     return at

@@ -122,8 +122,8 @@ def _cell(
                 at += 1
         return at
     if what == INT:
-        return _number(value >> 63, value, out, at)
-    return _number(cells[row, cell + 1], value, out, at)
+        return write_number(value >> 63, value, out, at)
+    return write_number(cells[row, cell + 1], value, out, at)
 
 
 @inner
@@ -164,7 +164,7 @@ def _text(texts: Octets, start: Integer, end: Integer, out: Octets, at: Integer)
 
 
 @inner
-def _number(high: Integer, low: Integer, out: Octets, at: Integer) -> Integer:
+def write_number(high: Integer, low: Integer, out: Octets, at: Integer) -> Integer:
     """Write a number of 128 bits in decimal digits."""
     upper, lower = np.uint64(high), np.uint64(low)
     if high < 0:

@@ -41,12 +41,12 @@ def _ranks(place: Place, cells: _Numbers, words: Words, texts: Texts) -> _Number
     if place.what == TEXT:
         in_order = np.array(sorted(used.tolist(), key=texts.__getitem__), np.int64)
     else:
-        in_order = used[_by_octets(words.data[used])]
+        in_order = used[by_octets(words.data[used])]
     ranks[in_order] = np.arange(len(in_order))
     return ranks[cells]
 
 
-def _by_octets(words: _Numbers) -> _Numbers:
+def by_octets(words: _Numbers) -> _Numbers:
     """Order words: shape (words, 4), uint64 as they lie in memory."""
     big_endian = words.byteswap() if np.little_endian else words
     order = np.argsort(big_endian[:, 0])

@@ -20,7 +20,6 @@ from deepnode_projections.registers.state import MemoryState
 from deepnode_projections.rules.collateral import Collateral
 from deepnode_projections.rules.comparisons import Checked
 from deepnode_projections.rules.economics import Revenue
-from deepnode_projections.rules.economics import Revenue
 from deepnode_projections.rules.registry import Model, Node
 from deepnode_projections.rules.revenue import Receipt
 from deepnode_projections.rules.splits import Carry, SplitTotal
