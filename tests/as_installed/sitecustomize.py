@@ -5,17 +5,14 @@ array that is made, which is more than half of what a command takes to begin.
 """
 
 import sys
-from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
-from types import ModuleType
 
 
-class NotInstalled(MetaPathFinder):
+class NotInstalled:
     """Says of pandas what the import system says of a package that nobody has installed."""
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+    def find_spec(self, name: str, path: object, target: object = None, /) -> None:
         """Leave every other module to those who come next."""
-        if fullname == "pandas":
+        if name == "pandas":
             raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
 
 
