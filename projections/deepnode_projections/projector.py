@@ -50,6 +50,10 @@ STEP_BYTES: Final = 64 * 1024 * 1024
 BULK_ENTRIES: Final = 100_000
 """So far behind the log's end it is worth while to read all that stands in the books, and to fold by the kernel."""
 
+BULK_SHARE: Final = 16
+"""Of large books the log must be ahead by this part of what is in them: the rules take ten times as long for an entry
+as it takes to read what stands because of one."""
+
 BULK_ENTRIES_LAST: Final = 10_000
 """Closer to the log's end the rules are quick enough: what is in memory for the kernel is let go."""
 
@@ -155,7 +159,7 @@ class Projector:
             if kept < before.position:
                 self._roll_back(snapshot, roster, kept)
                 state = catching_up = None
-            if self._is_far(snapshot.head.last_position - kept, catching_up):
+            if self._is_far(kept, snapshot.head.last_position - kept, catching_up):
                 page, position, catching_up = self._book_at_once(snapshot, roster, catching_up, kept)
                 state = None
             else:
@@ -219,10 +223,13 @@ class Projector:
             page, count = self._write(cursor, run, roster, state, by_definition=True)
         return page, kept + count, state
 
-    def _is_far(self, behind: int, catching_up: "CatchingUp | None") -> bool:
+    def _is_far(self, kept: int, behind: int, catching_up: "CatchingUp | None") -> bool:
         """Say whether so many entries are worth the kernel's beginning, or its going on."""
-        enough = self._bulk_entries if catching_up is None else min(self._bulk_entries, BULK_ENTRIES_LAST)
-        return available() and not self._by_definition and behind >= enough
+        if self._by_definition or not available():
+            return False
+        if catching_up is not None:
+            return behind >= min(self._bulk_entries, BULK_ENTRIES_LAST)
+        return behind >= max(self._bulk_entries, kept // BULK_SHARE)
 
     def _book_at_once(
         self, snapshot: Snapshot, roster: Roster, catching_up: "CatchingUp | None", kept: int
