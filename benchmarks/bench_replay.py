@@ -50,8 +50,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--entries", type=int, default=ENTRIES)
     parser.add_argument("--peer-entries", type=int, default=PEER_ENTRIES, help="that the slower ones replay")
-    parser.add_argument("--memory", type=int, nargs=2, default=[1_000_000, ENTRIES], metavar="ENTRIES")
-    parser.add_argument("--rebuild-entries", type=int, default=1_000_000)
+    parser.add_argument("--memory", type=int, help="of a part: so many entries", default=ENTRIES // 5)
+    parser.add_argument("--rebuild-entries", type=int, help="all, if it is left out")
     parser.add_argument("--rebuild-logs", type=int, default=200_000, help="that Ponder indexes")
     parser.add_argument("--postings", type=int, default=asof_balances.POSTINGS)
     parser.add_argument("--runs", type=int, default=RUNS)
@@ -62,9 +62,9 @@ def main() -> None:
     history = kept(Sizes(given.entries))
     parts: dict[str, Callable[[str, Path], list[Result]]] = {
         "replay": lambda url, _: speeds(url, history, given.peer_entries, given.runs),
-        "memory": lambda _url, _: memory(history, given.memory, given.runs),
+        "memory": lambda _url, _: memory(history, min(given.memory, given.entries), given.runs),
         "rebuild": lambda url, folder: replay_rebuild.rates(
-            url, history, small_manifest(folder), given.rebuild_entries, given.rebuild_logs, given.runs
+            url, history, small_manifest(folder), given.rebuild_entries or given.entries, given.rebuild_logs, given.runs
         ),
         "balance": lambda url, folder: balances(url, folder, given.postings, given.runs),
     }
@@ -144,9 +144,9 @@ def check(history: Kept, share: int, peer: Peer) -> None:
     assert sums.vwu.total() == sum(each.vwu or 0 for each in by_rules.records(Slot)), "the library's VWU differ"
 
 
-def memory(history: Kept, sizes: Sequence[int], runs: int) -> list[Result]:
+def memory(history: Kept, small: int, runs: int) -> list[Result]:
     """Compare the memory of a process that replays all with that of one that replays a part."""
-    small, large = sizes
+    large = history.entries
 
     def peak(entries: int) -> float:
         task = Task(Way.STAGES, str(history.folder), entries)
