@@ -182,7 +182,7 @@ SELECT 'suspense', receipt, position, least(greatest(waiting, 0), 8 * version), 
     SELECT DISTINCT s.position, s.receipt, e.version, sum(s.gross - (SELECT sum(part) FROM unnest(s.legs) AS part))
         OVER (PARTITION BY s.model, s.asset ORDER BY s.position) AS waiting
     FROM split s JOIN expected_split e ON e.position = s.position AND e.n = 1
-) AS w WHERE waiting NOT BETWEEN 0 AND 8 * version
+) AS w WHERE version IS NOT NULL AND waiting NOT BETWEEN 0 AND 8 * version
 
 -- relation revenue 3
 -- books

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from deepnode_ledger.decoding import ChainEvent
 from deepnode_ledger.log import Log
+from deepnode_ledger.posting import AMOUNT_LIMIT
 from deepnode_ledger.record import Block, ChainLog, Header, TaskEvent
 from deepnode_ledger.snapshot import snapshot
 from deepnode_projections.projector import connect
@@ -29,7 +30,7 @@ from tests.ledger.histories import FIRST_BLOCK, WITHOUT_SHRINKING, opened, ref
 from tests.projections.kernel.mixed_history import Event, MixedHistory, batch_of, log_of
 from tests.projections.recompute.test_sql_recomputation import histories, hostile_logs
 from tests.projections.rules.spoken import data_of, event
-from tests.projections.rules.told import MANIFEST, told
+from tests.projections.rules.told import DN, MANIFEST, USDC, told
 from tests.projections.stories import projecting
 
 ENTRIES = 1_000
@@ -156,6 +157,35 @@ def check_three_ways(postgres_url: str, seed: int) -> None:
             found = recompute(connection, MANIFEST)
     assert list(found.values) == []
     assert found.differing == 0
+
+
+def _splits(asset: bytes, models: Sequence[str], gross: int, emission: int) -> list[ChainEvent]:
+    own = {"asset": asset, "gross": gross, "emission": emission}
+    return [told("RevenueRouter", "RevenueSplit", receipt=model, model=model, **own) for model in models]
+
+
+@pytest.mark.parametrize(
+    ("splits", "refused"),
+    [
+        (_splits(DN, ["m2"], 5, 6), 0),
+        (_splits(USDC, ["m1", "m3"], AMOUNT_LIMIT - 1, AMOUNT_LIMIT - 1), 1),
+        (_splits(USDC, ["m1", "m3"], AMOUNT_LIMIT // 2, AMOUNT_LIMIT // 2), 1),
+        (_splits(USDC, ["m1", "m2"], AMOUNT_LIMIT - 1, AMOUNT_LIMIT - 1), 0),
+    ],
+    ids=["no route, less than nothing waits", "two models of a domain", "half each", "two domains"],
+)
+def test_sql_goes_by_the_rules_at_the_edges_of_splits(
+    database_url: str, splits: list[ChainEvent], refused: int
+) -> None:
+    """Splits where no route is known, and more in one epoch of a domain than the books can hold."""
+    history = [*MixedHistory(0).events(9), *splits]
+    assert check_both_ways([batch_of(history)], [(cycle([len(history)]), 1)]).refusals == refused
+    with opened(database_url) as log:
+        put_into(log, history)
+    with projecting(database_url, MANIFEST) as projector:
+        projector.catch_up()
+    with closing(connect(database_url, "books")) as connection:
+        assert list(recompute(connection, MANIFEST).values) == []
 
 
 @settings(max_examples=1, deadline=None, phases=WITHOUT_SHRINKING)

@@ -18,6 +18,9 @@ CREATE UNLOGGED TABLE split (
 CREATE UNLOGGED TABLE split_total (
     model bytea, asset bytea, gross numeric, legs numeric[], PRIMARY KEY (model, asset)
 );
+CREATE UNLOGGED TABLE epoch_gross (
+    epoch bigint, domain bytea, asset bytea, gross numeric, PRIMARY KEY (epoch, domain, asset)
+);
 CREATE UNLOGGED TABLE released_total (
     leg text, beneficiary bytea, asset bytea, amount numeric, PRIMARY KEY (leg, beneficiary, asset)
 );
@@ -79,6 +82,10 @@ BEGIN
             CONTINUE WHEN abs(total.gross - (SELECT sum(part) FROM unnest(total.legs) AS part)) >= limit_units
                 AND EXISTS (SELECT FROM route o WHERE o.domain = m.domain AND o.asset = e.asset
                             AND o.position < e.position);
+            CONTINUE WHEN e.amount + coalesce((SELECT g.gross FROM epoch_gross g WHERE g.epoch = epoch_at(e.position)
+                AND g.domain = m.domain AND g.asset = e.asset), 0) >= limit_units;
+            INSERT INTO epoch_gross AS g VALUES (epoch_at(e.position), m.domain, e.asset, e.amount)
+            ON CONFLICT ON CONSTRAINT epoch_gross_pkey DO UPDATE SET gross = g.gross + e.amount;
             INSERT INTO split_total VALUES (e.who, e.asset, total.gross, total.legs)
             ON CONFLICT (model, asset) DO UPDATE SET gross = total.gross, legs = total.legs;
             INSERT INTO split VALUES (e.position, e.id, e.who, m.domain, e.asset, e.amount, e.legs, e.ruleset,
