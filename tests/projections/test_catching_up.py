@@ -11,18 +11,21 @@ from hypothesis import strategies as st
 
 from deepnode_ledger.compiled import available
 from deepnode_ledger.hexadecimal import to_hex
+from deepnode_ledger.log import Log
 from deepnode_ledger.manifest import Manifest
 from deepnode_projections import projector as projector_module
 from deepnode_projections.projector import Step
 from tests.conftest import fresh_database
 from tests.graphql.small_books import ALICE, BOB, NOBODY, Event, transfer
 from tests.graphql.statements.month_books import DN_TOKEN, month_scribe
-from tests.ledger.histories import WITHOUT_SHRINKING, opened, ref, task
+from tests.ledger.factories import FAR_CHAIN, factories
+from tests.ledger.histories import CHAIN_ID, WITHOUT_SHRINKING, datastore, opened, ref, task
 from tests.projections import stories as s
 from tests.projections.rules.spoken import judged
 from tests.projections.stories import projecting, said_in, stepped
+from tests.projections.test_both_ways import factory_records
 from tests.projections.test_corrections_and_reorgs import reorg, say
-from tests.projections.test_rebuilt_rows import whole
+from tests.projections.test_rebuilt_rows import tell, whole
 
 pytestmark = pytest.mark.skipif(not available(), reason="the kernel needs the compiler")
 
@@ -51,11 +54,25 @@ def test_any_story(
         log.extend(ref(5), [said_in(manifest, 6, story[8:])])
         stepped(url, manifest, 100, "plain")
         for schema in ("books", "half"):
-            caught_up(url, manifest, restarts=restarts, schema=schema, step_entries=7)
+            caught_up(url, manifest, restarts=restarts, schema=schema, step_entries=12)
             assert whole(url, schema) == whole(url, "plain")
         log.extend(ref(5), [said_in(manifest, 6, later, "b", "a")])
         stepped(url, manifest, 100, "plain")
-        caught_up(url, manifest, restarts=restarts, step_entries=7)
+        caught_up(url, manifest, restarts=restarts, step_entries=12)
+        assert whole(url) == whole(url, "plain")
+
+
+@settings(max_examples=2, phases=WITHOUT_SHRINKING, deadline=None)
+@given(st.data(), st.booleans())
+def test_two_chains_with_factories(
+    postgres_url: str, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, restarts: bool
+) -> None:
+    """Takes on books of two chains, on which factories announce tokens that move before and behind that."""
+    manifest = factories(tmp_path_factory.mktemp("factories"))
+    with fresh_database(postgres_url) as url, datastore(url) as store:
+        tell(Log(store, CHAIN_ID), Log(store, FAR_CHAIN), data.draw(factory_records(manifest)))
+        stepped(url, manifest, 100, "plain")
+        caught_up(url, manifest, restarts=restarts, step_entries=5)
         assert whole(url) == whole(url, "plain")
 
 

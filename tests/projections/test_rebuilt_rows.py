@@ -26,7 +26,7 @@ from tests.projections import stories as s
 from tests.projections.replay.test_replay_equals_books import _placed
 from tests.projections.rules.spoken import judged
 from tests.projections.stories import said_in, stepped
-from tests.projections.test_both_ways import factory_records
+from tests.projections.test_both_ways import Record, factory_records
 from tests.projections.test_corrections_and_reorgs import reorg, say
 from tests.projections.test_several_chains import Chain
 
@@ -39,6 +39,15 @@ if available():
 def whole(url: str, schema: str = "books") -> dict[str, list[str]]:
     """Every row of every table of books."""
     return {name: sorted(map(repr, found)) for name, found in s.dump(url, schema).items()}
+
+
+def tell(home: Log, far: Log, story: list[Record]) -> None:
+    """Write a story of two chains into their logs, a block for each run of one chain's records."""
+    chains = {CHAIN_ID: Chain(home, CHAIN_ID), FAR_CHAIN: Chain(far, FAR_CHAIN)}
+    for chain_id, group in groupby(story, key=lambda record: record[0]):
+        chain, logs = chains[chain_id], [log for _, _, log in group if isinstance(log, ChainLog)]
+        chain.grow(len(chain.blocks), [partial(_placed, logs)], "a")
+        chain.seal()
 
 
 def check_rebuilt(url: str, manifest: Manifest, schema: str) -> None:
@@ -78,13 +87,8 @@ def test_two_chains_with_factories(
 ) -> None:
     """Rebuilds behind a story of two chains, on which factories announce tokens that move before and behind that."""
     manifest = factories(tmp_path_factory.mktemp("factories"))
-    story = data.draw(factory_records(manifest))
     with fresh_database(postgres_url) as url, datastore(url) as store:
-        chains = {chain_id: Chain(Log(store, chain_id), chain_id) for chain_id in (CHAIN_ID, FAR_CHAIN)}
-        for chain_id, group in groupby(story, key=lambda record: record[0]):
-            chain, logs = chains[chain_id], [log for _, _, log in group if isinstance(log, ChainLog)]
-            chain.grow(len(chain.blocks), [partial(_placed, logs)], "a")
-            chain.seal()
+        tell(Log(store, CHAIN_ID), Log(store, FAR_CHAIN), data.draw(factory_records(manifest)))
         stepped(url, manifest, 7, "along")
         check_rebuilt(url, manifest, "along")
 
