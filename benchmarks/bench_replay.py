@@ -114,13 +114,14 @@ def speeds(url: str, history: Kept, share: int, runs: int) -> list[Result]:
     for way, how in ((Way.LOG, "out of PostgreSQL"), (Way.DECODED, "decoded before")):
         case, mine = f"replay, {history.entries:,} entries, {how}", _rate(history.entries, found[way])
         peers = ((named, theirs), (f"{LIBRARY}, {share:,} entries", median(library)))
-        results += [result(case, RATE, mine, *peer, bound=None, goal=GOAL, runs=runs) for peer in peers]
+        results += [result(case, RATE, mine, *peer, bound=None, goal="", runs=runs) for peer in peers]
     for stage in found[Way.STAGES][0].stages:
         mine = _rate(history.entries, found[Way.STAGES], stage)
         # The specification has no stage of decoding: it decodes what it folds.
         as_slow = stage if stage in slow[0].stages else "fold"
         case = f"replay, {stage} alone"
-        results.append(result(case, RATE, mine, named, _rate(share, slow, as_slow), bound=None, goal="", runs=runs))
+        goal, theirs = GOAL if stage == "fold" else "", _rate(share, slow, as_slow)
+        results.append(result(case, RATE, mine, named, theirs, bound=None, goal=goal, runs=runs))
     return results
 
 
