@@ -27,6 +27,9 @@ from deepnode_projections.replay.holding import Beyond
 WINDOW_ROWS: Final = 8_192
 """Operations for which room is made at a time, so that memory has a bound."""
 
+FEWEST_ROWS: Final = 1_024
+"""Operations for which there must be room left, or else room is made."""
+
 ROWS_BY_RULES: Final = 64
 """Operations whose room an entry that is put to the rules may take."""
 
@@ -74,7 +77,7 @@ class Kernel:
     def fold(self, batch: DecodedBatch, m: Maps, row: int, stop: int) -> int:
         """Do the operations of rows ``row`` to ``stop``; return the first that is left to the rules, or ``stop``."""
         while row < stop:
-            is_fresh = self._room < min(stop - row, WINDOW_ROWS)
+            is_fresh = self._room < min(stop - row, FEWEST_ROWS)
             if is_fresh:
                 self._make_room()
             begin, end = row, min(stop, row + self._room)

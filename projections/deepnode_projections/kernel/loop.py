@@ -4,6 +4,7 @@ from typing import Final
 
 from deepnode_ledger.compiled import Integer, compiled, inner
 from deepnode_projections.kernel import money_ops, task_ops
+from deepnode_projections.kernel.ahead import look_ahead
 from deepnode_projections.kernel.decoded import Cells
 from deepnode_projections.kernel.maps import Maps
 from deepnode_projections.kernel.money_views import MoneyTables, MoneyViews
@@ -49,6 +50,7 @@ def fold(
     ``first`` is the position of row 0.
     """
     while row < stop:
+        look_ahead(ops, starts, cells, row, stop, m, t, h)
         op = ops[row]
         if op != NOTHING:
             at = starts[row]

@@ -17,6 +17,9 @@ Octets = npt.NDArray[np.uint8]
 Quads = npt.NDArray[Any]
 Numbers = npt.NDArray[np.int64]
 
+ASKED_MAX: Final = 65_536
+"""Words whose numbers were asked for one by one, and are known without another look."""
+
 _FEWEST: Final = 1_024
 
 
@@ -28,6 +31,7 @@ class Words:
         self.count = 0
         self._index = np.zeros(4 * _FEWEST, np.int64)
         self._numbered = 0
+        self._asked: dict[bytes, int] = {}
 
     def __getitem__(self, number: int) -> bytes:
         """Return a word (32 bytes)."""
@@ -37,7 +41,12 @@ class Words:
 
     def number(self, word: bytes) -> int:
         """Return a word's number; one that is shorter than 32 bytes has zeros behind it."""
-        found: int = self.numbers(np.frombuffer(word.ljust(WORD_BYTES, b"\0"), np.uint8).reshape(1, -1))[0].item()
+        found = self._asked.get(word)
+        if found is None:
+            found = int(self.numbers(np.frombuffer(word.ljust(WORD_BYTES, b"\0"), np.uint8).reshape(1, -1))[0])
+            if len(self._asked) >= ASKED_MAX:
+                self._asked.clear()
+            self._asked[word] = found
         return found
 
     def enter(self, word: bytes) -> int:
