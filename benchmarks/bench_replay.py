@@ -2,10 +2,10 @@
 
 The history (``benchmarks.replay``) is made up from a seed: three of five entries are task events. Measured are:
 
-- *replay*: the sealed log in PostgreSQL, to the state root behind its last entry, with a root at each epoch's end; the
-  same when its entries were decoded before; and what reading, decoding, folding and the roots take by themselves, from
-  the log's stored batches in files. Beside it the specification, the rules in plain Python, from such files, and the
-  eventsourcing library, each over a share of the same history; what comes out is compared.
+- *replay*: the sealed log in PostgreSQL, to the state root behind its last entry; the same when its entries were
+  decoded before; and what reading, decoding, folding and the root take by themselves, from the log's stored batches in
+  files. Beside it the specification, the rules in plain Python, from such files, and the eventsourcing library, each
+  over a share of the same history; what comes out is compared.
 - *memory*: the highest resident size of a process that replays one and five million entries.
 - *rebuild*: books made anew in PostgreSQL (``benchmarks.replay_rebuild``).
 - *balance*: what an account had at a position (``benchmarks.asof_balances``).

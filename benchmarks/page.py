@@ -43,8 +43,8 @@ block to its last transfer's row, where new blocks are told of by the node (WebS
 A log that was made up from a seed: of five entries three are task events, the rest are transfers among two hundred
 thousand wallets, payments and their splits, ten epochs with their distributions, and rare changes; many tasks are
 under way at once, and a few events are refused or differ, as they are meant to. Replay: the sealed log in PostgreSQL
-to the state root behind its last entry, in one process, with a root at each epoch's end, without and with what was
-decoded before; reading, decoding, folding and the roots alone are one after the other, out of files. The
+to the state root behind its last entry, in one process, without and with what was
+decoded before; reading, decoding, folding and the root alone are one after the other, out of files. The
 specification is the rules in plain Python, entry by entry, which decodes what it folds. The library reads one stored
 event an entry out of PostgreSQL by its mapper and its projection runner, and keeps but balances and work, in memory.
 All three are compared on the peers' share before anything is measured. Rebuild: books made anew beside those that are

@@ -60,7 +60,7 @@ class Replayed:
 
 
 class Timed(Replay):
-    """A replay that knows how long its roots have taken: those at the ends of epochs come while it is fed."""
+    """A replay that knows how long its root has taken."""
 
     root_seconds: float = 0.0
 
@@ -90,7 +90,7 @@ def child(task: Task) -> Replayed:
     if task.way != Way.SPECIFICATION:
         # What is compiled is loaded once in a process, however long the log is.
         Replay(history.manifest).feed(next(history.batches()))
-    replay = Timed(history.manifest, by_definition=task.way == Way.SPECIFICATION)
+    replay = Timed(history.manifest, by_definition=task.way == Way.SPECIFICATION, epoch_roots=False)
     match task.way:
         case Way.LOG | Way.DECODED:
             stages = _of_log(replay, task)
@@ -102,14 +102,14 @@ def child(task: Task) -> Replayed:
     assert replay.position == task.entries, (replay.position, task)
     if task.entries == history.entries:
         assert replay.refusals == history.meant.refusals, (replay.refusals, history.meant)
-    return Replayed({**stages, "roots": replay.root_seconds}, cost_of(os.getpid()).peak_mib, root.hex())
+    return Replayed({**stages, "root": replay.root_seconds}, cost_of(os.getpid()).peak_mib, root.hex())
 
 
 def _of_log(replay: Timed, task: Task) -> dict[str, float]:
     cache = Path(task.decoded) if task.way == Way.DECODED else None
     with closing(open_datastore(task.log)) as datastore, snapshot(datastore) as log:
         if cache is not None and not any(cache.iterdir()):
-            replay_log(log, Replay(replay.roster.manifest), cache)
+            replay_log(log, Replay(replay.roster.manifest, epoch_roots=False), cache)
         began = time.perf_counter()
         replay_log(log, replay, cache)
         return {"fold": time.perf_counter() - began - replay.root_seconds}

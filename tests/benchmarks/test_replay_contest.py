@@ -27,7 +27,7 @@ def test_the_stages_of_a_replay_are_all_of_it(tmp_path: Path) -> None:
     history = kept(SMALL, tmp_path)
     began = time.perf_counter()
     done = child(Task(Way.SPECIFICATION, str(history.folder), SHARE))
-    assert set(done.stages) == {"read", "fold", "roots"}
+    assert set(done.stages) == {"read", "fold", "root"}
     assert 0 < done.seconds < time.perf_counter() - began
     assert len(done.root) == 64
 
