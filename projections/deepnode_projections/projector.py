@@ -51,8 +51,7 @@ BULK_ENTRIES: Final = 100_000
 """So far behind the log's end it is worth while to read all that stands in the books, and to fold by the kernel."""
 
 BULK_SHARE: Final = 16
-"""Of large books the log must be ahead by this part of what is in them: the rules take ten times as long for an entry
-as it takes to read what stands because of one."""
+"""Of large books the log must be ahead by this part of what is in them: all that stands there is read first."""
 
 BULK_ENTRIES_LAST: Final = 10_000
 """Closer to the log's end the rules are quick enough: what is in memory for the kernel is let go."""
