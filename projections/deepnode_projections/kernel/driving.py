@@ -17,7 +17,7 @@ from deepnode_projections.kernel.holding import ColumnHoldings
 from deepnode_projections.kernel.loop import MANY_ROWS, NEW_ROWS, OLD_ROWS
 from deepnode_projections.kernel.maps import Maps
 from deepnode_projections.kernel.money_views import MoneyTables, MoneyViews, money_tables
-from deepnode_projections.kernel.ops import AGREED, CREDITED, RULES
+from deepnode_projections.kernel.ops import AGREED, CREDITED, RULES, SPLIT
 from deepnode_projections.kernel.split_profiles import SETTLED_BY, SplitProfiles
 from deepnode_projections.kernel.state import ColumnState
 from deepnode_projections.kernel.task_params import task_params
@@ -86,7 +86,7 @@ class Kernel:
             self._room -= row - begin
             if row == end or self._profiles.make_wanted():
                 continue
-            if batch.ops[row] not in (AGREED, CREDITED) or (is_fresh and row == begin):
+            if batch.ops[row] not in (AGREED, CREDITED, SPLIT) or (is_fresh and row == begin):
                 return row
             # It may have stopped for want of room only.
             self._room = 0

@@ -20,8 +20,12 @@ from deepnode_projections.kernel.ops import (
     TRANSFER,
     VALIDATED,
 )
+from deepnode_projections.kernel.split_profiles import POCKETS
 from deepnode_projections.kernel.table import has_room
 from deepnode_projections.kernel.task_tables import TaskTables
+
+NEW_BALANCES: Final = 2
+"""The most balances that an operation enters, but for a split: that has ``split_profiles.POCKETS``."""
 
 NEW_ROWS: Final = 1
 OLD_ROWS: Final = 12
@@ -62,7 +66,9 @@ def fold(
             elif op == RECEIVED:
                 done = money_ops.received(cells, at, position, m, h, u)
             elif op == SPLIT:
-                done = money_ops.split(cells, at, position, m, p, h, u)
+                # A payment of a new kind enters more balances than the operations behind it are counted with.
+                has_all = has_room(h.balances, POCKETS + NEW_BALANCES * (stop - row), 0)
+                done = has_all and money_ops.split(cells, at, position, m, p, h, u)
             else:
                 done = False
             if not done:

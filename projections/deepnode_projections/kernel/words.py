@@ -5,6 +5,7 @@ for by, such as the hash of an output, is *entered*: it gets the next number wit
 last twelve bytes are zero.
 """
 
+import secrets
 from typing import Any, Final
 
 import numpy as np
@@ -32,6 +33,9 @@ class Words:
         self._index = np.zeros(4 * _FEWEST, np.int64)
         self._numbered = 0
         self._asked: dict[bytes, int] = {}
+        # Words come from outside: nobody is to choose some that all fall into one place. What they are numbered does
+        # not depend on it.
+        self._seed = np.uint64(secrets.randbits(64))
 
     def __getitem__(self, number: int) -> bytes:
         """Return a word (32 bytes)."""
@@ -59,10 +63,10 @@ class Words:
         self._make_room(len(given))
         if 2 * (self._numbered + len(given)) > len(self._index):
             index = np.zeros(1 << (4 * (self._numbered + len(given))).bit_length(), np.int64)
-            _index_again(self.data, self._index, index)
+            _index_again(self.data, self._index, index, self._seed)
             self._index = index
         found = np.empty(len(given), np.int64)
-        count = int(_number(self.data, self._index, self.count, given, found))
+        count = int(_number(self.data, self._index, self.count, given, found, self._seed))
         self._numbered += count - self.count
         self.count = count
         return found
@@ -88,17 +92,19 @@ class Words:
 
 
 @inner
-def _slot(a: Integer, b: Integer, mask: Integer) -> Integer:
-    mixed = (a ^ (b * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD6E8FEB86659FD93)
+def _slot(a: Integer, b: Integer, c: Integer, d: Integer, seed: Integer, mask: Integer) -> Integer:
+    mixed = (a ^ seed ^ (b * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD6E8FEB86659FD93)
+    mixed = (mixed ^ (mixed >> np.uint64(29)) ^ c) * np.uint64(0x94D049BB133111EB)
+    mixed = (mixed ^ (mixed >> np.uint64(32)) ^ d) * np.uint64(0xBF58476D1CE4E5B9)
     return (mixed ^ (mixed >> np.uint64(32))) & mask
 
 
 @compiled
-def _number(data: Quads, index: Quads, count: Integer, given: Quads, found: Quads) -> Integer:
+def _number(data: Quads, index: Quads, count: Integer, given: Quads, found: Quads, seed: Integer) -> Integer:
     mask = np.uint64(len(index) - 1)
     for row in range(len(given)):
         a, b, c, d = given[row, 0], given[row, 1], given[row, 2], given[row, 3]
-        slot = _slot(a, b, mask)
+        slot = _slot(a, b, c, d, seed, mask)
         while True:
             held = index[slot] - 1
             if held < 0:
@@ -115,12 +121,12 @@ def _number(data: Quads, index: Quads, count: Integer, given: Quads, found: Quad
 
 
 @compiled
-def _index_again(data: Quads, old: Quads, new: Quads) -> None:
+def _index_again(data: Quads, old: Quads, new: Quads, seed: Integer) -> None:
     mask = np.uint64(len(new) - 1)
     for place in range(len(old)):
         held = old[place] - 1
         if held >= 0:
-            slot = _slot(data[held, 0], data[held, 1], mask)
+            slot = _slot(data[held, 0], data[held, 1], data[held, 2], data[held, 3], seed, mask)
             while new[slot] != 0:
                 slot = (slot + np.uint64(1)) & mask
             new[slot] = held + 1
