@@ -22,7 +22,7 @@ def run(url: str, manifest: Path, *more: str) -> tuple[int, dict[str, Any]]:
 
 
 def test_equal_books_exit_with_0_and_others_with_3(database_url: str, tmp_path: Path) -> None:
-    """Replays a log that is sealed in part, in each way, before the books stand there, then, and when they are wrong."""
+    """Replays a log that is sealed in part, in each way, before the books are there, then, and when they are wrong."""
     manifest = paper_manifest(tmp_path)
     path, folder = tmp_path / "manifest.toml", tmp_path / "decoded"
     with opened(database_url) as log:
