@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from deepnode_ledger.compiled import Integer, compiled, inner
 from deepnode_projections.kernel.layout import ADDRESS, AMOUNT, BOOL, INT, NONE, TEXT, WORD
-from deepnode_projections.kernel.order import rows_in_order
+from deepnode_projections.kernel.order import Ranks, rows_in_order
 from deepnode_projections.kernel.pieces import in_pieces
 from deepnode_projections.kernel.table import Cells, Table
 from deepnode_projections.kernel.texts import Texts
@@ -24,11 +24,11 @@ Octets = npt.NDArray[Any]
 """An array of uint8."""
 
 
-def lines(table: Table, words: Words, texts: Texts) -> Iterator[bytes]:
+def lines(table: Table, ranks: Ranks, words: Words, texts: Texts) -> Iterator[bytes]:
     """Yield every record's line, in the order of keys, many of them in a piece."""
     if not table.rows:
         return
-    order = rows_in_order(table, words, texts)
+    order = rows_in_order(table, ranks, texts)
     told = [place for place in table.layout.places if place.is_told]
     places = np.array([[place.at, place.what] for place in told], np.int64)
     head = np.frombuffer(f"record {table.layout.kind.TABLE}".encode(), np.uint8)

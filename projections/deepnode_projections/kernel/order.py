@@ -1,5 +1,6 @@
-"""The order of a table's rows by their keys: words and texts by their bytes, numbers by size."""
+"""The order of rows by their keys: words and texts by their bytes, numbers by size."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,30 @@ from deepnode_projections.kernel.words import Words
 _Numbers = npt.NDArray[Any]
 
 
-def rows_in_order(table: Table, words: Words, texts: Texts) -> _Numbers:
+class Ranks:
+    """The places of the words that are in the keys of some tables, in the order of words.
+
+    They hold until one of the tables has another row.
+    """
+
+    def __init__(self, tables: Iterable[Table], words: Words) -> None:
+        is_key = np.zeros(words.count, np.bool_)
+        for table in tables:
+            for place in _key(table):
+                if place.what in (WORD, ADDRESS):
+                    is_key[table.cells[: table.rows, place.at]] = True
+        used = np.flatnonzero(is_key)
+        self._ranks = np.zeros(words.count, np.int32)
+        self._ranks[used[by_octets(words.data[used])]] = np.arange(len(used), dtype=np.int32)
+
+    def of(self, words: _Numbers) -> _Numbers:
+        """Return the places of words, int64."""
+        return self._ranks[words].astype(np.int64)
+
+
+def rows_in_order(table: Table, ranks: Ranks, texts: Texts) -> _Numbers:
     """Return the numbers of a table's rows, ordered by key."""
-    keys = [_ranks(place, table.cells[: table.rows, place.at], words, texts) for place in _key(table)]
+    keys = [_places(place, table.cells[: table.rows, place.at], ranks, texts) for place in _key(table)]
     sizes = [int(key.max()) + 1 for key in keys]
     if min(int(key.min()) for key in keys) < 0 or np.prod(np.array(sizes, object)) >= 2**63:
         return np.lexsort(keys[::-1])
@@ -30,20 +52,17 @@ def _key(table: Table) -> list[Place]:
     return list(table.layout.places[: table.layout.key])
 
 
-def _ranks(place: Place, cells: _Numbers, words: Words, texts: Texts) -> _Numbers:
+def _places(place: Place, cells: _Numbers, ranks: Ranks, texts: Texts) -> _Numbers:
     """Return numbers in the order of what cells stand for."""
-    if place.what not in (WORD, ADDRESS, TEXT):
+    if place.what in (WORD, ADDRESS):
+        return ranks.of(cells)
+    if place.what != TEXT:
         return np.ascontiguousarray(cells)
-    count = texts.count if place.what == TEXT else words.count
-    ranks = np.zeros(count, np.int64)
-    ranks[cells] = 1
-    used = np.flatnonzero(ranks)
-    if place.what == TEXT:
-        in_order = np.array(sorted(used.tolist(), key=texts.__getitem__), np.int64)
-    else:
-        in_order = used[by_octets(words.data[used])]
-    ranks[in_order] = np.arange(len(in_order))
-    return ranks[cells]
+    used = np.unique(cells)
+    in_order = sorted(range(len(used)), key=lambda number: texts[int(used[number])])
+    ordered = np.empty(len(used), np.int64)
+    ordered[in_order] = np.arange(len(used))
+    return ordered[np.searchsorted(used, cells)]
 
 
 def by_octets(words: _Numbers) -> _Numbers:

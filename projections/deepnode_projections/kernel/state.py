@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from deepnode_projections.kernel.layout import Layout, cells_of, layout_of, values_of_cells
 from deepnode_projections.kernel.lines import lines
+from deepnode_projections.kernel.order import Ranks
 from deepnode_projections.kernel.table import Table
 from deepnode_projections.kernel.texts import Texts
 from deepnode_projections.kernel.words import Words
@@ -55,6 +56,7 @@ class ColumnState(MemoryState):
         self.tables: Mapping[type[Record], Table] = {kind: Table(layout_of(kind), keeps=keeps) for kind in HOT}
         self.changed: set[type[Record]] = set()
         self._held: dict[type[Record], dict[Key, Record]] | None = None
+        self._ranked: tuple[list[int], Ranks] | None = None
 
     @override
     def get(self, kind: type[R], *key: Value) -> R | None:
@@ -99,7 +101,7 @@ class ColumnState(MemoryState):
     @override
     def written(self, kind: type[R], write: Callable[[R], bytes]) -> Iterator[bytes]:
         table = self.tables.get(kind)
-        return super().written(kind, write) if table is None else lines(table, self.words, self.texts)
+        return super().written(kind, write) if table is None else lines(table, self._ranks(), self.words, self.texts)
 
     @override
     @contextmanager
@@ -120,6 +122,12 @@ class ColumnState(MemoryState):
         self.ruling = memory.ruling
         for record in memory.records():
             self.put(record)
+
+    def _ranks(self) -> Ranks:
+        rows = [table.rows for table in self.tables.values()]
+        if self._ranked is None or self._ranked[0] != rows:
+            self._ranked = rows, Ranks(self.tables.values(), self.words)
+        return self._ranked[1]
 
     def _lay_out(self, record: Record, position: int) -> None:
         """Let a record stand in its table from a position on, unless it stands there as it is."""
