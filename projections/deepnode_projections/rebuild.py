@@ -109,6 +109,7 @@ def _write_at_once(
         with closing(HistoryWriter(url, NEXT_SCHEMA, fold.roster, fold.state, fold.holdings)) as writer:
             for run in decoded_runs(snapshot, fold.roster, cache):
                 writer.take(run.decoded, *fold.feed(run.decoded, run.entry_at))
+                run.done()
             checkpoint = _checkpoint(snapshot, manifest)
             writer.finish(checkpoint)
             # While the server makes the keys and indexes of the new books.

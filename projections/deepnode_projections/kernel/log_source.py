@@ -4,10 +4,12 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 
 from deepnode_ledger.batch import entries
@@ -18,6 +20,7 @@ from deepnode_ledger.snapshot import Snapshot
 from deepnode_projections.kernel.cache import DecodedCache
 from deepnode_projections.kernel.decoded import DecodedBatch
 from deepnode_projections.kernel.decoding import decode_batch
+from deepnode_projections.kernel.ops import RULES
 
 AHEAD: Final = 3
 """Runs that are read and decoded while the one before them is folded."""
@@ -29,10 +32,24 @@ RUN_ENTRIES: Final = 65_536
 class DecodedRun:
     """A run of the log: ``decoded``, and its entries as they are, which are read when the first is asked for."""
 
-    def __init__(self, decoded: DecodedBatch, read: Callable[[], pa.RecordBatch]) -> None:
+    def __init__(
+        self,
+        decoded: DecodedBatch,
+        read: Callable[[], pa.RecordBatch],
+        keep: Callable[[DecodedBatch], None] | None = None,
+    ) -> None:
+        """Describe a run.
+
+        Args:
+            decoded: what it says.
+            read: reads its entries.
+            keep: keeps what it says for the next time.
+        """
         self.decoded = decoded
         self._read = read
+        self._keep = keep
         self._entries: pa.RecordBatch | None = None
+        self._asked: list[int] = []
 
     def entry_at(self, row: int) -> LogEntry:
         """Return the entry of a row.
@@ -42,7 +59,17 @@ class DecodedRun:
         """
         if self._entries is None:
             self._entries = self._read()
+        self._asked.append(row)
         return next(entries(self._entries.slice(row, 1), Finality.SEALED))
+
+    def done(self) -> None:
+        """Keep the entries that were asked for: the same log asks for the same ones, and need not be read again.
+
+        Raises:
+            OSError: the cache cannot be written to.
+        """
+        if self._keep is not None and self._entries is not None:
+            self._keep(_with_singles(self.decoded, self._asked, self._entries))
 
 
 def decoded_runs(snapshot: Snapshot, roster: Roster, cache: DecodedCache | None = None) -> Iterator[DecodedRun]:
@@ -95,7 +122,18 @@ def _sealed_run(
     if decoded is None:
         decoded = decode_batch(read(), roster, uncertain)
         cache.put(key, decoded)
-    return DecodedRun(decoded, read)
+    return DecodedRun(decoded, read, partial(cache.put, key))
+
+
+def _with_singles(decoded: DecodedBatch, rows: Sequence[int], batch: pa.RecordBatch) -> DecodedBatch:
+    """Leave more rows of a batch to the rules, with all that they need of them."""
+    ops, widths = decoded.ops.copy(), np.diff(decoded.starts)
+    ops[rows] = RULES
+    cells = decoded.cells[np.repeat(ops != RULES, widths)]
+    widths[rows] = 0
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(widths)])
+    singles = batch.take(pa.array(np.flatnonzero(ops == RULES)))
+    return replace(decoded, ops=ops, starts=starts, cells=cells, singles=singles)
 
 
 def _read(snapshot: Snapshot, run: Sequence[SealedBatchRef]) -> pa.RecordBatch:

@@ -31,3 +31,4 @@ def replay_log(snapshot: Snapshot, replay: Replay, cache: Path | None = None) ->
     roster = replay.roster
     for run in decoded_runs(snapshot, roster, None if cache is None else DecodedCache(cache, roster.manifest)):
         replay.feed_decoded(run.decoded, run.entry_at)
+        run.done()

@@ -1,0 +1,49 @@
+"""A log at hand is replayed out of what was decoded before, and no batch of it is read."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from deepnode_ledger.compiled import available
+from deepnode_ledger.database import open_datastore
+from deepnode_ledger.sealed_batches import SealedBatchRef
+from deepnode_ledger.snapshot import Snapshot, snapshot
+from deepnode_projections.replay import Replay, replay_log
+from tests.ledger.histories import opened, ref
+from tests.ledger.paper_deployment import paper_manifest
+from tests.projections import stories as s
+from tests.projections.rules.spoken import data_of, event
+
+if available():
+    from deepnode_projections.kernel import log_source
+
+
+@pytest.mark.skipif(not available(), reason="loops cannot be compiled here")
+def test_what_was_asked_for_once_is_kept(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replays a log with an assignment that the rules refuse: the third time without a look at any batch."""
+    manifest, folder = paper_manifest(tmp_path), tmp_path / "decoded"
+    read: list[int] = []
+    read_sealed = log_source.read_sealed
+
+    def counting(view: Snapshot, sealed: SealedBatchRef) -> pa.RecordBatch:
+        read.append(sealed.number)
+        return read_sealed(view, sealed)
+
+    monkeypatch.setattr(log_source, "read_sealed", counting)
+    with opened(database_url) as log:
+        log.extend(None, [s.said_in(manifest, 5, [s.transfer(s.NOBODY, s.ANNA, 100), s.transfer(s.ANNA, s.BEN, 30)])])
+        log.accept([event("TaskAssigned", 1, data_of("TaskAssigned"))])
+        log.extend(ref(5), [s.said_in(manifest, 6, [s.transfer(s.BEN, s.ANNA, 5)])])
+        log.seal(ref(6))
+    made: list[Replay] = []
+    for _ in range(3):
+        made.append(Replay(manifest))
+        with closing(open_datastore(database_url)) as store, snapshot(store) as view:
+            replay_log(view, made[-1], folder)
+        read.append(0)
+    assert read == [1, 1, 0, 0, 0], "decoded and asked for at first; neither later"
+    assert {each.root() for each in made} == {made[0].root()}
+    assert [each.refusals for each in made] == [1, 1, 1]
+    assert [each.position for each in made] == [4, 4, 4]
