@@ -113,16 +113,18 @@ def _sealed_run(
 ) -> DecodedRun:
     first, last = run[0].first_position, run[-1].last_position
     uncertain = {child.contract.address for child in roster.catch_up(snapshot, first, last)}
-    read = partial(_read, snapshot, run)
     if cache is None:
-        return DecodedRun(decode_batch(read(), roster, uncertain), read)
+        batch = _read(snapshot, run)
+        return DecodedRun(decode_batch(batch, roster, uncertain), partial(_same, batch))
     digest = hashlib.sha256(b"".join(each.sha256 for each in run)).digest()
     key = cache.key(SealedBatchRef(run[0].number, first, last, digest), roster, uncertain)
     decoded = cache.get(key)
-    if decoded is None:
-        decoded = decode_batch(read(), roster, uncertain)
-        cache.put(key, decoded)
-    return DecodedRun(decoded, read, partial(cache.put, key))
+    if decoded is not None:
+        return DecodedRun(decoded, partial(_read, snapshot, run), partial(cache.put, key))
+    batch = _read(snapshot, run)
+    decoded = decode_batch(batch, roster, uncertain)
+    cache.put(key, decoded)
+    return DecodedRun(decoded, partial(_same, batch), partial(cache.put, key))
 
 
 def _with_singles(decoded: DecodedBatch, rows: Sequence[int], batch: pa.RecordBatch) -> DecodedBatch:
