@@ -124,7 +124,10 @@ def test_sql_and_books_agree_on_any_history(postgres_url: str, history: list[Cha
 
 
 def test_corrections_in_time_and_late_ones_are_recomputed(postgres_url: str) -> None:
-    """Corrects VWU, difficulty, price and rating of a credited task, again, out of order, and behind its epoch."""
+    """Corrects VWU, difficulty, price and rating of a credited task, again, out of order, and behind its epoch.
+
+    The second time in parallel, as a large log is recomputed.
+    """
     own = {"task": "t1", "attempt": 1}
     said: list[spoken.Said] = [("TaskCreated", {"task": "t1"}), *spoken.judged()]
     said.append(("ConsensusReached", {**own, "verdict": "approved", "accepted": [1, 2]}))
@@ -155,6 +158,9 @@ def test_corrections_in_time_and_late_ones_are_recomputed(postgres_url: str) -> 
             (500, 1_500_000_000),
             (1_001, 3_003_000_000),
         ]
+        # Over millions of entries the server divides the work among several processes; here it is told to.
+        connection.execute("SET debug_parallel_query = on")
+        assert agrees(recompute(connection, MANIFEST))
 
 
 def bad(event: ChainEvent, data: bytes | None = None, topics: Sequence[bytes] | None = None) -> ChainLog:

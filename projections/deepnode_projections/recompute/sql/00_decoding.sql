@@ -26,7 +26,7 @@ CREATE FUNCTION length_at(bytes bytea, place int) RETURNS int LANGUAGE sql IMMUT
     RETURN CASE WHEN uint(substr(bytes, place + 1, 32)) <= length(bytes) THEN uint(substr(bytes, place + 1, 32))::int END;
 
 -- A string: its bytes are filled up with zeros to whole words, and are UTF-8.
-CREATE FUNCTION string_of(bytes bytea, number bigint) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+CREATE FUNCTION string_of(bytes bytea, number bigint) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL UNSAFE AS $$
 DECLARE
     place int := place_of(bytes, number);
     length_bytes int := length_at(bytes, place_of(bytes, number));
@@ -68,9 +68,10 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     FROM (SELECT n, uint_of(word(bytes, number + n), bits) AS value FROM generate_series(0, count - 1) AS n) AS each
 $$;
 
+-- What catches an error begins a transaction within the other, which no parallel worker may: hence UNSAFE.
 -- The text that was signed, as JSON; NULL if it is none. The text is kept, not what jsonb would make of its numbers:
 -- 1.0 and 1e2 are no whole numbers here. \u0000 is a control character like any other, which no form allows.
-CREATE FUNCTION json_of(payload bytea) RETURNS json LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+CREATE FUNCTION json_of(payload bytea) RETURNS json LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL UNSAFE AS $$
 DECLARE
     told json;
 BEGIN
@@ -109,7 +110,7 @@ CREATE FUNCTION is_count(said json) RETURNS boolean LANGUAGE sql IMMUTABLE PARAL
     RETURN is_left_out(said) OR whole_of(said, 0, 9007199254740992) IS NOT NULL;
 
 -- The accepted slots: an ascending list of whole numbers from 1 to 64.
-CREATE FUNCTION slots_of(said json) RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+CREATE FUNCTION slots_of(said json) RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL UNSAFE AS $$
 DECLARE
     slots bigint[];
 BEGIN
