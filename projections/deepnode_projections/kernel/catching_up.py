@@ -12,16 +12,15 @@ import pyarrow as pa
 from psycopg import Cursor, sql
 from psycopg.rows import DictRow
 
-from deepnode_ledger.batch import entries
-from deepnode_ledger.record import BlockRef, Finality, LogEntry
+from deepnode_ledger.record import BlockRef
 from deepnode_ledger.roster import Roster
 from deepnode_projections import books, bulk, copying, tables
 from deepnode_projections.books import Page
 from deepnode_projections.kernel.binary_rows import Cells, Form, Source, copy, copy_rows, form_of
-from deepnode_projections.kernel.decoding import decode_batch
 from deepnode_projections.kernel.history import HistoryState
 from deepnode_projections.kernel.layout import ADDRESS, INT, TEXT, WORD, Layout
 from deepnode_projections.kernel.log_fold import LogFold
+from deepnode_projections.kernel.log_source import run_of
 from deepnode_projections.kernel.money_rows import MoneyRows, blocks_of
 from deepnode_projections.kernel.standing_books import load_holdings, load_state
 from deepnode_projections.kernel.table import Table
@@ -50,13 +49,9 @@ class CatchingUp:
         """Fold the entries that follow and write their rows; return a page with their blocks alone."""
         self._cursor = cursor
         roster, before = self._fold.roster, run.column("position")[0].as_py() - 1
-
-        def entry_at(row: int) -> LogEntry:
-            return next(entries(run.slice(row, 1), Finality.PENDING))
-
-        uncertain = {child.contract.address for child in roster.learn(run)}
-        decoded = decode_batch(run, roster, uncertain)
-        page, beyond = self._fold.feed(decoded, entry_at)
+        made = run_of(run, roster)
+        decoded = made.decoded
+        page, beyond = self._fold.feed(decoded, made.entry_at)
         books.assets(cursor, self._money.tokens().values())
         self._money.write(decoded)
         for table, rows in journal(page, beyond).items():

@@ -72,6 +72,12 @@ class DecodedRun:
             self._keep(_with_singles(self.decoded, self._asked, self._entries))
 
 
+def run_of(batch: pa.RecordBatch, roster: Roster) -> DecodedRun:
+    """Let the roster learn of entries that are at hand, and decode them."""
+    uncertain = {child.contract.address for child in roster.learn(batch)}
+    return DecodedRun(decode_batch(batch, roster, uncertain), partial(_same, batch))
+
+
 def decoded_runs(snapshot: Snapshot, roster: Roster, cache: DecodedCache | None = None) -> Iterator[DecodedRun]:
     """Yield the whole log, oldest first; the roster has learned of a run when it is yielded.
 
@@ -92,8 +98,7 @@ def decoded_runs(snapshot: Snapshot, roster: Roster, cache: DecodedCache | None 
                 yield coming.popleft().result()
                 coming.extend(ahead.submit(make) for make in islice(sealed, 1))
     for batch in snapshot.read(snapshot.head.sealed_position + 1):
-        uncertain = {child.contract.address for child in roster.learn(batch)}
-        yield DecodedRun(decode_batch(batch, roster, uncertain), partial(_same, batch))
+        yield run_of(batch, roster)
 
 
 def _runs(sealed: Sequence[SealedBatchRef]) -> Iterator[Sequence[SealedBatchRef]]:

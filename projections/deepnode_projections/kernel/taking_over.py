@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping
 import pyarrow as pa
 
 from deepnode_ledger.account import Account, wallet
-from deepnode_ledger.batch import entries
-from deepnode_ledger.record import Finality, LogEntry
+from deepnode_ledger.record import LogEntry
 from deepnode_ledger.roster import Roster
 from deepnode_projections.folds.running_balance import BalanceKey
 from deepnode_projections.kernel.decoded import DecodedBatch
-from deepnode_projections.kernel.decoding import decode_batch
 from deepnode_projections.kernel.driving import Kernel
 from deepnode_projections.kernel.holding import ColumnHoldings
+from deepnode_projections.kernel.log_source import run_of
 from deepnode_projections.kernel.state import ColumnState
 from deepnode_projections.kernel.wide import cells_of_amount
 from deepnode_projections.posting_columns import WALLET
@@ -39,12 +38,8 @@ class Compiled:
 
     def way(self, run: pa.RecordBatch) -> ByKernel:
         """Begin with a run of entries; the roster learns of it."""
-        uncertain = {child.contract.address for child in self._roster.learn(run)}
-
-        def entry_at(row: int) -> LogEntry:
-            return next(entries(run.slice(row, 1), Finality.SEALED))
-
-        return self.decoded_way(decode_batch(run, self._roster, uncertain), entry_at)
+        made = run_of(run, self._roster)
+        return self.decoded_way(made.decoded, made.entry_at)
 
     def decoded_way(self, decoded: DecodedBatch, entry_at: Callable[[int], LogEntry]) -> ByKernel:
         """Begin with a decoded run, of which the roster has learned."""

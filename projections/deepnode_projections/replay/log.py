@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from deepnode_ledger.compiled import available
 from deepnode_ledger.snapshot import Snapshot
 from deepnode_projections.replay.replaying import Replay
 
@@ -13,15 +12,15 @@ def replay_log(snapshot: Snapshot, replay: Replay, cache: Path | None = None) ->
     Args:
         snapshot: of the log.
         replay: at position 0, of the deployment's manifest.
-        cache: a folder of what was decoded before, made if it is missing; it may be deleted at any time. Where loops
-            cannot be compiled it is not used.
+        cache: a folder of what was decoded before, made if it is missing; it may be deleted at any time. A replay
+            without the kernel does not use it.
 
     Raises:
         Damaged: a stored batch cannot be read, or the log has a gap.
         OSError: the cache cannot be written to.
     """
     assert replay.position == 0, replay.position
-    if not available() or replay.by_definition:
+    if not replay.is_compiled:
         for batch in snapshot.read(1):
             replay.feed(batch)
         return

@@ -89,12 +89,12 @@ class Replay:
         if ruleset is not None:
             self.state.ruling = _always(ruleset) if isinstance(ruleset, Ruleset) else ruleset
         self._manifest = manifest
-        self.by_definition = by_definition
+        self._by_definition = by_definition
         self._kernel_entries = kernel_entries
         self._epoch_roots = epoch_roots
         self._holdings: Holdings | ColumnHoldings = Holdings()
         # A state of a kind of its own wants to see every record that is put.
-        self._is_compiled = available() and state is None and not by_definition
+        self.is_compiled = available() and state is None and not by_definition
         self._kernel: Compiled | None = None
         self._roster = Roster(manifest)
         self._ends: list[Callable[[EpochEnd], None]] = []
@@ -227,9 +227,9 @@ class Replay:
 
     def _begin(self, run: pa.RecordBatch) -> Way:
         """Begin with a run: by the kernel, once there were so many entries that it was worth while."""
-        if self._kernel is not None or (self._is_compiled and run.num_rows >= self._kernel_entries):
+        if self._kernel is not None or (self.is_compiled and run.num_rows >= self._kernel_entries):
             return self._compiled().way(run)
-        return ByRules(run, self._roster, self.state, self._post, by_definition=self.by_definition)
+        return ByRules(run, self._roster, self.state, self._post, by_definition=self._by_definition)
 
     def _compiled(self) -> "Compiled":
         if self._kernel is None:
