@@ -93,7 +93,7 @@ def fold(
         columns["position"].to_numpy(),
         columns["block_number"].to_numpy(),
         columns["block_time"].to_numpy(),
-        _octets(columns["transaction_hash"]),
+        octets_of(columns["transaction_hash"]),
         columns["log_index"].to_numpy().astype(np.int64),
         holders,
         legs,
@@ -129,7 +129,8 @@ def _among(addresses: Fixed, wanted: Collection[bytes]) -> npt.NDArray[np.bool_]
     return found
 
 
-def _octets(column: pa.Array) -> Octets:
+def octets_of(column: pa.Array) -> Octets:
+    """Return a column of fixed-width bytes as octets: a row each."""
     width = column.type.byte_width
     cells = np.frombuffer(column.buffers()[1], np.uint8, len(column) * width, column.offset * width)
     return cells.reshape(-1, width)

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES, WORD_BYTES
 from deepnode_projections.kernel.texts import Texts
+from deepnode_projections.kernel.wide import amount_of_cells, cells_of_amount
 from deepnode_projections.kernel.words import Words
 from deepnode_projections.registers.record import Record, Value, fields_of
 
@@ -35,8 +36,6 @@ _RAW: Final = frozenset(
     {"consumer_hash", "input_hash", "output_hash", "report_hash", "meta_hash", "event_id", "vwu_event"}
 )
 """Fields that nothing is looked for by: their words and texts are not looked up, but entered as they come."""
-
-_LOW: Final = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +104,7 @@ def cells_of(
             else:
                 cells.append(texts.enter(value) if place.is_raw else texts.number(value))
         elif place.what == AMOUNT:
-            low = value & _LOW
-            cells += [low - ((low >> 63) << 64), value >> 64]
+            cells += cells_of_amount(value)
         else:
             cells.append(int(value))
     return cells
@@ -119,7 +117,7 @@ def values_of_cells(layout: Layout, cells: Sequence[int], words: Words, texts: T
         cell = cells[place.at]
         if place.what == AMOUNT:
             high = cells[place.at + 1]
-            values.append(None if high == NONE else (high << 64) | (cell & _LOW))
+            values.append(None if high == NONE else amount_of_cells(cell, high))
         elif cell == NONE:
             values.append(None)
         elif place.what == WORD:

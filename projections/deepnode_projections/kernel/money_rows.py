@@ -16,6 +16,7 @@ from deepnode_ledger.decoding import ChainEvent, decode
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES, WORD_BYTES
 from deepnode_ledger.record import Finality
 from deepnode_ledger.roster import Roster
+from deepnode_projections.folds.transfers import octets_of
 from deepnode_projections.kernel.binary_rows import SMALL, Cells, Form, Octets, Source
 from deepnode_projections.kernel.decoded import DecodedBatch
 from deepnode_projections.kernel.holding import (
@@ -158,7 +159,7 @@ class MoneyRows:
             events = [self._event(singles, first) for first in firsts]
             for place, told in ((2, [each.name for each in events]), (3, [each.contract.name for each in events])):
                 cells[of, place] = np.array([names.setdefault(each, len(names)) for each in told], np.int64)[groups]
-        self._sink.copy(_ENTRY, cells, Source.of_texts(_octets(places.column("transaction_hash")), list(names)))
+        self._sink.copy(_ENTRY, cells, Source.of_texts(octets_of(places.column("transaction_hash")), list(names)))
 
     def _contract_at(self, address: bytes, chain_id: int) -> str:
         contract = self._roster.get(address, chain_id)
@@ -220,16 +221,10 @@ def blocks_of(decoded: DecodedBatch, chain_id: int) -> tuple[Cells, Octets]:
     for place, name in ((0, "block_number"), (2, "block_time")):
         cells[:, place] = places.column(name).to_numpy()[lasts]
     cells[:, 3] = lasts + decoded.first
-    return cells, _octets(places.column("block_hash"))[lasts]
+    return cells, octets_of(places.column("block_hash"))[lasts]
 
 
 def _grouped(columns: Sequence[Cells]) -> tuple[list[int], Cells]:
     """Return the first row of each group of rows that say the same, and the group of each row."""
     _, firsts, groups = np.unique(np.stack(columns, axis=1), axis=0, return_index=True, return_inverse=True)
     return firsts.tolist(), groups.reshape(-1)
-
-
-def _octets(column: pa.Array) -> Octets:
-    width = column.type.byte_width
-    cells = np.frombuffer(column.buffers()[1], np.uint8, len(column) * width, column.offset * width)
-    return cells.reshape(-1, width)

@@ -70,7 +70,6 @@ TASK_CREDITED: Final = _TASK.at("credited_epoch")
 TASK_SINCE: Final = _TASK.since
 
 _SLOT: Final = layout_of(Slot)
-SLOT_ATTEMPT: Final = _SLOT.at("attempt")
 SLOT_SLOT: Final = _SLOT.at("slot")
 SLOT_NODE: Final = _SLOT.at("node")
 SLOT_TRUST: Final = _SLOT.at("trust_ppm")
@@ -92,7 +91,6 @@ SLOT_EVENT: Final = _SLOT.at("vwu_event")
 SLOT_SINCE: Final = _SLOT.since
 
 _VALIDATION: Final = layout_of(Validation)
-VALIDATION_ATTEMPT: Final = _VALIDATION.at("attempt")
 VALIDATION_SLOT: Final = _VALIDATION.at("slot")
 VALIDATION_VALIDATOR: Final = _VALIDATION.at("validator")
 VALIDATION_VERDICT: Final = _VALIDATION.at("verdict")
