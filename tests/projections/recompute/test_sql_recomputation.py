@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from eth_abi.abi import encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg import Connection
 
 from deepnode_ledger.decoding import ChainEvent
 from deepnode_ledger.errors import BadInput
-from deepnode_ledger.record import Block, BlockRef, ChainLog, Header, TaskEvent
+from deepnode_ledger.record import Block, ChainLog, Header, TaskEvent
 from deepnode_ledger.vocabulary import KINDS
 from deepnode_projections.projector import connect
 from deepnode_projections.recompute import Recomputation, loaded, recompute, relations, statements
@@ -23,6 +22,7 @@ from deepnode_projections.recompute.published_rules import published
 from deepnode_projections.rulesets.profiles import shipped
 from tests.conftest import fresh_database
 from tests.ledger.histories import opened, ref
+from tests.projections.kernel.mixed_history import log_of
 from tests.projections.rules import spoken
 from tests.projections.rules.lives import interleaved, lives
 from tests.projections.rules.told import DN, MANIFEST, USDC, anything, told, word
@@ -31,15 +31,6 @@ from tests.projections.stories import projecting, rows
 WHOLE = [kind for kind in KINDS if kind not in ("Token", "Other")]
 CONTRACTS = ["DN", "USDC", *WHOLE]
 HUGE = 10**38
-
-
-def log_of(event: ChainEvent, block: BlockRef, index: int) -> ChainLog:
-    """The log by which a contract says so, encoded by eth-abi."""
-    [abi] = [each for each in event.contract.events.values() if each.name == event.name]
-    topics = [encode([i.type], [event.args[i.name]]) for i in abi.inputs if i.indexed]
-    plain = [i for i in abi.inputs if not i.indexed]
-    data = encode([i.type for i in plain], [event.args[i.name] for i in plain])
-    return ChainLog(word(f"t{block.number}-{index}"), index, index, event.contract.address, (abi.topic0, *topics), data)
 
 
 @contextmanager
