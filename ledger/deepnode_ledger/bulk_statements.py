@@ -20,10 +20,16 @@ from deepnode_ledger.compiled import available
 from deepnode_ledger.gathering import Rows
 from deepnode_ledger.record import Kind
 from deepnode_ledger.statement_data import (
+    BAD_BEHAVIOUR_REPORTED,
     CONSENSUS_REACHED,
     OUTPUT_SUBMITTED,
+    PAYMENT_PROCESSOR_SETTLED,
     TASK_ASSIGNED,
     TASK_CREATED,
+    TASK_EXPIRED,
+    TASK_REASSIGNED,
+    TASK_REJECTED,
+    USER_FEEDBACK,
     VALIDATION_SUBMITTED,
     VWU_ASSIGNED,
 )
@@ -37,8 +43,14 @@ FREQUENT: Final[tuple[str, ...]] = (
     VALIDATION_SUBMITTED,
     CONSENSUS_REACHED,
     VWU_ASSIGNED,
+    USER_FEEDBACK,
+    PAYMENT_PROCESSOR_SETTLED,
+    BAD_BEHAVIOUR_REPORTED,
+    TASK_REASSIGNED,
+    TASK_REJECTED,
+    TASK_EXPIRED,
 )
-"""The types that have columns: what every task says on its way."""
+"""The types that have columns: what tasks say on their way, and what is said of many of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

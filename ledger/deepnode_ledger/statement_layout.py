@@ -16,6 +16,8 @@ from deepnode_ledger.hexadecimal import ADDRESS_BYTES, WORD_BYTES
 from deepnode_ledger.statement_data import DATA_OF
 from deepnode_ledger.statement_form import (
     PPM,
+    RATING_MAX,
+    SEVERITY_MAX,
     SLOTS_MAX,
     Address,
     AmountText,
@@ -26,7 +28,9 @@ from deepnode_ledger.statement_form import (
     Form,
     Id,
     Ppm,
+    Rating,
     Score,
+    Severity,
     Slot,
     SlotList,
     Verdict,
@@ -140,6 +144,8 @@ _SHAPES: Final[Mapping[Form, Shape]] = MappingProxyType(
         _form(Attempt): Whole(1, 2**31 - 1),
         _form(Slot): Whole(1, SLOTS_MAX),
         _form(Score): Whole(0, 100),
+        _form(Severity): Whole(1, SEVERITY_MAX),
+        _form(Rating): Whole(1, RATING_MAX),
         _form(Vwu): Whole(1, 10**12),
         _form(Version): Whole(0, 2**32 - 1),
         _form(Count): Whole(0, 2**53),

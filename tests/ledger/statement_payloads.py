@@ -186,7 +186,7 @@ def odd(draw: st.DrawFn, told: Told) -> Told:
 
 def ordinary(event_type: str) -> Told:
     """A short event with all that its type may have."""
-    samples: dict[type[Shape], str] = {Whole: "7", Amount: '"10"', Slots: "[1,2]"}
+    samples: dict[type[Shape], str] = {Amount: '"10"', Slots: "[1,2]"}
     members: list[tuple[str, str]] = []
     inner: list[tuple[str, str]] = []
     for member in layout_of(event_type).members:
@@ -195,6 +195,8 @@ def ordinary(event_type: str) -> Told:
                 value = f'"0x{"0aF" * 2 * size:.{2 * size}}"'
             case Choice(_, yes):
                 value = f'"{yes}"'
+            case Whole(_, high):
+                value = str(min(7, high))
             case shape:
                 value = samples[type(shape)]
         (members if member.within is None else inner).append((member.name, value))

@@ -72,7 +72,7 @@ _PLANE: Final[Any] = types.Array(types.int64, 2, "C")
 _VIEW: Final[Any] = types.NamedTuple((_PLANE, _COLUMN, _COLUMN, _PLANE, _COLUMN), View)
 _ALL: Final[Any] = types.Tuple(
     (
-        types.NamedTuple((*(_VIEW,) * 12, _PLANE), TaskTables),
+        types.NamedTuple((*(_VIEW,) * (len(TaskTables._fields) - 1), _PLANE), TaskTables),
         types.NamedTuple((*(_VIEW,) * 5, _COLUMN), MoneyTables),
         types.NamedTuple((_VIEW, _PLANE, _COLUMN, _VIEW, _COLUMN, _COLUMN), MoneyViews),
     )

@@ -27,8 +27,9 @@ class DecodedBatch:
 
     ``ops`` (int8) says what each is, and ``cells[starts[row] : starts[row + 1]]`` (int64 both) is what it says.
     ``ids`` are the words (n, 32) that things are looked for by, each once; an address has zeros behind its 20 bytes.
-    ``hashes`` are other words (n, 32), as they come. ``names`` are producers, each once. Event ``n`` is the text
-    ``events[event_ends[n] : event_ends[n + 1]]`` (UTF-8). ``holders`` (int64) are whose tokens transfers move, each
+    ``hashes`` are other words (n, 32), as they come. ``names`` are texts that things are looked for by (producers, and
+    events that a correction may name), each once. Event ``n`` is the text ``events[event_ends[n] : event_ends[n + 1]]``
+    (UTF-8). ``holders`` (int64) are whose tokens transfers move, each
     once: the number of the id that is a wallet's address, or -1 - n for ``pockets[n]``. ``quarantined`` are the logs
     without a meaning, in the order of positions. ``places`` has the batch's columns ``PLACES``, and
     ``singles`` all columns of the rows that are left to the rules (``ops.RULES``), in their order.

@@ -10,10 +10,16 @@ import pyarrow as pa
 from deepnode_ledger.bulk_statements import StatementColumns
 from deepnode_ledger.column import Fixed, Mask, Numbers, Wide
 from deepnode_ledger.statement_data import (
+    BAD_BEHAVIOUR_REPORTED,
     CONSENSUS_REACHED,
     OUTPUT_SUBMITTED,
+    PAYMENT_PROCESSOR_SETTLED,
     TASK_ASSIGNED,
     TASK_CREATED,
+    TASK_EXPIRED,
+    TASK_REASSIGNED,
+    TASK_REJECTED,
+    USER_FEEDBACK,
     VALIDATION_SUBMITTED,
     VWU_ASSIGNED,
 )
@@ -31,6 +37,12 @@ OP_OF: Final[Mapping[str, int]] = MappingProxyType(
         VALIDATION_SUBMITTED: ops.VALIDATED,
         CONSENSUS_REACHED: ops.AGREED,
         VWU_ASSIGNED: ops.CREDITED,
+        USER_FEEDBACK: ops.RATED,
+        PAYMENT_PROCESSOR_SETTLED: ops.SETTLED,
+        BAD_BEHAVIOUR_REPORTED: ops.REPORTED,
+        TASK_REASSIGNED: ops.RETRIED,
+        TASK_REJECTED: ops.REJECTED,
+        TASK_EXPIRED: ops.EXPIRED,
     }
 )
 """The operations by the types of statements."""
@@ -45,9 +57,9 @@ def put_statements(sheet: Sheet, batch: pa.RecordBatch, said: StatementColumns, 
     columns: list[Cells] = []
     for cell in CELLS[op]:
         if cell.of is Of.NAME:
-            columns.append(sheet.named(batch.column("producer").take(pa.array(rows))))
+            columns.append(sheet.named(batch.column(cell.name).take(pa.array(rows))))
         elif cell.of is Of.EVENT:
-            columns.append(sheet.told(batch.column("event_id").take(pa.array(rows))))
+            columns.append(sheet.told(batch.column(cell.name).take(pa.array(rows))))
         else:
             columns += _columns(sheet, said, cell, some)
     sheet.put(op, rows, columns)
@@ -60,7 +72,12 @@ def _columns(sheet: Sheet, said: StatementColumns, cell: Cell, some: Chosen) -> 
         case Wide():
             return halves_of(column, some)
         case Fixed(octets):
-            return [sheet.entered(octets[some]) if cell.of is Of.HASH else sheet.numbered(octets[some])]
+            if not cell.may_be_left_out:
+                return [sheet.entered(octets[some]) if cell.of is Of.HASH else sheet.numbered(octets[some])]
+            given = said.given[cell.name][some]
+            cells = np.full(len(given), NONE, np.int64)
+            cells[given] = sheet.entered(octets[some][given])
+            return [cells]
         case Numbers(numbers):
             # Slots are bits of which the highest may be set.
             cells = np.ascontiguousarray(numbers).view(np.int64)

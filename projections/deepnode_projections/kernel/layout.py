@@ -29,13 +29,17 @@ INT: Final = 4
 AMOUNT: Final = 5
 """What a field's cells are: a word of 32 bytes, one of 20, a text, a truth value, a number, an amount."""
 
-_ADDRESSES: Final = frozenset({"asset", "payer", "contract", "operator", "creator"})
+_ADDRESSES: Final = frozenset({"asset", "payer", "contract", "operator", "creator", "processor"})
 """Fields of 20 bytes; all others of the hot kinds have 32."""
 
 _RAW: Final = frozenset(
-    {"consumer_hash", "input_hash", "output_hash", "report_hash", "meta_hash", "event_id", "vwu_event"}
+    [
+        *("consumer_hash", "input_hash", "output_hash", "report_hash", "meta_hash", "comment_hash", "reference_hash"),
+        *("evidence_hash", "event_id", "vwu_event"),
+    ]
 )
-"""Fields that nothing is looked for by: their words and texts are not looked up, but entered as they come."""
+"""Fields that nothing is looked for by, unless they are part of a key: their words and texts are not looked up, but
+entered as they come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,8 @@ def layout_of(kind: type[Record]) -> Layout:
         elif what == WORD and field.name in _ADDRESSES:
             what = ADDRESS
         is_told = number < kind.KEY or not field.is_place
-        places.append(Place(field.name, at, what, field.name in _RAW, is_told))
+        is_raw = number >= kind.KEY and field.name in _RAW
+        places.append(Place(field.name, at, what, is_raw, is_told))
         at += 2 if what == AMOUNT else 1
     return Layout(kind, tuple(places), kind.KEY, at, at + 1, at + 2)
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from deepnode_ledger.compiled import Integer, compiled, inner
-from deepnode_projections.kernel import money_ops, task_ops
+from deepnode_projections.kernel import money_ops, observation_ops, task_ends, task_ops
 from deepnode_projections.kernel.ahead import look_ahead
 from deepnode_projections.kernel.decoded import Cells
 from deepnode_projections.kernel.maps import Maps
@@ -14,8 +14,14 @@ from deepnode_projections.kernel.ops import (
     ASSIGNED,
     CREATED,
     CREDITED,
+    EXPIRED,
     NOTHING,
+    RATED,
     RECEIVED,
+    REJECTED,
+    REPORTED,
+    RETRIED,
+    SETTLED,
     SPLIT,
     TRANSFER,
     VALIDATED,
@@ -79,7 +85,14 @@ def fold(
 
 @inner
 def _of_task(
-    op: Integer, cells: Cells, at: Integer, position: Integer, rows: Integer, m: Maps, p: Cells, t: TaskTables
+    op: Integer,
+    cells: Cells,
+    at: Integer,
+    position: Integer,
+    rows: Integer,
+    m: Maps,
+    p: Cells,
+    t: TaskTables,
 ) -> Integer:
     """Do an operation about a task, with ``rows`` operations to come, this one included."""
     if op == VALIDATED:
@@ -94,6 +107,26 @@ def _of_task(
         return task_ops.created(cells, at, position, m, p, t)
     if op == AGREED:
         return _has_room(t, rows) and task_ops.agreed(cells, at, position, m, p, t)
+    return op >= RATED and _beside_the_way(op, cells, at, position, m, p, t)
+
+
+@inner
+def _beside_the_way(
+    op: Integer, cells: Cells, at: Integer, position: Integer, m: Maps, p: Cells, t: TaskTables
+) -> Integer:
+    """Do an operation that is no step from a task's creation to its credit."""
+    if op == RATED:
+        return observation_ops.rated(cells, at, position, m, p, t)
+    if op == SETTLED:
+        return observation_ops.settled(cells, at, position, m, p, t)
+    if op == REPORTED:
+        return task_ends.reported(cells, at, position, m, p, t)
+    if op == RETRIED:
+        return task_ends.retried(cells, at, position, m, p, t)
+    if op == REJECTED:
+        return task_ends.rejected(cells, at, position, m, p, t)
+    if op == EXPIRED:
+        return task_ends.expired(cells, at, position, m, p, t)
     return False
 
 

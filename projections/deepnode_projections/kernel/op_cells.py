@@ -4,11 +4,12 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final
 
+from deepnode_ledger.statement_form import RATING_MAX, SEVERITY_MAX
 from deepnode_ledger.vocabulary import LEGS
 from deepnode_projections.kernel import ops
 
@@ -27,7 +28,10 @@ class Of(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell, by the ``name`` of the argument or member that it holds; bounds are those of a number, both included."""
+    """A cell, by the ``name`` of the argument or member that it holds; bounds are those of a number, both included.
+
+    What is left out is ``layout.NONE``.
+    """
 
     name: str
     of: Of
@@ -49,6 +53,7 @@ _ATTEMPT: Final = Cell("attempt", Of.NUMBER, 1, 2**31 - 1)
 _SLOT: Final = Cell("slot", Of.NUMBER, 1, 64)
 _DIFFICULTY: Final = Cell("difficulty_ppm", Of.NUMBER, 1, 10_000_000)
 _SOURCE: Final = (Cell("producer", Of.NAME), Cell("event_id", Of.EVENT))
+_FOUND_SOURCE: Final = (Cell("producer", Of.NAME), Cell("event_id", Of.NAME))
 
 CELLS: Final[Mapping[int, tuple[Cell, ...]]] = MappingProxyType(
     {
@@ -106,6 +111,29 @@ CELLS: Final[Mapping[int, tuple[Cell, ...]]] = MappingProxyType(
             _DIFFICULTY,
             *_SOURCE,
         ),
+        ops.RATED: (
+            *_all(Of.ID, "task"),
+            Cell("rating", Of.NUMBER, 1, RATING_MAX),
+            Cell("comment_hash", Of.HASH, may_be_left_out=True),
+            *_FOUND_SOURCE,
+        ),
+        ops.SETTLED: (
+            *_all(Of.ID, "task asset"),
+            *_all(Of.AMOUNT, "amount"),
+            *_all(Of.ID, "processor"),
+            Cell("reference_hash", Of.HASH, may_be_left_out=True),
+            *_FOUND_SOURCE,
+        ),
+        ops.REPORTED: (
+            *_all(Of.ID, "task"),
+            *(_ATTEMPT, _SLOT),
+            *_all(Of.ID, "node validator"),
+            Cell("severity", Of.NUMBER, 1, SEVERITY_MAX),
+            *_all(Of.HASH, "evidence_hash"),
+        ),
+        ops.RETRIED: (*_all(Of.ID, "task"), _ATTEMPT, replace(_ATTEMPT, name="next_attempt")),
+        ops.REJECTED: (*_all(Of.ID, "task"), _ATTEMPT),
+        ops.EXPIRED: (*_all(Of.ID, "task"), _ATTEMPT),
     }
 )
 """The cells of every operation, in their order."""

@@ -42,3 +42,21 @@ AGREED: Final = 14
 
 CREDITED: Final = 15
 """VWUAssigned: task (id), attempt, slot, node (id), vwu, difficulty, producer (name), event."""
+
+RATED: Final = 16
+"""UserFeedback: task (id), rating, comment (hash), producer (name), event (name: a correction looks for it)."""
+
+SETTLED: Final = 17
+"""PaymentProcessorSettled: task, asset (ids), amount, processor (id), reference (hash), producer, event (names)."""
+
+REPORTED: Final = 18
+"""BadBehaviourReported: task (id), attempt, slot, node, validator (ids), severity, evidence (hash)."""
+
+RETRIED: Final = 19
+"""TaskReassigned: task (id), attempt, the next attempt."""
+
+REJECTED: Final = 20
+"""TaskRejected: task (id), attempt."""
+
+EXPIRED: Final = 21
+"""TaskExpired: task (id), attempt."""

@@ -21,12 +21,13 @@ from deepnode_projections.registers.state import MemoryState
 from deepnode_projections.rules.collateral import Collateral
 from deepnode_projections.rules.comparisons import Checked
 from deepnode_projections.rules.economics import Revenue
+from deepnode_projections.rules.observations import Feedback, Observation, Settlement
 from deepnode_projections.rules.registry import Model, Node
 from deepnode_projections.rules.revenue import Receipt
 from deepnode_projections.rules.splits import Carry, SplitTotal
 from deepnode_projections.rules.tasks import Slot, Task
 from deepnode_projections.rules.trust import Trust
-from deepnode_projections.rules.verdicts import Validation
+from deepnode_projections.rules.verdicts import Report, Validation
 from deepnode_projections.rules.work import ModelSales, ModelUse, ValidatorWork, Work
 
 R = TypeVar("R", bound=Record)
@@ -34,6 +35,7 @@ R = TypeVar("R", bound=Record)
 HOT: Final[tuple[type[Record], ...]] = (
     *(Task, Slot, Validation, Trust, Work, ValidatorWork, ModelUse, ModelSales),
     *(Receipt, Carry, SplitTotal, Revenue, Checked, Node, Collateral, Model),
+    *(Observation, Feedback, Settlement, Report),
 )
 """The kinds that the kernel reads or writes."""
 

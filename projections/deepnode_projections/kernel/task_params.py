@@ -14,6 +14,7 @@ import numpy.typing as npt
 from deepnode_projections.kernel.state import ColumnState
 from deepnode_projections.maths.trust import step_of
 from deepnode_projections.rules.epochs import current
+from deepnode_projections.rules.observations import AMOUNT, RATING
 from deepnode_projections.rules.parameters import ruleset_at
 from deepnode_projections.rules.tasks import (
     APPROVED,
@@ -21,9 +22,11 @@ from deepnode_projections.rules.tasks import (
     CORRECT,
     CREATED,
     CREDITED,
+    EXPIRED,
     FAILED,
     INCORRECT,
     MISSING,
+    REJECTED,
 )
 from deepnode_projections.rules.verdicts import OUTCOME
 from deepnode_projections.rulesets.ruleset import NodeCredit, Outcome
@@ -63,7 +66,18 @@ CHECKED_TRUST: Final = 16
 CHECKED_COLLATERAL: Final = 17
 """Texts: what assignments are compared by."""
 
-STEPS: Final = 18
+STAGE_REJECTED: Final = 18
+STAGE_EXPIRED: Final = 19
+"""Texts: a task's stages behind which nothing follows."""
+
+CHECKED_SETTLED: Final = 20
+"""Text: what settlements are compared by, beside ``OF_AMOUNT``."""
+
+OF_RATING: Final = 21
+OF_AMOUNT: Final = 22
+"""Texts: what an observation's value is."""
+
+STEPS: Final = 23
 """The steps of trust by outcome, ``STEP_WIDTH`` cells each: alpha, target, and the outcome's text."""
 
 STEP_WIDTH: Final = 3
@@ -110,6 +124,7 @@ def task_params(state: ColumnState, tokens: Iterable[bytes]) -> npt.NDArray[np.i
         *(epoch, work.slots, work.quorum, work.majority_ppm, _CREDIT[work.credit], int(work.late_events == "dropped")),
         ruleset.trust.start_ppm,
         *(number(text) for text in (*_STAGES, *_VERDICTS, "TaskAssigned", "trust", "collateral")),
+        *(number(text) for text in (REJECTED, EXPIRED, "PaymentProcessorSettled", RATING, AMOUNT)),
     ]
     assert len(cells) == STEPS, cells
     outcomes: list[tuple[Outcome, int]] = [(OUTCOME[verdict], 1) for verdict in _VERDICTS]

@@ -12,10 +12,11 @@ from deepnode_projections.kernel.state import ColumnState
 from deepnode_projections.kernel.table import Cells, View
 from deepnode_projections.rules.collateral import Collateral
 from deepnode_projections.rules.comparisons import Checked
+from deepnode_projections.rules.observations import Feedback, Observation, Settlement
 from deepnode_projections.rules.registry import Model, Node
 from deepnode_projections.rules.tasks import Slot, Task
 from deepnode_projections.rules.trust import Trust
-from deepnode_projections.rules.verdicts import Validation
+from deepnode_projections.rules.verdicts import Report, Validation
 from deepnode_projections.rules.work import ModelSales, ModelUse, ValidatorWork, Work
 
 MANY: Final = 64
@@ -37,6 +38,10 @@ class TaskTables(NamedTuple):
     node: View
     collateral: View
     model: View
+    observation: View
+    feedback: View
+    settlement: View
+    report: View
     scratch: Cells
 
 
@@ -46,6 +51,7 @@ def task_tables(state: ColumnState) -> TaskTables:
     return TaskTables(
         *(view[Task], view[Slot], view[Validation], view[Trust], view[Work], view[ValidatorWork], view[ModelUse]),
         *(view[ModelSales], view[Checked], view[Node], view[Collateral], view[Model]),
+        *(view[Observation], view[Feedback], view[Settlement], view[Report]),
         np.zeros((3, MANY), np.int64),
     )
 
@@ -125,6 +131,8 @@ USE_VWU: Final = _USE.at("vwu")
 USE_WEIGHTED: Final = _USE.at("weighted")
 USE_JUDGED: Final = _USE.at("judged")
 USE_CORRECT: Final = _USE.at("correct")
+USE_RATINGS: Final = _USE.at("ratings")
+USE_STARS: Final = _USE.at("stars")
 USE_SINCE: Final = _USE.since
 
 _SALES: Final = layout_of(ModelSales)
@@ -140,6 +148,38 @@ _NODE: Final = layout_of(Node)
 NODE_DOMAIN: Final = _NODE.at("domain")
 NODE_ROLE: Final = _NODE.at("role")
 NODE_LEFT: Final = _NODE.at("left_epoch")
+
+_OBSERVATION: Final = layout_of(Observation)
+OBSERVATION_NAME: Final = _OBSERVATION.at("value_name")
+OBSERVATION_VALUE: Final = _OBSERVATION.at("value")
+OBSERVATION_EPOCH: Final = _OBSERVATION.at("epoch")
+OBSERVATION_OBSERVED: Final = _OBSERVATION.at("observed_position")
+OBSERVATION_TASK: Final = _OBSERVATION.at("task")
+OBSERVATION_ASSET: Final = _OBSERVATION.at("asset")
+OBSERVATION_CORRECTED: Final = _OBSERVATION.at("corrected_value")
+OBSERVATION_SINCE: Final = _OBSERVATION.since
+
+_FEEDBACK: Final = layout_of(Feedback)
+FEEDBACK_RATING: Final = _FEEDBACK.at("rating")
+FEEDBACK_COMMENT: Final = _FEEDBACK.at("comment_hash")
+FEEDBACK_PRODUCER: Final = _FEEDBACK.at("producer")
+FEEDBACK_EVENT: Final = _FEEDBACK.at("event_id")
+FEEDBACK_SINCE: Final = _FEEDBACK.since
+
+_SETTLEMENT: Final = layout_of(Settlement)
+SETTLEMENT_ASSET: Final = _SETTLEMENT.at("asset")
+SETTLEMENT_AMOUNT: Final = _SETTLEMENT.at("amount")
+SETTLEMENT_PROCESSOR: Final = _SETTLEMENT.at("processor")
+SETTLEMENT_REFERENCE: Final = _SETTLEMENT.at("reference_hash")
+SETTLEMENT_PRODUCER: Final = _SETTLEMENT.at("producer")
+SETTLEMENT_EVENT: Final = _SETTLEMENT.at("event_id")
+SETTLEMENT_SINCE: Final = _SETTLEMENT.since
+
+_REPORT: Final = layout_of(Report)
+REPORT_SEVERITY: Final = _REPORT.at("severity")
+REPORT_EVIDENCE: Final = _REPORT.at("evidence_hash")
+REPORT_REPORTED: Final = _REPORT.at("reported_position")
+REPORT_SINCE: Final = _REPORT.since
 
 COLLATERAL_FREE: Final = layout_of(Collateral).at("free")
 MODEL_DOMAIN: Final = layout_of(Model).at("domain")

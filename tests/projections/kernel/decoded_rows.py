@@ -55,6 +55,8 @@ def _value(decoded: DecodedBatch, cell: Cell, own: list[int]) -> Any:
         case Of.ID:
             return decoded.ids[own[0]].tobytes()
         case Of.HASH:
+            if cell.may_be_left_out and own[0] == NONE:
+                return None
             return decoded.hashes[own[0]].tobytes()
         case Of.NAME:
             return decoded.names[own[0]]

@@ -10,6 +10,7 @@ from deepnode_ledger.record import TaskEvent
 from deepnode_projections.registers.state import State
 from deepnode_projections.rules import tasks
 from deepnode_projections.rules.collateral import Collateral
+from deepnode_projections.rules.observations import RATING, Observation
 from deepnode_projections.rules.registry import MINER, PPM, VALIDATOR, Model, Node
 from deepnode_projections.rules.scene import NoEffect
 from deepnode_projections.rules.tasks import Slot, Task
@@ -77,12 +78,12 @@ class Producer:
             return self._new()
         own = {"task": name, "attempt": task.attempt}
         if task.stage == tasks.APPROVED:
-            return self._credit(task, own)
+            return self._seen(task) if self._random.random() < 0.2 else self._credit(task, own)
         if task.stage == tasks.FAILED:
             again = ("TaskReassigned", {**own, "next_attempt": task.attempt + 1})
             return again if task.attempt < tasks.ATTEMPTS_MAX else ("TaskRejected", own)
         if task.stage == tasks.CREDITED:
-            return self._correct(task, own)
+            return self._seen(task) if self._random.random() < 0.5 else self._correct(task, own)
         slots = self._state.every(Slot, task.task, task.attempt)
         if len(slots) < ruleset_of(self._state).work.slots:
             return self._assign(task, slots, own)
@@ -127,9 +128,9 @@ class Producer:
 
     def _work(self, task: Task, slots: Sequence[Slot], own: dict[str, Any]) -> Said:
         chance = self._random.random()
-        if chance < 0.01:
+        if chance < 0.02:
             return "TaskExpired", own
-        if chance < 0.02 and task.attempt < tasks.ATTEMPTS_MAX:
+        if chance < 0.04 and task.attempt < tasks.ATTEMPTS_MAX:
             return "TaskReassigned", {**own, "next_attempt": task.attempt + 1}
         for slot in slots:
             if slot.output_hash is None and (slot.slot == 1 or self._random.random() < 0.85):
@@ -181,6 +182,22 @@ class Producer:
         )
         return "Correction", self._random.choice(choices)
 
+    def _seen(self, task: Task) -> Said:
+        """What is told of a task beside its way, or of what was: a rating, a settlement, a correction of one."""
+        own, name = task.task, _name(task.task)
+        seen = [each for each in self._state.every(Observation) if each.task == own]
+        if seen and self._random.random() < 0.4:
+            wrong, value = self._random.choice(seen), self._random.choice((None, 1, 4, 5))
+            right = {} if value is None else {wrong.value_name: value if wrong.value_name == RATING else str(value)}
+            return "Correction", {"corrects": wrong.event_id, **right}
+        if self._random.random() < 0.5:
+            comment = {"comment_hash": "nice"} if self._random.random() < 0.5 else {}
+            return "UserFeedback", {"task": name, "rating": self._random.randint(1, 5), **comment}
+        amount = self._random.choice((task.price, task.price, task.price, task.price + 2**64))
+        reference = {"reference_hash": "paid"} if self._random.random() < 0.5 else {}
+        told = {"asset": to_hex(task.asset), "amount": str(min(amount, 10**38 - 1)), **reference}
+        return "PaymentProcessorSettled", {"task": name, **told}
+
     def _wrong(self, kind: str, members: dict[str, Any]) -> Said:
         if self._before and self._random.random() < 0.3:
             return self._random.choice(self._before)
@@ -199,6 +216,10 @@ class Producer:
             "domain": DOMAINS,
             "model": MODELS,
             "price": (str(10**38 - 1),),
+            "amount": ("0", str(10**38 - 1)),
+            "rating": (1, 5),
+            "next_attempt": (1, 2, 3, 4),
+            "severity": (1, 3),
         }
         name = self._random.choice([each for each in sorted(changes) if each in members])
         return kind, {**members, name: self._random.choice(changes[name])}

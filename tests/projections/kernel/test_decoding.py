@@ -18,7 +18,7 @@ from deepnode_ledger.posting import AMOUNT_LIMIT
 from deepnode_ledger.record import Finality, LogEntry, TaskEvent
 from deepnode_ledger.roster import Roster
 from deepnode_ledger.statement import Statement, read
-from deepnode_ledger.statement_data import TaskCreated
+from deepnode_ledger.statement_data import PaymentProcessorSettled, TaskCreated
 from deepnode_ledger.statement_layout import Amount, Choice, Octets, Slots, Whole, layout_of
 from deepnode_projections.kernel import cache_form, ops
 from deepnode_projections.kernel.decoded import DecodedBatch
@@ -51,7 +51,8 @@ def expected(entry: LogEntry, roster: Roster, uncertain: Collection[bytes]) -> l
         said = read(entry.record)
         if not isinstance(said, Statement) or said.type not in OP_OF:
             return [(ops.RULES, {})]
-        if isinstance(said.data, TaskCreated) and not is_token(said.data.asset, entry, roster, uncertain):
+        asset = said.data.asset if isinstance(said.data, TaskCreated | PaymentProcessorSettled) else None
+        if asset is not None and not is_token(asset, entry, roster, uncertain):
             return [(ops.RULES, {})]
         return [(OP_OF[said.type], told(said))]
     event = decode(entry, roster)
@@ -94,7 +95,7 @@ def told(said: Statement) -> dict[str, Any]:
     if "accepted" in values:
         mask = sum(1 << (slot - 1) for slot in values["accepted"])
         values["accepted"] = mask - (mask >> 63 << 64)
-    if OP_OF[said.type] in (ops.CREATED, ops.CREDITED):
+    if OP_OF[said.type] in (ops.CREATED, ops.CREDITED, ops.RATED, ops.SETTLED):
         values |= {"producer": said.producer, "event_id": said.event_id}
     return {name: wide(value) if isinstance(value, bytes) else value for name, value in values.items()}
 
@@ -159,12 +160,21 @@ def statements(draw: st.DrawFn, number: int) -> TaskEvent:
         "collateral": st.sampled_from(["7", str(2**64 - 1)]),
         "accepted": st.sampled_from([[], [1], [1, 2], [64], list(range(1, 65)), [2, 1]]),
         "latency_ms": st.sampled_from([0, 2**53, None]),
+        "comment_hash": st.sampled_from([to_hex(b"\1" * 32), None]),
+        "reference_hash": st.sampled_from([to_hex(b"\2" * 32), to_hex(b"\1" * 32), None]),
+        "amount": st.sampled_from(["0", str(2**64), str(AMOUNT_LIMIT - 1), str(AMOUNT_LIMIT)]),
+        "rating": st.sampled_from([0, 1, 5, 6]),
+        "severity": st.sampled_from([0, 1, 3, 4]),
         "usage": st.sampled_from([{}, {"input_tokens": 5}, {"input_tokens": None, "output_tokens": 0}, None]),
         "verdict": st.sampled_from(["correct", "incorrect", "approved", "rejected"]),
         "slot": st.sampled_from([1, 2, 64, 65]),
     }
     members = spoken.data_of(kind)
-    optional = {"latency_ms", "usage"} if kind == "OutputSubmitted" else set()
+    optional = {
+        "OutputSubmitted": {"latency_ms", "usage"},
+        "UserFeedback": {"comment_hash"},
+        "PaymentProcessorSettled": {"reference_hash"},
+    }.get(kind, set())
     for name in sorted(odd.keys() & (members.keys() | optional)):
         if draw(st.booleans()):
             members[name] = draw(odd[name])
@@ -215,12 +225,13 @@ def test_a_batch_has_every_operation(manifest: Manifest) -> None:
         for index, (contract, event, args) in enumerate(story)
     ]
     kinds = ("TaskCreated", "TaskAssigned", "OutputSubmitted", "ValidationSubmitted", "ConsensusReached", "VWUAssigned")
-    for number, kind in enumerate((*kinds, "TaskExpired"), 1):
-        members = {"asset": to_hex(USDC)} if kind == "TaskCreated" else {}
+    others = ("UserFeedback", "PaymentProcessorSettled", "BadBehaviourReported", "TaskReassigned", "TaskRejected")
+    for number, kind in enumerate((*kinds, *others, "TaskExpired", "Correction"), 1):
+        members = {"asset": to_hex(USDC)} if kind in ("TaskCreated", "PaymentProcessorSettled") else {}
         records.append((CHAIN_ID, ref(5), spoken.event(kind, number, spoken.data_of(kind, **members))))
     [decoded] = check(manifest, records, 1000)
-    assert decoded.ops.tolist() == [2, 2, 1, 1, 3, 4, 0, 10, 11, 12, 13, 14, 15, 0]
-    assert decoded.names == (spoken.PRODUCER,)
+    assert decoded.ops.tolist() == [2, 2, 1, 1, 3, 4, 0, *range(10, 22), 0]
+    assert decoded.names == (spoken.PRODUCER, "e7", "e8")
 
 
 def test_the_bounds_of_cells_are_those_of_the_statements_members() -> None:

@@ -36,7 +36,7 @@ from tests.projections.test_both_ways import CHILDREN, Record
 KEY: Final = b"\x01" * 32
 REF: Final = SealedBatchRef(3, 11, 25, b"\x05" * 32)
 OPS, CELLS, IDS, HASHES, EVENTS, EVENT_ENDS, HOLDERS, TOLD, PLACES, SINGLES = range(10)
-TRANSFER_AT, CREATED_AT, ASSIGNED_AT = 0, 48, 60
+TRANSFER_AT, CREATED_AT, ASSIGNED_AT, RATED_AT = 0, 48, 60, 94
 """Where the cells of the story's first transfer stand, and of its statements."""
 
 
@@ -56,8 +56,9 @@ def decoded(manifest: Manifest) -> DecodedBatch:
     records: list[Record] = [(CHAIN_ID, ref(5), log) for log in logs]
     records.append((CHAIN_ID, ref(6), replace(logs[0], topics=(word("unknown"),))))
     kinds = ("TaskCreated", "TaskAssigned", "OutputSubmitted", "ValidationSubmitted", "ConsensusReached", "VWUAssigned")
-    for number, kind in enumerate((*kinds, "TaskExpired"), 1):
-        members = {"asset": to_hex(USDC)} if kind == "TaskCreated" else {}
+    others = ("UserFeedback", "PaymentProcessorSettled", "BadBehaviourReported", "TaskReassigned", "TaskRejected")
+    for number, kind in enumerate((*kinds, *others, "TaskExpired", "Correction"), 1):
+        members = {"asset": to_hex(USDC)} if kind in ("TaskCreated", "PaymentProcessorSettled") else {}
         records.append((CHAIN_ID, ref(7), spoken.event(kind, number, spoken.data_of(kind, **members))))
     batch = from_rows([row_of(position, *record) for position, record in enumerate(records, 11)])
     return decode_batch(batch, Roster(manifest), set())
@@ -84,7 +85,7 @@ def test_another_decoding_asks_for_another_version(decoded: DecodedBatch) -> Non
     digest here.
     """
     digest = hashlib.sha256(b"".join(list(sections_of(decoded))[:PLACES])).hexdigest()
-    assert (cache.VERSION, digest) == (1, "cb9daaf1965f0ce7f7a2ecc2ea2033780412da550d3380b2ac828e28bba3a5c5")
+    assert (cache.VERSION, digest) == (2, "ae94da680c2b3f1cf8e1955675c5b2d9a12eadfac58135d3dcf9fc3239062131")
 
 
 def test_a_file_that_changed_is_not_there_and_is_replaced(folder: DecodedCache, decoded: DecodedBatch) -> None:
@@ -209,11 +210,14 @@ FORGED: Final[dict[str, Callable[[list[bytes]], None]]] = {
     "an amount that is too large": cell(TRANSFER_AT + 4, 2**63 - 1),
     "an amount below zero": cell(TRANSFER_AT + 4, -1),
     "a hash that there is not": cell(CREATED_AT + 4, 99),
-    "a name that there is not": cell(CREATED_AT + 10, 1),
+    "a name that there is not": cell(CREATED_AT + 10, 3),
     "an event that there is not": cell(CREATED_AT + 11, 2),
     "attempt 0": cell(ASSIGNED_AT + 1, 0),
     "slot 65": cell(ASSIGNED_AT + 2, 65),
     "no slot": cell(ASSIGNED_AT + 2, NONE),
+    "a rating of 6": cell(RATED_AT + 1, 6),
+    "a comment that there is not": cell(RATED_AT + 2, 99),
+    "an event that is no name": cell(RATED_AT + 4, 3),
     "half an id": section(IDS, lambda data: data[:-16]),
     "fewer ids": section(IDS, lambda data: data[:32]),
     "fewer hashes": section(HASHES, lambda data: data[32:]),
@@ -232,7 +236,7 @@ FORGED: Final[dict[str, Callable[[list[bytes]], None]]] = {
     "another position": said(first=12),
     "a member too many": said(more=1),
     "a log without a meaning before the first": said(quarantined=[[10, "0d3R0dHR0dHR0dHR0dHR0dHR0dE=", None, "why"]]),
-    "a log without a meaning behind the last": said(quarantined=[[26, "0d3R0dHR0dHR0dHR0dHR0dHR0dE=", None, "why"]]),
+    "a log without a meaning behind the last": said(quarantined=[[32, "0d3R0dHR0dHR0dHR0dHR0dHR0dE=", None, "why"]]),
     "a transfer without a meaning": said(quarantined=[[11, "0d3R0dHR0dHR0dHR0dHR0dHR0dE=", None, "why"]]),
     "half an address": said(quarantined=[[18, "0d3R", None, "why"]]),
     "half a topic": said(quarantined=[[18, "0d3R0dHR0dHR0dHR0dHR0dHR0dE=", "0d3R", "why"]]),
@@ -298,4 +302,4 @@ def test_whatever_is_read_back_is_within_its_bounds(
         found = cache_form.read(np.frombuffer(joined(sections, KEY), np.uint8), KEY)
     except Damaged:
         return
-    assert len(rows_of(found)) == 15
+    assert len(rows_of(found)) == 21

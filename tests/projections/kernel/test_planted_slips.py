@@ -56,12 +56,25 @@ IN_KERNEL = (
         "(CREATED, ASSIGNED, APPROVED, FAILED, CREDITED)",
         "(CREATED, ASSIGNED, FAILED, APPROVED, CREDITED)",
     ),
+    Slip("kernel.observation_ops", "tables.USE_STARS] += rating", "tables.USE_STARS] += 1"),
+    Slip("kernel.observation_ops", "NONE if comment == NONE else m.bases[0] + comment", "NONE"),
+    Slip("kernel.observation_ops", "t.task.cells[task_row, price + 1] != high", "False"),
+    Slip("kernel.observation_ops", "tables.OBSERVATION_ASSET] = asset", "tables.OBSERVATION_ASSET] = NONE"),
+    Slip("kernel.task_ends", "if severity > t.slot", "if severity < t.slot"),
+    Slip("kernel.task_ends", "tables.TASK_ATTEMPT] = following", "tables.TASK_ATTEMPT] = attempt"),
+    Slip("kernel.task_ends", "= p[params.STAGE_REJECTED]", "= p[params.STAGE_EXPIRED]"),
+    Slip(
+        "kernel.task_ends",
+        "domain, params.IS_MISSING)\n    return True",
+        "domain, params.IS_INCORRECT)\n    return True",
+    ),
     Slip("kernel.driving", "if not self._state.changed.isdisjoint(SETTLED_BY):", "if False:"),
     Slip("kernel.lines", "for _ in range(9):", "for _ in range(8):"),
     Slip("kernel.order", "words.byteswap()", "words.copy()"),
 )
 """Slips in the kernel: a carry, the upper half of sums and differences, whose leg it is, what is counted or added, the
-epoch that is counted in, stages, what is looked at again when an epoch opens, and how the root is written."""
+epoch that is counted in, stages, what is told of a task beside its way and of attempts that end early, what is looked
+at again when an epoch opens, and how the root is written."""
 
 IN_RULES = (
     Slip(
@@ -89,6 +102,10 @@ IN_RULES = (
     Slip("rules.work", "tasks=sales.tasks + sign, amount=amount", "tasks=sales.tasks + sign, amount=amount + sign"),
     Slip("rules.work", "credited_epoch=epoch)", "credited_epoch=task.epoch)"),
     Slip("rules.verdicts", "correct * PPM > rules.majority_ppm", "correct * PPM >= rules.majority_ppm"),
+    Slip("rules.observations", "ratings=use.ratings + 1", "ratings=use.ratings + data.rating"),
+    Slip("rules.observations", "(data.processor, data.reference_hash,", "(data.processor, None,"),
+    Slip("rules.verdicts", "data.evidence_hash, scene.position))\n    if", "bytes(32), scene.position))\n    if"),
+    Slip("rules.tasks", "if task.stage == ASSIGNED:", "if task.stage != ASSIGNED:"),
     Slip("rules.tasks", 'APPROVED: Final = "approved"', 'APPROVED: Final = "agreed"'),
 )
 """Slips in the rules and their maths, of the same kinds."""

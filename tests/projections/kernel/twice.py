@@ -15,18 +15,23 @@ from deepnode_ledger.compiled import Integer, compiled
 from deepnode_ledger.record import TaskEvent
 from deepnode_ledger.statement import Statement, read
 from deepnode_ledger.statement_data import (
+    BadBehaviourReported,
     ConsensusReached,
     OutputSubmitted,
+    PaymentProcessorSettled,
     TaskAssigned,
     TaskCreated,
+    TaskExpired,
+    TaskReassigned,
+    TaskRejected,
     Usage,
+    UserFeedback,
     ValidationSubmitted,
     VWUAssigned,
 )
-from deepnode_projections.kernel import task_ops
+from deepnode_projections.kernel import observation_ops, ops, task_ends, task_ops
 from deepnode_projections.kernel.layout import NONE, values_of_cells
 from deepnode_projections.kernel.maps import Maps
-from deepnode_projections.kernel.ops import AGREED, ANSWERED, ASSIGNED, CREATED, CREDITED, VALIDATED
 from deepnode_projections.kernel.state import HOT, ColumnState
 from deepnode_projections.kernel.task_params import task_params
 from deepnode_projections.kernel.task_tables import TaskTables, task_tables
@@ -43,28 +48,46 @@ Numbers = npt.NDArray[Any]
 ROOM: Final = 512
 
 _OPS: Final = {
-    TaskCreated: CREATED,
-    TaskAssigned: ASSIGNED,
-    OutputSubmitted: ANSWERED,
-    ValidationSubmitted: VALIDATED,
-    ConsensusReached: AGREED,
-    VWUAssigned: CREDITED,
+    TaskCreated: ops.CREATED,
+    TaskAssigned: ops.ASSIGNED,
+    OutputSubmitted: ops.ANSWERED,
+    ValidationSubmitted: ops.VALIDATED,
+    ConsensusReached: ops.AGREED,
+    VWUAssigned: ops.CREDITED,
+    UserFeedback: ops.RATED,
+    PaymentProcessorSettled: ops.SETTLED,
+    BadBehaviourReported: ops.REPORTED,
+    TaskReassigned: ops.RETRIED,
+    TaskRejected: ops.REJECTED,
+    TaskExpired: ops.EXPIRED,
 }
 
 
 @compiled
 def _do(op: Integer, cells: Numbers, at: Integer, position: Integer, m: Maps, p: Numbers, t: TaskTables) -> Integer:
-    if op == CREATED:
+    if op == ops.CREATED:
         return task_ops.created(cells, at, position, m, p, t)
-    if op == ASSIGNED:
+    if op == ops.ASSIGNED:
         return task_ops.assigned(cells, at, position, m, p, t)
-    if op == ANSWERED:
+    if op == ops.ANSWERED:
         return task_ops.answered(cells, at, position, m, p, t)
-    if op == VALIDATED:
+    if op == ops.VALIDATED:
         return task_ops.validated(cells, at, position, m, p, t)
-    if op == AGREED:
+    if op == ops.AGREED:
         return task_ops.agreed(cells, at, position, m, p, t)
-    return task_ops.credited(cells, at, position, m, p, t)
+    if op == ops.CREDITED:
+        return task_ops.credited(cells, at, position, m, p, t)
+    if op == ops.RATED:
+        return observation_ops.rated(cells, at, position, m, p, t)
+    if op == ops.SETTLED:
+        return observation_ops.settled(cells, at, position, m, p, t)
+    if op == ops.REPORTED:
+        return task_ends.reported(cells, at, position, m, p, t)
+    if op == ops.RETRIED:
+        return task_ends.retried(cells, at, position, m, p, t)
+    if op == ops.REJECTED:
+        return task_ends.rejected(cells, at, position, m, p, t)
+    return task_ends.expired(cells, at, position, m, p, t)
 
 
 class Noting(MemoryState):
@@ -231,9 +254,23 @@ class Cells:
                 return [self._id(d.task), d.attempt, int(d.verdict == "approved"), mask - ((mask >> 63) << 64)]
             case VWUAssigned() as d:
                 return [*self._own(d), self._id(d.node), d.vwu, d.difficulty_ppm, *self._told(statement)]
+            case UserFeedback() as d:
+                return [self._id(d.task), d.rating, self._hash(d.comment_hash), *self._named(statement)]
+            case PaymentProcessorSettled() as d:
+                cells = [self._id(d.task), self._id(d.asset), *_amount(d.amount), self._id(d.processor)]
+                return [*cells, self._hash(d.reference_hash), *self._named(statement)]
+            case BadBehaviourReported() as d:
+                who = (self._id(d.node), self._id(d.validator))
+                return [*self._own(d), *who, d.severity, self._hash(d.evidence_hash)]
+            case TaskReassigned() as d:
+                return [self._id(d.task), d.attempt, d.next_attempt]
+            case TaskRejected() | TaskExpired() as d:
+                return [self._id(d.task), d.attempt]
         raise AssertionError(statement)
 
-    def _own(self, data: TaskAssigned | OutputSubmitted | ValidationSubmitted | VWUAssigned) -> list[int]:
+    def _own(
+        self, data: TaskAssigned | OutputSubmitted | ValidationSubmitted | VWUAssigned | BadBehaviourReported
+    ) -> list[int]:
         return [self._id(data.task), data.attempt, data.slot]
 
     def _told(self, statement: Statement) -> list[int]:
@@ -241,11 +278,17 @@ class Cells:
         self._events.append(statement.event_id)
         return [len(self._names) - 1, len(self._events) - 1]
 
+    def _named(self, statement: Statement) -> list[int]:
+        self._names += [statement.producer, statement.event_id]
+        return [len(self._names) - 2, len(self._names) - 1]
+
     def _id(self, word: bytes) -> int:
         self._ids.append(word)
         return len(self._ids) - 1
 
-    def _hash(self, word: bytes) -> int:
+    def _hash(self, word: bytes | None) -> int:
+        if word is None:
+            return NONE
         self._hashes.append(word)
         return len(self._hashes) - 1
 
