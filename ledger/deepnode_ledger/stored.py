@@ -13,6 +13,7 @@ from psycopg.rows import DictRow, dict_row
 from deepnode_ledger import batch as batches
 from deepnode_ledger.errors import Damaged
 from deepnode_ledger.recorder import STREAM
+from deepnode_ledger.trays import Trays
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,18 @@ def stored_bytes(cursor: Cursor[DictRow], number: int) -> tuple[str, bytes]:
     return row["topic"], bytes(row["state"])
 
 
+def stored_bytes_between(cursor: Cursor[DictRow], first: int, last: int) -> Iterator[tuple[int, str, bytes]]:
+    """Yield the numbers, topics and bytes of the batches ``first`` to ``last`` (both included) that are there."""
+    cursor.execute(
+        "SELECT originator_version, topic, state FROM log.sealed WHERE originator_id = %s"
+        " AND originator_version BETWEEN %s AND %s ORDER BY originator_version",
+        (STREAM, first, last),
+        binary=True,
+    )
+    for row in cursor:
+        yield row["originator_version"], row["topic"], bytes(row["state"])
+
+
 def stored_batch(cursor: Cursor[DictRow], number: int) -> pa.RecordBatch:
     """Read batch ``number`` with the columns of ``batch_versions.SCHEMA``.
 
@@ -129,13 +142,14 @@ def stored_batches(connection: Connection[Any], places: Sequence[BatchPlace]) ->
         for place in places:
             yield _decoded(place.number, *fetch(place))
         return
+    trays = Trays()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="next batch") as ahead:
         coming = ahead.submit(fetch, places[0])
         for place, following in itertools.zip_longest(places, places[1:]):
             found = coming.result()
             if following is not None:
                 coming = ahead.submit(fetch, following)
-            yield _decoded(place.number, *found)
+            yield _decoded(place.number, *found, trays)
 
 
 def part(place: BatchPlace, batch: pa.RecordBatch, first: int, last: int) -> pa.RecordBatch:
@@ -150,9 +164,9 @@ def part(place: BatchPlace, batch: pa.RecordBatch, first: int, last: int) -> pa.
     return batch.slice(skip, min(last, place.last_position) - place.first_position + 1 - skip)
 
 
-def _decoded(number: int, topic: str, state: bytes) -> pa.RecordBatch:
+def _decoded(number: int, topic: str, state: bytes, trays: Trays | None = None) -> pa.RecordBatch:
     try:
-        return batches.decode(topic, state)
+        return batches.decode(topic, state, trays)
     except Damaged as error:
         raise Damaged(f"batch {number} is damaged: {error}; run `deepnode log fsck`") from error
 

@@ -1,7 +1,7 @@
 """A batch's bytes read back as what was written, or not at all."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ from deepnode_ledger.batch import BYTES_MAX, Row, encode, entries, from_rows, ro
 from deepnode_ledger.batch_versions import SCHEMA_1, SCHEMA_2, TOPIC, TOPIC_1
 from deepnode_ledger.errors import Damaged
 from deepnode_ledger.record import BlockRef, ChainLog, Finality, LogEntry, TaskEvent
+from deepnode_ledger.trays import Trays
 from tests.ledger.histories import CHAIN_ID, chain_log, ref, task
 
 words = st.binary(min_size=32, max_size=32)
@@ -36,8 +37,28 @@ def rows_of(first: int, placed: Sequence[tuple[BlockRef, ChainLog | TaskEvent]])
     return [row_of(position, CHAIN_ID, *each) for position, each in enumerate(placed, first)]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def small_trays() -> Iterator[None]:
+    """Let batches of any size be unpacked in a tray."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "TRAY_BYTES_MIN", 0)
+        yield
+
+
 def decode(stored: bytes) -> pa.RecordBatch:
-    return batches.decode(TOPIC, stored)
+    """Read in memory of its own and in a tray: both read the same, or both refuse."""
+    found: list[pa.RecordBatch | Damaged] = []
+    for trays in (None, Trays()):
+        try:
+            found.append(batches.decode(TOPIC, stored, trays))
+        except Damaged as error:
+            found.append(error)
+    own, in_tray = found
+    if isinstance(own, Damaged):
+        assert isinstance(in_tray, Damaged), own
+        raise own
+    assert own == in_tray
+    return in_tray
 
 
 def small() -> bytes:

@@ -14,21 +14,20 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from deepnode_ledger.batch_versions import SCHEMA
 from deepnode_ledger.errors import Damaged
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_ledger.manifest import Manifest
 from deepnode_ledger.roster import Child, Roster
 from deepnode_ledger.sealed_batches import SealedBatchRef
+from deepnode_ledger.trays import Trays
 from deepnode_ledger.vocabulary import KINDS
 from deepnode_projections.kernel import cache_form
 from deepnode_projections.kernel.decoded import DecodedBatch, Octets
 from deepnode_projections.kernel.op_cells import CELLS
 from deepnode_projections.rules.book import has_rule
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the decoder: another one for every change to what ``decode_batch`` makes of the same batch. A test asks for it."""
 
 BYTES_MAX: Final = 1024 * 1024 * 1024
@@ -58,10 +57,10 @@ class DecodedCache:
         parts += [_decoder(), self._digest(roster.children), *sorted(uncertain)]
         return hashlib.sha256(b"".join(parts)).digest()
 
-    def get(self, key: bytes) -> DecodedBatch | None:
-        """Return the decoded batch of a key, or None if it is not there."""
+    def get(self, key: bytes, trays: Trays | None = None) -> DecodedBatch | None:
+        """Return the decoded batch of a key, in a tray if there are any, or None if it is not there."""
         try:
-            return cache_form.read(_content(self._path(key)), key)
+            return cache_form.read(_content(self._path(key), Trays() if trays is None else trays), key)
         except (OSError, Damaged):
             return None
 
@@ -108,8 +107,8 @@ def _line(child: Child) -> str:
     return f"{to_hex(contract.address)} {to_hex(child.factory)} {block} {log} {child.position} {what}\n"
 
 
-def _content(path: Path) -> Octets:
-    """Read a plain file into memory of its own: what another process does to the file then does nothing here.
+def _content(path: Path, trays: Trays) -> Octets:
+    """Read a plain file into a tray: what another process does to the file then does nothing here.
 
     Raises:
         Damaged: it is none, or too large.
@@ -120,7 +119,7 @@ def _content(path: Path) -> Octets:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_size > BYTES_MAX:
             raise Damaged(f"{path} is no decoded batch")
-        data = np.empty(found.st_size, np.uint8)
+        data = trays.lend(found.st_size)
         view, at = data.data, 0
         while at < len(view) and (count := file.readinto(view[at:])):
             at += count

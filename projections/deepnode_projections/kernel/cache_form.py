@@ -5,7 +5,6 @@ A header says what the file is and how long each section is; behind it stand the
 makes no copies and believes nothing: what is not exactly as written here is ``Damaged``.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Annotated, Final
@@ -14,7 +13,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from deepnode_ledger.account import Account
 from deepnode_ledger.batch_versions import SCHEMA
@@ -22,29 +20,18 @@ from deepnode_ledger.errors import Damaged
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES, WORD_BYTES
 from deepnode_projections.books import Quarantined
 from deepnode_projections.kernel import ops
-from deepnode_projections.kernel.cache_check import starts_of
-from deepnode_projections.kernel.decoded import PLACES, Cells, DecodedBatch, Octets
+from deepnode_projections.kernel.cache_check import checksum, starts_of
+from deepnode_projections.kernel.decoded import BY_RUN, PLACES, PLACES_BY_RUN, Cells, DecodedBatch, Octets, by_run
 from deepnode_projections.kernel.op_cells import Of
 
-MAGIC: Final = b"deepnode-batch/1"
+MAGIC: Final = b"deepnode-batch/2"
 ALIGNED: Final = 64
 _SECTIONS: Final = 10
-_DIGEST_AT: Final = len(MAGIC)
-_KEY_AT: Final = _DIGEST_AT + 32
+_SUM_AT: Final = len(MAGIC)
+_KEY_AT: Final = _SUM_AT + 8
 _LENGTHS_AT: Final = _KEY_AT + 32
 _HEADER: Final = 192
 assert _LENGTHS_AT + 8 * _SECTIONS <= _HEADER
-
-_BY_RUN: Final = PLACES[:-1]
-"""All but the log's index, which differs from row to row."""
-
-_PLACES: Final = pa.schema([SCHEMA.field(name) for name in PLACES])
-_WRITTEN: Final = pa.schema(
-    [
-        pa.field(each.name, pa.run_end_encoded(pa.int32(), each.type) if each.name in _BY_RUN else each.type)
-        for each in _PLACES
-    ]
-)
 
 
 class _Pocket(msgspec.Struct, forbid_unknown_fields=True):
@@ -82,8 +69,8 @@ def joined(sections: Sequence[bytes], key: bytes) -> bytes:
 
 
 def signed(content: bytes) -> bytes:
-    """Put before the rest of a file what it is, and its digest."""
-    return MAGIC + hashlib.sha256(content).digest() + content
+    """Put before the rest of a file what it is, and its sum."""
+    return b"".join([MAGIC, _sum(np.frombuffer(content, np.uint8)), content])
 
 
 def sections_of(decoded: DecodedBatch) -> Iterator[bytes]:
@@ -93,11 +80,7 @@ def sections_of(decoded: DecodedBatch) -> Iterator[bytes]:
     pockets = [_Pocket(each.owner, each.pocket, each.key, each.holder) for each in decoded.pockets]
     told = _Told(decoded.first, list(decoded.names), pockets, list(decoded.quarantined))
     yield msgspec.json.encode(told)
-    columns = [
-        pc.run_end_encode(decoded.places.column(name)) if name in _BY_RUN else decoded.places.column(name)
-        for name in PLACES
-    ]
-    yield pa.RecordBatch.from_arrays(columns, schema=_WRITTEN).serialize().to_pybytes()
+    yield by_run(decoded.told_places).serialize().to_pybytes()
     yield decoded.singles.serialize().to_pybytes()
 
 
@@ -107,14 +90,18 @@ def read(data: Octets, key: bytes) -> DecodedBatch:
     Raises:
         Damaged: they are none that ``written`` makes for this key.
     """
-    if len(data) < _HEADER or data[:_DIGEST_AT].tobytes() != MAGIC or data[_KEY_AT:_LENGTHS_AT].tobytes() != key:
+    if len(data) < _HEADER or data[:_SUM_AT].tobytes() != MAGIC or data[_KEY_AT:_LENGTHS_AT].tobytes() != key:
         raise Damaged("no decoded batch of this key")
-    if hashlib.sha256(data[_KEY_AT:].data).digest() != data[_DIGEST_AT:_KEY_AT].tobytes():
+    if len(data) % ALIGNED or _sum(data[_KEY_AT:]) != data[_SUM_AT:_KEY_AT].tobytes():
         raise Damaged("the bytes of a decoded batch have changed")
     try:
         return _read(_cut(data))
     except (pa.ArrowException, msgspec.MsgspecError, ValueError, OSError, EOFError) as error:
         raise Damaged(f"a decoded batch cannot be read: {error}") from error
+
+
+def _sum(content: Octets) -> bytes:
+    return checksum(content).to_bytes(8, "little")
 
 
 def _cut(data: Octets) -> list[Octets]:
@@ -160,7 +147,7 @@ def _read(sections: list[Octets]) -> DecodedBatch:
         holders=holders,
         pockets=pockets,
         quarantined=_quarantined(told, operations),
-        places=_places(sections[8], len(operations)),
+        told_places=_places(sections[8], len(operations)),
         singles=singles,
     )
 
@@ -191,12 +178,13 @@ def _quarantined(told: _Told, operations: npt.NDArray[np.int8]) -> list[Quaranti
 
 
 def _places(octets: Octets, rows: int) -> pa.RecordBatch:
-    batch = _batch(octets, _WRITTEN)
+    batch = _batch(octets, PLACES_BY_RUN)
     _require(batch.num_rows == rows, "the number of places")
-    columns = [pc.run_end_decode(batch.column(name)) if name in _BY_RUN else batch.column(name) for name in PLACES]
-    for column, field in zip(columns, _PLACES, strict=True):
-        _require(field.nullable or column.null_count == 0, field.name)
-    return pa.RecordBatch.from_arrays(columns, schema=_PLACES)
+    for name in PLACES:
+        column = batch.column(name)
+        values = column.values if name in BY_RUN else column
+        _require(SCHEMA.field(name).nullable or values.null_count == 0, name)
+    return batch
 
 
 def _batch(octets: Octets, schema: pa.Schema) -> pa.RecordBatch:

@@ -7,8 +7,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from deepnode_ledger.account import Account
+from deepnode_ledger.batch_versions import SCHEMA
 from deepnode_projections.books import Quarantined
 
 Cells = npt.NDArray[Any]
@@ -19,6 +21,19 @@ Octets = npt.NDArray[np.uint8]
 
 PLACES: Final = ("chain_id", "block_number", "block_hash", "block_time", "transaction_hash", "log_index")
 """The columns of a batch that say where its entries stand on their chains."""
+
+BY_RUN: Final = PLACES[:-1]
+"""Those of them that are told by runs: entries of a block stand side by side, but each log has an index of its own."""
+
+PLACES_BY_RUN: Final = pa.schema(
+    [
+        SCHEMA.field(name).with_type(pa.run_end_encoded(pa.int32(), SCHEMA.field(name).type))
+        if name in BY_RUN
+        else SCHEMA.field(name)
+        for name in PLACES
+    ]
+)
+_PLACES: Final = pa.schema([SCHEMA.field(name) for name in PLACES])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,8 +46,8 @@ class DecodedBatch:
     events that a correction may name), each once. Event ``n`` is the text ``events[event_ends[n] : event_ends[n + 1]]``
     (UTF-8). ``holders`` (int64) are whose tokens transfers move, each
     once: the number of the id that is a wallet's address, or -1 - n for ``pockets[n]``. ``quarantined`` are the logs
-    without a meaning, in the order of positions. ``places`` has the batch's columns ``PLACES``, and
-    ``singles`` all columns of the rows that are left to the rules (``ops.RULES``), in their order.
+    without a meaning, in the order of positions. ``told_places`` has the batch's columns ``PLACES``, row by row or
+    by run, and ``singles`` all columns of the rows that are left to the rules (``ops.RULES``), in their order.
     """
 
     first: int
@@ -47,5 +62,22 @@ class DecodedBatch:
     holders: Cells
     pockets: Sequence[Account]
     quarantined: Sequence[Quarantined]
-    places: pa.RecordBatch
+    told_places: pa.RecordBatch
     singles: pa.RecordBatch
+
+    @property
+    def places(self) -> pa.RecordBatch:
+        """The batch's columns ``PLACES`` row by row; a fold that writes no rows never asks for them."""
+        told = self.told_places
+        if told.schema.equals(_PLACES):
+            return told
+        columns = [pc.run_end_decode(told.column(name)) if name in BY_RUN else told.column(name) for name in PLACES]
+        return pa.RecordBatch.from_arrays(columns, schema=_PLACES)
+
+
+def by_run(places: pa.RecordBatch) -> pa.RecordBatch:
+    """Tell places by runs, whichever way they are told."""
+    if places.schema.equals(PLACES_BY_RUN):
+        return places
+    columns = [pc.run_end_encode(places.column(name)) if name in BY_RUN else places.column(name) for name in PLACES]
+    return pa.RecordBatch.from_arrays(columns, schema=PLACES_BY_RUN)

@@ -88,7 +88,7 @@ class _Run:
             holders=holders,
             pockets=pockets,
             quarantined=sorted(self._quarantined, key=lambda each: each.position),
-            places=self._batch.select(PLACES),
+            told_places=self._batch.select(PLACES),
             singles=self._singles(),
         )
 

@@ -15,8 +15,9 @@ import pyarrow as pa
 from deepnode_ledger.batch import entries
 from deepnode_ledger.record import Finality, LogEntry
 from deepnode_ledger.roster import Roster
-from deepnode_ledger.sealed_batches import SealedBatchRef, read_sealed, sealed_batches
+from deepnode_ledger.sealed_batches import SealedBatchRef, read_sealed_run, sealed_batches
 from deepnode_ledger.snapshot import Snapshot
+from deepnode_ledger.trays import Trays
 from deepnode_projections.kernel.cache import DecodedCache
 from deepnode_projections.kernel.decoded import DecodedBatch
 from deepnode_projections.kernel.decoding import decode_batch
@@ -88,7 +89,8 @@ def decoded_runs(snapshot: Snapshot, roster: Roster, cache: DecodedCache | None 
         Damaged: a stored batch cannot be read, or the log has a gap.
         OSError: the cache cannot be written to.
     """
-    sealed = (partial(_sealed_run, snapshot, roster, cache, run) for run in _runs(sealed_batches(snapshot)))
+    source = _Sealed(snapshot, roster, cache)
+    sealed = (partial(source.run, run) for run in _runs(sealed_batches(snapshot)))
     if roster.manifest.has_factories:
         yield from (make() for make in sealed)
     else:
@@ -113,23 +115,33 @@ def _runs(sealed: Sequence[SealedBatchRef]) -> Iterator[Sequence[SealedBatchRef]
         yield run
 
 
-def _sealed_run(
-    snapshot: Snapshot, roster: Roster, cache: DecodedCache | None, run: Sequence[SealedBatchRef]
-) -> DecodedRun:
-    first, last = run[0].first_position, run[-1].last_position
-    uncertain = {child.contract.address for child in roster.catch_up(snapshot, first, last)}
-    if cache is None:
-        batch = _read(snapshot, run)
-        return DecodedRun(decode_batch(batch, roster, uncertain), partial(_same, batch))
-    digest = hashlib.sha256(b"".join(each.sha256 for each in run)).digest()
-    key = cache.key(SealedBatchRef(run[0].number, first, last, digest), roster, uncertain)
-    decoded = cache.get(key)
-    if decoded is not None:
-        return DecodedRun(decoded, partial(_read, snapshot, run), partial(cache.put, key))
-    batch = _read(snapshot, run)
-    decoded = decode_batch(batch, roster, uncertain)
-    cache.put(key, decoded)
-    return DecodedRun(decoded, partial(_same, batch), partial(cache.put, key))
+class _Sealed:
+    """The sealed log: its runs are read from the cache, or else from the log."""
+
+    def __init__(self, snapshot: Snapshot, roster: Roster, cache: DecodedCache | None) -> None:
+        self._snapshot = snapshot
+        self._roster = roster
+        self._cache = cache
+        self._trays = Trays()
+
+    def run(self, run: Sequence[SealedBatchRef]) -> DecodedRun:
+        first, last = run[0].first_position, run[-1].last_position
+        uncertain = {child.contract.address for child in self._roster.catch_up(self._snapshot, first, last)}
+        if self._cache is None:
+            batch = self._read(run)
+            return DecodedRun(decode_batch(batch, self._roster, uncertain), partial(_same, batch))
+        digest = hashlib.sha256(b"".join(each.sha256 for each in run)).digest()
+        key = self._cache.key(SealedBatchRef(run[0].number, first, last, digest), self._roster, uncertain)
+        decoded = self._cache.get(key, self._trays)
+        if decoded is not None:
+            return DecodedRun(decoded, partial(self._read, run), partial(self._cache.put, key))
+        batch = self._read(run)
+        decoded = decode_batch(batch, self._roster, uncertain)
+        self._cache.put(key, decoded)
+        return DecodedRun(decoded, partial(_same, batch), partial(self._cache.put, key))
+
+    def _read(self, run: Sequence[SealedBatchRef]) -> pa.RecordBatch:
+        return read_sealed_run(self._snapshot, run, self._trays)
 
 
 def _with_singles(decoded: DecodedBatch, rows: Sequence[int], batch: pa.RecordBatch) -> DecodedBatch:
@@ -141,10 +153,6 @@ def _with_singles(decoded: DecodedBatch, rows: Sequence[int], batch: pa.RecordBa
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(widths)])
     singles = batch.take(pa.array(np.flatnonzero(ops == RULES)))
     return replace(decoded, ops=ops, starts=starts, cells=cells, singles=singles)
-
-
-def _read(snapshot: Snapshot, run: Sequence[SealedBatchRef]) -> pa.RecordBatch:
-    return pa.concat_batches([read_sealed(snapshot, each) for each in run])
 
 
 def _same(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -85,7 +85,7 @@ def test_another_decoding_asks_for_another_version(decoded: DecodedBatch) -> Non
     digest here.
     """
     digest = hashlib.sha256(b"".join(list(sections_of(decoded))[:PLACES])).hexdigest()
-    assert (cache.VERSION, digest) == (2, "ae94da680c2b3f1cf8e1955675c5b2d9a12eadfac58135d3dcf9fc3239062131")
+    assert (cache.VERSION, digest) == (3, "ae94da680c2b3f1cf8e1955675c5b2d9a12eadfac58135d3dcf9fc3239062131")
 
 
 def test_a_file_that_changed_is_not_there_and_is_replaced(folder: DecodedCache, decoded: DecodedBatch) -> None:
@@ -270,8 +270,8 @@ def test_lengths_that_are_none_are_not_believed(folder: DecodedCache, decoded: D
     folder.put(KEY, decoded)
     for length in (-64, 2**62, -(2**63), 0, len(right)):
         forged = bytearray(right)
-        forged[80:88] = length.to_bytes(8, "little", signed=True)
-        (folder.folder / f"{KEY.hex()}.decoded").write_bytes(signed(bytes(forged[48:])))
+        forged[56:64] = length.to_bytes(8, "little", signed=True)
+        (folder.folder / f"{KEY.hex()}.decoded").write_bytes(signed(bytes(forged[24:])))
         assert folder.get(KEY) is None, length
 
 

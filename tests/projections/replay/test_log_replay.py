@@ -1,5 +1,6 @@
 """A log at hand is replayed out of what was decoded before, and no batch of it is read."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 
 from deepnode_ledger.compiled import available
 from deepnode_ledger.database import open_datastore
-from deepnode_ledger.sealed_batches import SealedBatchRef, read_sealed
+from deepnode_ledger.sealed_batches import SealedBatchRef, read_sealed_run
 from deepnode_ledger.snapshot import Snapshot, snapshot
+from deepnode_ledger.trays import Trays
 from deepnode_projections.replay import Replay, replay_log
 from tests.ledger.histories import opened, ref
 from tests.ledger.paper_deployment import paper_manifest
@@ -26,11 +28,11 @@ def test_what_was_asked_for_once_is_kept(database_url: str, tmp_path: Path, monk
     manifest, folder = paper_manifest(tmp_path), tmp_path / "decoded"
     read: list[int] = []
 
-    def counting(view: Snapshot, sealed: SealedBatchRef) -> pa.RecordBatch:
-        read.append(sealed.number)
-        return read_sealed(view, sealed)
+    def counting(view: Snapshot, run: Sequence[SealedBatchRef], trays: Trays) -> pa.RecordBatch:
+        read.extend(sealed.number for sealed in run)
+        return read_sealed_run(view, run, trays)
 
-    monkeypatch.setattr(log_source, "read_sealed", counting)
+    monkeypatch.setattr(log_source, "read_sealed_run", counting)
     with opened(database_url) as log:
         log.extend(None, [s.said_in(manifest, 5, [s.transfer(s.NOBODY, s.ANNA, 100), s.transfer(s.ANNA, s.BEN, 30)])])
         log.accept([event("TaskAssigned", 1, data_of("TaskAssigned"))])
