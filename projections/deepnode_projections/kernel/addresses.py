@@ -34,7 +34,8 @@ def addresses_of(tasks: TaskTables, tables: MoneyTables, held: MoneyViews) -> An
     if is_plain():
         return tasks, tables, held
     arrays = list(_arrays((tasks, tables, held)))
-    assert all(each.flags.c_contiguous and each.dtype == np.int64 for each in arrays)
+    kinds = [str(kind.dtype) for kind in _kinds(_ALL)]
+    assert all(each.flags.c_contiguous and each.dtype == kind for each, kind in zip(arrays, kinds, strict=True))
     return np.array([(each.ctypes.data, *each.shape, 1)[:WIDTH] for each in arrays], np.int64)
 
 
@@ -63,13 +64,22 @@ def _arrays(each: Any) -> Iterator[Any]:
         yield each
 
 
+def _kinds(kind: Any) -> Iterator[Any]:
+    if isinstance(kind, types.Array):
+        yield kind
+    else:
+        for part in kind.types:
+            yield from _kinds(part)
+
+
 # The compiler's own functions say nothing of their types.
 types: Final[Any] = numba_types
 _COMPILER: Final[Any] = arrayobj
 
 _COLUMN: Final[Any] = types.Array(types.int64, 1, "C")
+_INDEX: Final[Any] = types.Array(types.int32, 1, "C")
 _PLANE: Final[Any] = types.Array(types.int64, 2, "C")
-_VIEW: Final[Any] = types.NamedTuple((_PLANE, _COLUMN, _COLUMN, _PLANE, _COLUMN), View)
+_VIEW: Final[Any] = types.NamedTuple((_PLANE, _INDEX, _INDEX, _PLANE, _COLUMN), View)
 _ALL: Final[Any] = types.Tuple(
     (
         types.NamedTuple((*(_VIEW,) * (len(TaskTables._fields) - 1), _PLANE), TaskTables),
@@ -78,8 +88,6 @@ _ALL: Final[Any] = types.Tuple(
     )
 )
 """What stands at the addresses, as the compiler calls it."""
-
-_CELL_BYTES: Final = 8
 
 
 def _what_stands_at(_typing: Any, addresses: Any) -> Any:
@@ -98,7 +106,7 @@ def _what_stands_at(_typing: Any, addresses: Any) -> Any:
             place = next(places)
             data = builder.inttoptr(read(place), context.get_data_type(kind.dtype).as_pointer())
             shape = [read(place + 1 + axis) for axis in range(kind.ndim)]
-            size = context.get_constant(types.intp, _CELL_BYTES)
+            size = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
             strides = [size] if kind.ndim == 1 else [builder.mul(shape[1], size), size]
             array = _COMPILER.make_array(kind)(context, builder)
             parts = {"data": data, "shape": shape, "strides": strides, "itemsize": size, "meminfo": None}

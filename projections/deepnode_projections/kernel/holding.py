@@ -23,6 +23,7 @@ from deepnode_projections.kernel.holding_lines import lines
 from deepnode_projections.kernel.layout import layout_of
 from deepnode_projections.kernel.money_views import LEGS_COUNT, MOVES_CARRIED, MoneyViews
 from deepnode_projections.kernel.order import by_octets
+from deepnode_projections.kernel.room import grown
 from deepnode_projections.kernel.table import Cells, Table
 from deepnode_projections.kernel.texts import Texts
 from deepnode_projections.kernel.wide import amount_of_cells, cells_of_amount
@@ -89,7 +90,7 @@ class ColumnHoldings:
             words: of the state; those of addresses and tokens are among them.
             keeps: keep every posting for whoever writes them down.
         """
-        self.table = Table(LAYOUT)
+        self.table = Table(LAYOUT, by_first=False)
         self.postings: Cells = np.zeros((_FEWEST if keeps else 0, POSTING_WIDTH), np.int64)
         self.counts: Cells = np.array([0, int(keeps)], np.int64)
         self.pockets: list[Account] = []
@@ -97,7 +98,8 @@ class ColumnHoldings:
         self._words = words
         self._pocket_numbers: dict[str, int] = {}
         self._pocket_names = Texts()
-        self._of_word: Cells = np.full(_FEWEST, -1, np.int64)
+        self._of_word: Cells = np.zeros(_FEWEST, np.int32)
+        self._words_known = 0
         self._who: Cells = np.zeros(_FEWEST, np.int64)
         self._count = 0
 
@@ -133,15 +135,14 @@ class ColumnHoldings:
             ids: the word of each of the batch's ids.
         """
         if len(self._of_word) < self._words.count:
-            grown = np.full(2 * self._words.count, -1, np.int64)
-            grown[: len(self._of_word)] = self._of_word
-            self._of_word = grown
+            self._of_word = grown(self._of_word, self._words_known, self._words.count)
+        self._words_known = self._words.count
         are_wallets = holders >= 0
         words = ids[holders[are_wallets]]
-        new = words[self._of_word[words] < 0]
-        self._of_word[new] = self._enrol(new) + np.arange(len(new))
+        new = words[self._of_word[words] == 0]
+        self._of_word[new] = self._enrol(new) + np.arange(1, len(new) + 1)
         found = np.empty(len(holders), np.int64)
-        found[are_wallets] = self._of_word[words]
+        found[are_wallets] = self._of_word[words] - 1
         for place in np.flatnonzero(~are_wallets).tolist():
             found[place] = self.account(pockets[-1 - int(holders[place])])
         return found
@@ -222,23 +223,19 @@ class ColumnHoldings:
         number = self._pocket_numbers.get(name)
         if number is None and name.startswith(WALLET):
             word = self._words.number(bytes.fromhex(name.removeprefix(WALLET)))
-            number = int(self._of_word[word]) if word < len(self._of_word) else -1
+            number = int(self._of_word[word]) - 1 if word < self._words_known else -1
         return -1 if number is None or number < 0 else self.table.row_of((number, self._words.number(asset)))
 
     def _make_room_for_postings(self, more: int) -> None:
         count = int(self.counts[POSTINGS])
         if self.counts[KEEPS] and count + more > len(self.postings):
-            grown = np.zeros((2 * (count + more), POSTING_WIDTH), np.int64)
-            grown[:count] = self.postings[:count]
-            self.postings = grown
+            self.postings = grown(self.postings, count, count + more)
 
     def _enrol(self, who: Cells) -> int:
         """Give accounts the next numbers; return the first."""
         first, count = self._count, self._count + len(who)
         if count > len(self._who):
-            grown = np.zeros(2 * count, np.int64)
-            grown[:first] = self._who[:first]
-            self._who = grown
+            self._who = grown(self._who, first, count)
         self._who[first:count] = who
         self._count = count
         return first

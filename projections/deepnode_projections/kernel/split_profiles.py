@@ -136,7 +136,8 @@ class SplitProfiles:
 
         What has changed is found out here. With most epochs the ruleset stays, and with it all that was made.
         """
-        stands, cells = self.table.cells[:, STANDS], self.table.cells
+        cells = self.table.cells[: self.table.rows]
+        stands = cells[:, STANDS]
         models = self._state.tables[Model]
         since = models.cells[: models.rows, models.layout.since]
         stands[np.isin(cells[:, 1], models.cells[: models.rows, 0][since > self._models_seen])] = 0

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from deepnode_ledger.compiled import Integer, compiled, inner
 from deepnode_projections.kernel.layout import Layout
+from deepnode_projections.kernel.room import grown, zeros
 
 Cells = npt.NDArray[Any]
 """An array of int64."""
@@ -22,7 +23,11 @@ Cells = npt.NDArray[Any]
 ROWS: Final = 0
 OLD: Final = 1
 KEEPS: Final = 2
-"""Places in ``View.counts``: rows, old rows, and whether old rows are kept (1) or not (0)."""
+FIRSTS: Final = 3
+"""Places in ``View.counts``: rows, old rows, whether old rows are kept (1) or not (0), and first fields of keys."""
+
+ROWS_MAX: Final = 2**31 - 2
+"""The most rows of a table: an index has 32 bits for one."""
 
 _FEWEST: Final = 1_024
 
@@ -30,9 +35,10 @@ _FEWEST: Final = 1_024
 class View(NamedTuple):
     """A table's arrays.
 
-    ``cells`` holds a row a record. ``slots`` finds rows by key and ``firsts`` the newest row by the key's first field:
-    row + 1 at the hash's place or behind it, 0 where there is none. ``old`` holds rows as they were, and behind each
-    the position until which they held. ``counts``: ``ROWS``, ``OLD``, ``KEEPS``.
+    ``cells`` holds a row a record. ``slots`` (int32) finds rows by key and ``firsts`` (int32) the newest row by the
+    key's first field: row + 1 at the hash's place or behind it, 0 where there is none. ``firsts`` is empty where rows
+    are not looked for so. ``old`` holds rows as they were, and behind each the position until which they held.
+    ``counts``: ``ROWS``, ``OLD``, ``KEEPS``, ``FIRSTS``.
     """
 
     cells: Cells
@@ -45,13 +51,20 @@ class View(NamedTuple):
 class Table:
     """The newest records of a kind."""
 
-    def __init__(self, layout: Layout, *, keeps: bool = False) -> None:
+    def __init__(self, layout: Layout, *, keeps: bool = False, by_first: bool = True) -> None:
+        """Begin with no record.
+
+        Args:
+            layout: of the kind.
+            keeps: keep old rows until they are taken.
+            by_first: rows are looked for by the first field of a key of several.
+        """
         self.layout = layout
         self.cells: Cells = np.zeros((_FEWEST, layout.width), np.int64)
-        self.slots: Cells = np.zeros(4 * _FEWEST, np.int64)
-        self.firsts: Cells = np.zeros(4 * _FEWEST, np.int64)
+        self.slots: Cells = np.zeros(4 * _FEWEST, np.int32)
+        self.firsts: Cells = np.zeros(4 * _FEWEST if by_first and layout.key > 1 else 0, np.int32)
         self.old: Cells = np.zeros((_FEWEST if keeps else 0, layout.width + 1), np.int64)
-        self.counts: Cells = np.array([0, 0, int(keeps)], np.int64)
+        self.counts: Cells = np.array([0, 0, int(keeps), 0], np.int64)
         self._view: View | None = None
 
     @property
@@ -67,19 +80,20 @@ class Table:
 
     def make_room(self, more: int, old_rows: int = 0) -> None:
         """Have room for so many new rows, and so many old ones."""
-        rows = self.rows
-        if rows + more > len(self.cells):
-            cells = np.zeros((2 * (rows + more), self.layout.width), np.int64)
-            cells[:rows] = self.cells[:rows]
-            self.cells, self._view = cells, None
-        if 2 * (rows + more) > len(self.slots):
-            room = 1 << (4 * (rows + more)).bit_length()
-            self.slots, self.firsts, self._view = np.zeros(room, np.int64), np.zeros(room, np.int64), None
-            _index_all(self.view(), self.layout.key, self.layout.same)
-        if self.counts[KEEPS] and int(self.counts[OLD]) + old_rows > len(self.old):
-            old = np.zeros((2 * (int(self.counts[OLD]) + old_rows), self.layout.width + 1), np.int64)
-            old[: int(self.counts[OLD])] = self.old[: int(self.counts[OLD])]
-            self.old, self._view = old, None
+        rows = self.rows + more
+        assert rows <= ROWS_MAX, (self.layout.kind, rows)
+        if rows > len(self.cells):
+            self.cells, self._view = grown(self.cells, self.rows, rows), None
+        if 2 * rows > len(self.slots):
+            self.slots, self._view = zeros(_places(rows), self.slots), None
+            _index_all(self.view(), self.layout.key)
+        firsts = int(self.counts[FIRSTS]) + more
+        if len(self.firsts) and 2 * firsts > len(self.firsts):
+            before, self.firsts, self._view = self.firsts, zeros(_places(firsts), self.firsts), None
+            _index_firsts(before, self.view())
+        old = int(self.counts[OLD])
+        if self.counts[KEEPS] and old + old_rows > len(self.old):
+            self.old, self._view = grown(self.old, old, old + old_rows), None
 
     def row_of(self, key: Sequence[int]) -> int:
         """Return the row of a key, given as cells, or -1."""
@@ -88,6 +102,10 @@ class Table:
 
     def rows_under(self, first: int) -> list[int]:
         """Return the rows whose key begins with a cell."""
+        if self.layout.key == 1:
+            row = self.row_of((first,))
+            return [] if row < 0 else [row]
+        assert len(self.firsts), self.layout.kind
         found: list[int] = []
         row = int(newest_under(self.view(), first))
         while row >= 0:
@@ -116,6 +134,11 @@ class Table:
         return taken
 
 
+def _places(rows: int) -> int:
+    """Return the length of an index of so many rows, and of four times as many to come."""
+    return 1 << (4 * rows).bit_length()
+
+
 def _four(key: Sequence[int]) -> tuple[int, int, int, int]:
     a, b, c, d = (*key, 0, 0, 0)[:4]
     return a, b, c, d
@@ -136,6 +159,8 @@ def has_room(table: View, more: Integer, old_rows: Integer) -> Integer:
     """Say whether there is room for so many new rows and old ones."""
     rows = table.counts[ROWS] + more
     if rows > len(table.cells) or 2 * rows > len(table.slots):
+        return False
+    if len(table.firsts) != 0 and 2 * (table.counts[FIRSTS] + more) > len(table.firsts):
         return False
     return table.counts[KEEPS] == 0 or table.counts[OLD] + old_rows <= len(table.old)
 
@@ -188,7 +213,19 @@ def enter(table: View, length: Integer, same: Integer, a: Integer, b: Integer, c
         table.cells[row, 2] = c
     if length > 3:
         table.cells[row, 3] = d
-    _index_row(table, length, same, row)
+    place = _free_place(table.slots, place_of(a, b, c, d, len(table.slots) - 1))
+    table.slots[place] = row + 1
+    before = np.int64(-1)
+    if len(table.firsts) != 0:
+        mask = len(table.firsts) - 1
+        place = place_of(a, 0, 0, 0, mask)
+        while table.firsts[place] != 0 and table.cells[table.firsts[place] - 1, 0] != a:
+            place = (place + 1) & mask
+        before = np.int64(table.firsts[place]) - 1
+        table.firsts[place] = row + 1
+        if before < 0:
+            table.counts[FIRSTS] += 1
+    table.cells[row, same] = before
     return np.int64(row)
 
 
@@ -207,24 +244,29 @@ def keep(table: View, since: Integer, row: Integer, position: Integer) -> None:
 
 
 @inner
-def _index_row(table: View, length: Integer, same: Integer, row: Integer) -> None:
-    a = table.cells[row, 0]
-    b = table.cells[row, 1] if length > 1 else np.int64(0)
-    c = table.cells[row, 2] if length > 2 else np.int64(0)
-    d = table.cells[row, 3] if length > 3 else np.int64(0)
-    mask = len(table.slots) - 1
-    place = place_of(a, b, c, d, mask)
-    while table.slots[place] != 0:
-        place = (place + 1) & mask
-    table.slots[place] = row + 1
-    place = place_of(a, 0, 0, 0, mask)
-    while table.firsts[place] != 0 and table.cells[table.firsts[place] - 1, 0] != a:
-        place = (place + 1) & mask
-    table.cells[row, same] = table.firsts[place] - 1
-    table.firsts[place] = row + 1
+def _free_place(index: Cells, place: Integer) -> Integer:
+    """Return the first free place from a place on."""
+    while index[place] != 0:
+        place = (place + 1) & (len(index) - 1)
+    return place
 
 
 @compiled
-def _index_all(table: View, length: Integer, same: Integer) -> None:
+def _index_all(table: View, length: Integer) -> None:
+    """Enter all rows into an empty index of keys."""
     for row in range(table.counts[ROWS]):
-        _index_row(table, length, same, row)
+        a = table.cells[row, 0]
+        b = table.cells[row, 1] if length > 1 else np.int64(0)
+        c = table.cells[row, 2] if length > 2 else np.int64(0)
+        d = table.cells[row, 3] if length > 3 else np.int64(0)
+        table.slots[_free_place(table.slots, place_of(a, b, c, d, len(table.slots) - 1))] = row + 1
+
+
+@compiled
+def _index_firsts(before: Cells, table: View) -> None:
+    """Enter what stood in the index of first fields before into the empty one."""
+    for place in range(len(before)):
+        row = before[place]
+        if row != 0:
+            first = place_of(table.cells[row - 1, 0], 0, 0, 0, len(table.firsts) - 1)
+            table.firsts[_free_place(table.firsts, first)] = row

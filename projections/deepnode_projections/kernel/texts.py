@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from deepnode_projections.kernel.room import grown
+
 _FEWEST: Final = 4_096
 
 
@@ -41,9 +43,9 @@ class Texts:
         """Give texts the next numbers, in their order; return the first. ``ends`` begins with 0."""
         more, first, used = len(ends) - 1, self.count, int(self.ends[self.count])
         if first + more + 1 > len(self.ends):
-            self.ends = np.concatenate([self.ends[: first + 1], np.zeros(2 * (first + more + 1), np.int64)])
+            self.ends = grown(self.ends, first + 1, first + more + 1)
         if used + len(data) > len(self.data):
-            self.data = np.concatenate([self.data[:used], np.zeros(2 * (used + len(data)), np.uint8)])
+            self.data = grown(self.data, used, used + len(data))
         self.data[used : used + len(data)] = data
         self.ends[first + 1 : first + 1 + more] = ends[1:] - ends[0] + used
         self.count += more

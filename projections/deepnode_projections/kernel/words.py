@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from deepnode_ledger.compiled import Integer, compiled, inner
 from deepnode_ledger.hexadecimal import WORD_BYTES
+from deepnode_projections.kernel.room import grown, zeros
 
 Octets = npt.NDArray[np.uint8]
 Quads = npt.NDArray[Any]
@@ -21,7 +22,16 @@ Numbers = npt.NDArray[np.int64]
 ASKED_MAX: Final = 65_536
 """Words whose numbers were asked for one by one, and are known without another look."""
 
+WORDS_MAX: Final = 2**32 - 2
+"""The most words: the index has 32 bits for a number, beside 31 bits of the word's hash."""
+
 _FEWEST: Final = 1_024
+
+_BLOCK: Final = 64
+"""Words whose places in the index are read one right after the other, without waiting for any of them."""
+
+_HASH: Final = np.uint64(2**31 - 1)
+_NUMBER: Final = 2**32 - 1
 
 
 class Words:
@@ -61,10 +71,10 @@ class Words:
         """Return the numbers of words: shape (words, 32)."""
         given = np.ascontiguousarray(words).view(np.uint64)
         self._make_room(len(given))
-        if 2 * (self._numbered + len(given)) > len(self._index):
-            index = np.zeros(1 << (4 * (self._numbered + len(given))).bit_length(), np.int64)
-            _index_again(self.data, self._index, index, self._seed)
-            self._index = index
+        most = self._numbered + len(given)
+        if 2 * most > len(self._index):
+            before, self._index = self._index, zeros(1 << (2 * most).bit_length(), self._index)
+            _index_again(before, self._index)
         found = np.empty(len(given), np.int64)
         count = int(_number(self.data, self._index, self.count, given, found, self._seed))
         self._numbered += count - self.count
@@ -85,48 +95,75 @@ class Words:
         return self.data[: self.count].view(np.uint8)
 
     def _make_room(self, more: int) -> None:
-        if self.count + more > len(self.data):
-            data = np.zeros((2 * (self.count + more), 4), np.uint64)
-            data[: self.count] = self.data[: self.count]
-            self.data = data
-
-
-@inner
-def _slot(a: Integer, b: Integer, c: Integer, d: Integer, seed: Integer, mask: Integer) -> Integer:
-    mixed = (a ^ seed ^ (b * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD6E8FEB86659FD93)
-    mixed = (mixed ^ (mixed >> np.uint64(29)) ^ c) * np.uint64(0x94D049BB133111EB)
-    mixed = (mixed ^ (mixed >> np.uint64(32)) ^ d) * np.uint64(0xBF58476D1CE4E5B9)
-    return (mixed ^ (mixed >> np.uint64(32))) & mask
+        count = self.count + more
+        assert count <= WORDS_MAX, count
+        if count > len(self.data):
+            self.data = grown(self.data, self.count, count)
 
 
 @compiled
 def _number(data: Quads, index: Quads, count: Integer, given: Quads, found: Quads, seed: Integer) -> Integer:
-    mask = np.uint64(len(index) - 1)
-    for row in range(len(given)):
-        a, b, c, d = given[row, 0], given[row, 1], given[row, 2], given[row, 3]
-        slot = _slot(a, b, c, d, seed, mask)
-        while True:
-            held = index[slot] - 1
-            if held < 0:
-                data[count, 0], data[count, 1], data[count, 2], data[count, 3] = a, b, c, d
-                index[slot] = count + 1
-                held = count
-                count += 1
-                break
-            if data[held, 0] == a and data[held, 1] == b and data[held, 2] == c and data[held, 3] == d:
-                break
-            slot = (slot + np.uint64(1)) & mask
-        found[row] = held
+    """Find the numbers of words, and give the next ones to those that have none; return how many words there are then.
+
+    What stands in the index is the hash's 31 bits, and the number + 1 below them.
+    """
+    mask = len(index) - 1
+    for start in range(0, len(given), _BLOCK):
+        stop = min(start + _BLOCK, len(given))
+        for row in range(start, stop):
+            found[row] = index[_hash(given, row, seed) & mask]
+        for row in range(start, stop):
+            held = (found[row] & _NUMBER) - 1
+            if held < 0 or not _is_same(data, held, given, row):
+                held = _number_slowly(data, index, count, given, row, _hash(given, row, seed))
+                if held == count:
+                    count += 1
+            found[row] = held
     return count
 
 
+@inner
+def _number_slowly(data: Quads, index: Quads, count: Integer, given: Quads, row: Integer, hashed: Integer) -> Integer:
+    """Look for a word from its place on, and enter it if it is not there; return its number."""
+    mask = len(index) - 1
+    place = hashed & mask
+    while index[place] != 0:
+        held = (index[place] & _NUMBER) - 1
+        if index[place] >> 32 == hashed and _is_same(data, held, given, row):
+            return held
+        place = (place + 1) & mask
+    for quad in range(4):
+        data[count, quad] = given[row, quad]
+    index[place] = (hashed << 32) | (count + 1)
+    return count
+
+
+@inner
+def _hash(given: Quads, row: Integer, seed: Integer) -> Integer:
+    a, b, c, d = given[row, 0], given[row, 1], given[row, 2], given[row, 3]
+    mixed = (a ^ seed ^ (b * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD6E8FEB86659FD93)
+    mixed = (mixed ^ (mixed >> np.uint64(29)) ^ c) * np.uint64(0x94D049BB133111EB)
+    mixed = (mixed ^ (mixed >> np.uint64(32)) ^ d) * np.uint64(0xBF58476D1CE4E5B9)
+    return np.int64((mixed ^ (mixed >> np.uint64(32))) & _HASH)
+
+
+@inner
+def _is_same(data: Quads, held: Integer, given: Quads, row: Integer) -> Integer:
+    return (
+        data[held, 0] == given[row, 0]
+        and data[held, 1] == given[row, 1]
+        and data[held, 2] == given[row, 2]
+        and data[held, 3] == given[row, 3]
+    )
+
+
 @compiled
-def _index_again(data: Quads, old: Quads, new: Quads, seed: Integer) -> None:
-    mask = np.uint64(len(new) - 1)
-    for place in range(len(old)):
-        held = old[place] - 1
-        if held >= 0:
-            slot = _slot(data[held, 0], data[held, 1], data[held, 2], data[held, 3], seed, mask)
-            while new[slot] != 0:
-                slot = (slot + np.uint64(1)) & mask
-            new[slot] = held + 1
+def _index_again(before: Quads, index: Quads) -> None:
+    mask = len(index) - 1
+    for number in range(len(before)):
+        entry = before[number]
+        if entry != 0:
+            place = (entry >> 32) & mask
+            while index[place] != 0:
+                place = (place + 1) & mask
+            index[place] = entry
