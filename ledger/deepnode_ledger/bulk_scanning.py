@@ -45,7 +45,7 @@ def scan(types: tuple[str, ...], batch: pa.RecordBatch, which: Which) -> list[St
         rooms,
         np.zeros(batch.num_rows, np.int64),
     )
-    scanner.scan_all(scanner.Log(*data, *producers, *ids, sequences, which), plan.tables, found)
+    scanner.scan_all(scanner.Log(*data, *producers, *ids, sequences, which), plan.tables, found, plan.written())
     return [
         _columns(own, found, rooms[number], each)
         for number, (own, each) in enumerate(zip(plan.of_types, rows, strict=True))
@@ -126,6 +126,7 @@ class _TypePlan:
         optional = member.may_be_left_out
         match member.shape:
             case Octets(size):
+                assert size % 4 == 0, member
                 self._add(member.name, scanner.OCTETS, size, 0, of=0, size=size, optional=optional)
             case Amount():
                 self._add(member.name, scanner.AMOUNT, of=2, optional=optional)
@@ -170,6 +171,11 @@ class _Plan:
 
     of_types: list[_TypePlan]
     tables: scanner.Tables
+
+    def written(self) -> scanner.Written:
+        """Make room for how statements of each type are written: a part for each field, and one for the end."""
+        parts = np.zeros((2, len(self.of_types), len(self.tables.fields) + 1, 3), np.int64)
+        return scanner.Written(parts, *np.zeros((3, len(self.of_types)), np.int64))
 
     def rooms(self, counts: list[int]) -> Cells:
         """Return each type's row of ``Found.rooms`` for so many statements, and one that says where all rooms end."""

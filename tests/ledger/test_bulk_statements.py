@@ -184,6 +184,27 @@ def test_members_that_are_said_twice_or_are_at_a_bound_are_read_alike(event_id: 
         check(reader, [replace(told, event_id=event_id, payload=payload.replace(part, instead).encode())], [False])
 
 
+@pytest.mark.parametrize("reader", READERS)
+def test_an_event_is_read_alike_whichever_was_before_it(reader: Reader) -> None:
+    """Writes an output in all ways of leaving members out, each behind each, and behind one that cannot be read."""
+    told = ordinary(OUTPUT_SUBMITTED).kept()
+    payload = told.payload.decode()
+    latency, usage = '"latency_ms":7', payload[payload.index(',"usage"') : payload.index("}") + 1]
+    ways = [
+        payload.replace(latency, one).replace(usage, other)
+        for one in (latency, '"latency_ms":123456', '"latency_ms":null', '"latency_ms":-1')
+        for other in (
+            usage,
+            usage.replace("7", "89"),
+            usage.replace("7", "null", 1),
+            ',"usage":null',
+            "",
+        )
+    ]
+    events = [replace(told, payload=each.encode()) for one in ways for other in ways for each in (one, other)]
+    check(reader, events, [isinstance(read(each), Statement) for each in events])
+
+
 @pytest.mark.parametrize("event_type", FREQUENT)
 def test_a_shape_allows_what_its_form_allows(event_type: str) -> None:
     """Puts numbers at the bounds and beyond, and words, to the form that the shape was made for."""
