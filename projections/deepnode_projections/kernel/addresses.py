@@ -47,13 +47,14 @@ def fold(
     first: Integer,
     row: Integer,
     stop: Integer,
+    side: Integer,
     m: Maps,
     p: Cells,
     addresses: Any,
 ) -> Integer:
     """Do as ``loop.fold`` does, with its three last arguments at ``addresses``."""
     t, u, h = _at(addresses)
-    return loop.fold(ops, starts, cells, first, row, stop, m, p, t, u, h)
+    return loop.fold(ops, starts, cells, first, row, stop, side, m, p, t, u, h)
 
 
 def _arrays(each: Any) -> Iterator[Any]:

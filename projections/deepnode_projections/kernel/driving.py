@@ -18,8 +18,10 @@ from deepnode_projections.kernel.loop import MANY_ROWS, NEW_ROWS, OLD_ROWS
 from deepnode_projections.kernel.maps import Maps
 from deepnode_projections.kernel.money_views import MoneyTables, MoneyViews, money_tables
 from deepnode_projections.kernel.ops import AGREED, CREDITED, RULES, SPLIT
+from deepnode_projections.kernel.sides import TASKS, Sides
 from deepnode_projections.kernel.split_profiles import SETTLED_BY, SplitProfiles
 from deepnode_projections.kernel.state import ColumnState
+from deepnode_projections.kernel.table import KEEPS
 from deepnode_projections.kernel.task_params import task_params
 from deepnode_projections.kernel.task_tables import TaskTables, task_tables
 from deepnode_projections.replay.holding import Beyond
@@ -52,6 +54,7 @@ class Kernel:
         self._tokens = self._known_tokens()
         self._params = task_params(state, self._tokens)
         self._room = 0
+        self._sides = Sides(may_part=not any(table.counts[KEEPS] for table in state.tables.values()))
         self._arrays: list[object] = []
         self._kept: tuple[TaskTables, MoneyTables, MoneyViews]
         self._addresses: Any
@@ -74,27 +77,47 @@ class Kernel:
         maps = Maps(ids, np.array(names, np.int64), accounts, np.array(bases, np.int64))
         return Pass(self, decoded, maps, entry_at)
 
-    def fold(self, batch: DecodedBatch, m: Maps, row: int, stop: int) -> int:
-        """Do the operations of rows ``row`` to ``stop``; return the first that is left to the rules, or ``stop``."""
+    def fold(self, batch: DecodedBatch, m: Maps, row: int, stop: int) -> Iterator[int]:
+        """Do the operations of rows ``row`` to ``stop``, none of which is the rules' from the outset.
+
+        Each row that has to be left to the rules is yielded, and is theirs until the next one is asked for.
+        """
         while row < stop:
-            is_fresh = self._room < min(stop - row, FEWEST_ROWS)
-            if is_fresh:
+            if self._room < min(stop - row, FEWEST_ROWS):
                 self._make_room()
-            begin, end = row, min(stop, row + self._room)
-            given = (batch.ops, batch.starts, batch.cells, batch.first, row, end)
-            row = int(fold(*given, m, self._params, self._where()))
-            self._room -= row - begin
-            if row == end or self._profiles.make_wanted():
-                continue
-            if batch.ops[row] not in (AGREED, CREDITED, SPLIT) or (is_fresh and row == begin):
-                return row
-            # It may have stopped for want of room only.
-            self._room = 0
-        return stop
+            end = min(stop, row + self._room)
+            self._room -= end - row
+            yield from self._window(batch, m, row, end)
+            row = end
+
+    def _window(self, batch: DecodedBatch, m: Maps, row: int, stop: int) -> Iterator[int]:
+        """Do the operations of rows for which there is room."""
+
+        def do(side: int, begin: int) -> int:
+            return int(fold(batch.ops, batch.starts, batch.cells, batch.first, begin, stop, side, m, params, where))
+
+        at = dict.fromkeys(self._sides.of(stop - row), row)
+        roomy: set[int] = set()
+        while at:
+            params, where = self._params, self._where()
+            self._sides.run(do, at)
+            for side, left in list(at.items()):
+                if left == stop:
+                    del at[side]
+                elif side != TASKS and self._profiles.make_wanted():
+                    continue
+                elif batch.ops[left] in (AGREED, CREDITED, SPLIT) and left not in roomy:
+                    # It may have stopped for want of room only.
+                    self._make_room()
+                    roomy.add(left)
+                else:
+                    yield left
+                    self._make_room()
+                    at[side] = left + 1
 
     def put(self, logged: LogEntry, page: Page) -> list[Beyond]:
         """Put an entry to the rules; what they refuse comes on the page, and what would go too far is returned."""
-        self._room -= ROWS_BY_RULES
+        self._room = max(0, self._room - ROWS_BY_RULES)
         self._state.changed.clear()
         put(page, logged, self._roster, self._state)
         if not self._state.changed.isdisjoint(SETTLED_BY):
@@ -136,6 +159,8 @@ class Pass:
         self._entry_at = entry_at
         self._singles: Iterator[LogEntry] = entries(decoded.singles, Finality.SEALED)
         self._row = 0
+        self._barriers = np.flatnonzero(decoded.ops == RULES).tolist()
+        self._barriers.reverse()
 
     def to(self, stop: int, page: Page) -> list[Beyond]:
         """Fold up to a row (not included).
@@ -144,11 +169,16 @@ class Pass:
         """
         beyond: list[Beyond] = []
         while True:
-            self._row = self._kernel.fold(self._decoded, self._maps, self._row, stop)
-            if self._row >= stop:
+            end = min(stop, self._barriers[-1]) if self._barriers else stop
+            for row in self._kernel.fold(self._decoded, self._maps, self._row, end):
+                beyond += self._put(row, self._entry_at(row), page)
+            self._row = end
+            if end == stop:
                 return beyond
-            is_single = self._decoded.ops[self._row] == RULES
-            logged = next(self._singles) if is_single else self._entry_at(self._row)
-            assert logged.position == self._decoded.first + self._row, (logged.position, self._row)
-            beyond += self._kernel.put(logged, page)
-            self._row += 1
+            self._barriers.pop()
+            beyond += self._put(end, next(self._singles), page)
+            self._row = end + 1
+
+    def _put(self, row: int, logged: LogEntry, page: Page) -> list[Beyond]:
+        assert logged.position == self._decoded.first + row, (logged.position, row)
+        return self._kernel.put(logged, page)

@@ -26,6 +26,7 @@ from deepnode_projections.kernel.ops import (
     TRANSFER,
     VALIDATED,
 )
+from deepnode_projections.kernel.sides import BOTH, TASKS
 from deepnode_projections.kernel.split_profiles import POCKETS
 from deepnode_projections.kernel.table import has_room
 from deepnode_projections.kernel.task_tables import TaskTables
@@ -49,24 +50,26 @@ def fold(
     first: Integer,
     row: Integer,
     stop: Integer,
+    side: Integer,
     m: Maps,
     p: Cells,
     t: TaskTables,
     u: MoneyTables,
     h: MoneyViews,
 ) -> Integer:
-    """Do the operations of rows ``row`` to ``stop`` (not included); return the first that was not done.
+    """Do the operations of a side in rows ``row`` to ``stop`` (not included); return the first that was not done.
 
     ``first`` is the position of row 0.
     """
+    is_alone = side == BOTH
     while row < stop:
-        look_ahead(ops, starts, cells, row, stop, m, t, h)
+        look_ahead(ops, starts, cells, row, stop, side, m, t, u, h)
         op = ops[row]
-        if op != NOTHING:
+        if op != NOTHING and (is_alone or (op >= CREATED) == (side == TASKS)):
             at = starts[row]
             position = first + row
             if op >= CREATED:
-                done = _of_task(op, cells, at, position, stop - row, m, p, t)
+                done = _of_task(op, cells, at, position, stop - row, m, p, t, is_alone)
             elif op == TRANSFER:
                 done = money_ops.transfer(cells, at, position, m, h)
             elif op == RECEIVED:
@@ -74,7 +77,7 @@ def fold(
             elif op == SPLIT:
                 # A payment of a new kind enters more balances than the operations behind it are counted with.
                 has_all = has_room(h.balances, POCKETS + NEW_BALANCES * (stop - row), 0)
-                done = has_all and money_ops.split(cells, at, position, m, p, h, u)
+                done = has_all and money_ops.split(cells, at, position, m, p, h, u, is_alone)
             else:
                 done = False
             if not done:
@@ -93,12 +96,13 @@ def _of_task(
     m: Maps,
     p: Cells,
     t: TaskTables,
+    is_alone: Integer,
 ) -> Integer:
     """Do an operation about a task, with ``rows`` operations to come, this one included."""
     if op == VALIDATED:
         return task_ops.validated(cells, at, position, m, p, t)
     if op == ASSIGNED:
-        return task_ops.assigned(cells, at, position, m, p, t)
+        return task_ops.assigned(cells, at, position, m, p, t, is_alone)
     if op == ANSWERED:
         return task_ops.answered(cells, at, position, m, p, t)
     if op == CREDITED:

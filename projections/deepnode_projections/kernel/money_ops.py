@@ -108,8 +108,13 @@ def received(cells: Cells, at: Integer, position: Integer, m: Maps, h: MoneyView
 
 
 @inner
-def split(cells: Cells, at: Integer, position: Integer, m: Maps, p: Cells, h: MoneyViews, t: MoneyTables) -> Integer:
-    """Split a payment into its legs, all of them as expected (``ops.SPLIT``). ``p`` are those of ``task_params``."""
+def split(
+    cells: Cells, at: Integer, position: Integer, m: Maps, p: Cells, h: MoneyViews, t: MoneyTables, is_alone: Integer
+) -> Integer:
+    """Split a payment into its legs, all of them as expected (``ops.SPLIT``). ``p`` are those of ``task_params``.
+
+    Unless it ``is_alone``, the first comparison of each part is the rules': the table of them is not of money alone.
+    """
     contract, receipt = m.ids[cells[at]], m.ids[cells[at + 1]]
     model, asset = m.ids[cells[at + 2]], m.ids[cells[at + 3]]
     low, high = cells[at + 5], cells[at + 6]
@@ -123,6 +128,7 @@ def split(cells: Cells, at: Integer, position: Integer, m: Maps, p: Cells, h: Mo
         or receipts[paid, RECEIPT_AMOUNT + 1] != high
     ):
         return False
+    parts = PARTS if paid >= 0 else PARTS - 1
     if known[profile, CARRY] < 0:
         known[profile, CARRY] = find(t.carries, 3, model, known[profile, VERSION], asset, 0)
     if known[profile, TOTAL] < 0:
@@ -132,12 +138,13 @@ def split(cells: Cells, at: Integer, position: Integer, m: Maps, p: Cells, h: Mo
         _is_expected(cells, at + 7, known, profile, t.carries.cells, moves, low, high)
         and _leaves_little(known, profile, t.totals.cells, moves, low, high)
         and _can_post(known, profile, h.balances.cells, moves)
+        and (is_alone or _is_counted(t.checked, t.texts, parts))
         and _earns(position, p[EPOCH], known[profile, DOMAIN], asset, t.revenue, low, high)
     ):
         return False
     _add_to_total(position, known, profile, t.totals, moves, low, high)
     _carry(position, known, profile, t.carries, moves)
-    _count(position, t.checked, t.texts, PARTS if paid >= 0 else PARTS - 1)
+    _count(position, t.checked, t.texts, parts)
     if paid >= 0:
         keep(t.receipts, RECEIPT_SINCE, paid, position)
         receipts[paid, RECEIPT_STAGE], receipts[paid, RECEIPT_AS_EXPECTED] = t.texts[TEXT_SETTLED], 1
@@ -287,6 +294,18 @@ def _carry(position: Integer, known: Cells, profile: Integer, carries: View, mov
         if rows[row, CARRY_LEGS + leg] != moves[MOVES_CARRIED + leg]:
             keep(carries, CARRY_SINCE, row, position)
             rows[row, CARRY_LEGS + leg] = moves[MOVES_CARRIED + leg]
+
+
+@inner
+def _is_counted(checked: View, texts: Cells, parts: Integer) -> Integer:
+    """Say whether there are rows that count the comparisons of the first ``parts`` parts of a split."""
+    for part in range(parts):
+        if texts[TEXT_PARTS + PARTS + part] < 0:
+            row = find(checked, 2, texts[TEXT_SUBJECT], texts[TEXT_PARTS + part], 0, 0)
+            if row < 0:
+                return False
+            texts[TEXT_PARTS + PARTS + part] = row
+    return True
 
 
 @inner

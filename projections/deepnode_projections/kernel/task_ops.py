@@ -8,7 +8,7 @@ checks everything before it changes anything. Which cells an entry has is said i
 What events are counted by is not checked to stay below 2**63: there are no more events than positions.
 """
 
-from deepnode_ledger.compiled import Integer, inner
+from deepnode_ledger.compiled import Integer, inlined, inner
 from deepnode_projections.kernel import task_params as params
 from deepnode_projections.kernel import task_tables as tables
 from deepnode_projections.kernel.layout import NONE
@@ -60,8 +60,13 @@ def created(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t:
 
 
 @inner
-def assigned(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: TaskTables) -> bool:
-    """TaskAssigned, of a node whose trust and collateral are known to be what they are stated to be."""
+def assigned(
+    cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: TaskTables, is_alone: Integer
+) -> bool:
+    """TaskAssigned, of a node whose trust and collateral are known to be what they are stated to be.
+
+    Unless it ``is_alone``, the first comparison of each kind is the rules': the table of them is not of tasks alone.
+    """
     task, attempt, slot, node = m.ids[cells[at]], cells[at + 1], cells[at + 2], m.ids[cells[at + 3]]
     task_row = task_in(t.task, task, attempt)
     if task_row < 0:
@@ -84,6 +89,8 @@ def assigned(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t
         high = t.collateral.cells[backing, tables.COLLATERAL_FREE + 1]
         if low != cells[at + 5] or high != cells[at + 6]:
             return False
+    if not is_alone and not _is_counted(t.checked, p, backing):
+        return False
     if stage != p[params.STAGE_ASSIGNED]:
         keep(t.task, tables.TASK_SINCE, task_row, position)
         t.task.cells[task_row, tables.TASK_STAGE] = p[params.STAGE_ASSIGNED]
@@ -116,6 +123,15 @@ def _is_free(task: Integer, attempt: Integer, slot: Integer, node: Integer, t: T
         if t.slot.cells[other, tables.SLOT_SLOT] == slot or t.slot.cells[other, tables.SLOT_NODE] == node:
             return False
     return bool(others >= 0)
+
+
+@inlined
+def _is_counted(checked: View, p: Params, backing: Integer) -> bool:
+    """Say whether there are rows that count what an assignment compares."""
+    subject = p[params.CHECKED_SUBJECT]
+    of_trust = find(checked, 2, subject, p[params.CHECKED_TRUST], 0, 0)
+    of_backing = find(checked, 2, subject, p[params.CHECKED_COLLATERAL], 0, 0) if backing >= 0 else of_trust
+    return bool(of_trust >= 0 and of_backing >= 0)
 
 
 @inner

@@ -19,6 +19,7 @@ from deepnode_projections.kernel.loop import fold
 from deepnode_projections.kernel.maps import Maps
 from deepnode_projections.kernel.money_views import money_tables
 from deepnode_projections.kernel.op_cells import CELLS, Of
+from deepnode_projections.kernel.sides import BOTH
 from deepnode_projections.kernel.split_profiles import SETTLED_BY, SplitProfiles
 from deepnode_projections.kernel.state import HOT, ColumnState
 from deepnode_projections.kernel.table import Table
@@ -131,7 +132,7 @@ class Twinned:
         params, tables = task_params(self.state, ()), task_tables(self.state)
         while True:
             views, money = self.holdings.views(self.profiles), money_tables(self.state)
-            given = (ops_, starts, cells, self._position - 1, 0, 2)
+            given = (ops_, starts, cells, self._position - 1, 0, 2, BOTH)
             is_done = bool(fold(*given, maps, params, tables, money, views) == 2)
             if is_done or not self.profiles.make_wanted():
                 return is_done

@@ -68,7 +68,7 @@ def _do(op: Integer, cells: Numbers, at: Integer, position: Integer, m: Maps, p:
     if op == ops.CREATED:
         return task_ops.created(cells, at, position, m, p, t)
     if op == ops.ASSIGNED:
-        return task_ops.assigned(cells, at, position, m, p, t)
+        return task_ops.assigned(cells, at, position, m, p, t, 1)
     if op == ops.ANSWERED:
         return task_ops.answered(cells, at, position, m, p, t)
     if op == ops.VALIDATED:
