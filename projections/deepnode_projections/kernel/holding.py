@@ -169,6 +169,8 @@ class ColumnHoldings:
 
     def post(self, entries: Sequence[Entry]) -> list[Beyond]:
         """Add what entries move, in the order of positions; return those without effect."""
+        if not entries:
+            return []
         places: dict[BalanceKey, tuple[int, int]] = {}
         for entry in entries:
             for posting in entry.postings:

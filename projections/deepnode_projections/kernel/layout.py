@@ -55,10 +55,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The places of a kind's fields; ``width`` cells a row, with ``since`` and ``same`` the last two."""
+    """The places of a kind's fields; ``width`` cells a row, with ``since`` and ``same`` the last two.
+
+    ``firsts`` says in short of each place what is in it, and where.
+    """
 
     kind: type[Record]
     places: tuple[Place, ...]
+    firsts: tuple[tuple[int, int], ...]
     key: int
     since: int
     same: int
@@ -83,7 +87,8 @@ def layout_of(kind: type[Record]) -> Layout:
         is_raw = number >= kind.KEY and field.name in _RAW
         places.append(Place(field.name, at, what, is_raw, is_told))
         at += 2 if what == AMOUNT else 1
-    return Layout(kind, tuple(places), kind.KEY, at, at + 1, at + 2)
+    firsts = tuple((place.what, place.at) for place in places)
+    return Layout(kind, tuple(places), firsts, kind.KEY, at, at + 1, at + 2)
 
 
 def cells_of(
@@ -118,19 +123,19 @@ def cells_of(
 def values_of_cells(layout: Layout, cells: Sequence[int], words: Words, texts: Texts) -> list[Value]:
     """Read the values of a record's fields from its cells."""
     values: list[Value] = []
-    for place in layout.places:
-        cell = cells[place.at]
-        if place.what == AMOUNT:
-            high = cells[place.at + 1]
+    for what, at in layout.firsts:
+        cell = cells[at]
+        if what == AMOUNT:
+            high = cells[at + 1]
             values.append(None if high == NONE else amount_of_cells(cell, high))
         elif cell == NONE:
             values.append(None)
-        elif place.what == WORD:
+        elif what == WORD:
             values.append(words[cell])
-        elif place.what == ADDRESS:
+        elif what == ADDRESS:
             values.append(words[cell][:ADDRESS_BYTES])
-        elif place.what == TEXT:
+        elif what == TEXT:
             values.append(texts[cell])
         else:
-            values.append(bool(cell) if place.what == BOOL else cell)
+            values.append(bool(cell) if what == BOOL else cell)
     return values

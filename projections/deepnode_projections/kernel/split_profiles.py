@@ -134,22 +134,27 @@ class SplitProfiles:
     def forget(self) -> None:
         """Let the profiles that something was put for be made again before they are used.
 
-        What has changed is found out here. With most epochs the ruleset stays, and with it all that was made.
+        What has changed is found out here, of the kinds that the state says were put. With most epochs the ruleset
+        stays, and with it all that was made.
         """
-        cells = self.table.cells[: self.table.rows]
+        changed, cells = self._state.changed, self.table.cells[: self.table.rows]
         stands = cells[:, STANDS]
-        models = self._state.tables[Model]
-        since = models.cells[: models.rows, models.layout.since]
-        stands[np.isin(cells[:, 1], models.cells[: models.rows, 0][since > self._models_seen])] = 0
-        self._models_seen = max(self._models_seen, int(since.max(initial=-1)))
-        routes, number = self._known_routes(), self._state.words.number
-        for route in routes.values():
-            if self._routes.get((route.domain, route.asset)) is not route:
-                stands[(cells[:, DOMAIN] == number(route.domain)) & (cells[:, 2] == number(route.asset))] = 0
-        ruleset = self._ruled()
-        if ruleset != self._ruleset:
-            stands[:] = 0
-        self._routes, self._ruleset = routes, ruleset
+        if Model in changed:
+            models = self._state.tables[Model]
+            since = models.cells[: models.rows, models.layout.since]
+            stands[np.isin(cells[:, 1], models.cells[: models.rows, 0][since > self._models_seen])] = 0
+            self._models_seen = max(self._models_seen, int(since.max(initial=-1)))
+        if Route in changed:
+            routes, number = self._known_routes(), self._state.words.number
+            for route in routes.values():
+                if self._routes.get((route.domain, route.asset)) is not route:
+                    stands[(cells[:, DOMAIN] == number(route.domain)) & (cells[:, 2] == number(route.asset))] = 0
+            self._routes = routes
+        if not changed.isdisjoint((CurrentEpoch, RulesetInForce)):
+            ruleset = self._ruled()
+            if ruleset != self._ruleset:
+                stands[:] = 0
+            self._ruleset = ruleset
 
     def _known_routes(self) -> dict[tuple[bytes, bytes], Route]:
         return {(route.domain, route.asset): route for route in self._state.every(Route)}

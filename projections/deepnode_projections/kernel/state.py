@@ -39,6 +39,12 @@ HOT: Final[tuple[type[Record], ...]] = (
 )
 """The kinds that the kernel reads or writes."""
 
+RULED: Final[frozenset[type[Record]]] = frozenset({Node, Collateral, Model})
+"""Those of them that it never writes: what rules have put of them is at hand as records, too."""
+
+_ROWS_MAX: Final = 4_096
+"""Keys of a kind whose rows are known without a look: a record stays in its row."""
+
 
 class ColumnState(MemoryState):
     """All newest records; those of the hot kinds are rows of ``tables``, by kind.
@@ -57,6 +63,8 @@ class ColumnState(MemoryState):
         self.texts = Texts()
         self.tables: Mapping[type[Record], Table] = {kind: Table(layout_of(kind), keeps=keeps) for kind in HOT}
         self.changed: set[type[Record]] = set()
+        self._ruled = MemoryState()
+        self._rows: dict[type[Record], dict[Key, int]] = {kind: {} for kind in HOT}
         self._held: dict[type[Record], dict[Key, Record]] | None = None
         self._ranked: tuple[list[int], Ranks] | None = None
 
@@ -67,8 +75,10 @@ class ColumnState(MemoryState):
             return super().get(kind, *key)
         if self._held is not None and (held := self._held.get(kind)) is not None and key in held:
             return cast("R", held[key])
-        row = table.row_of(self._cells_of_key(table.layout, key))
-        return None if row < 0 else self._record(table, row)
+        if kind in RULED:
+            return self._ruled.get(kind, *key)
+        row = self._row(table, key)
+        return None if row < 0 else cast("R", self._record(table, table.cells[row].tolist()))
 
     @override
     def put(self, record: Record) -> None:
@@ -86,18 +96,12 @@ class ColumnState(MemoryState):
         table = self.tables.get(kind)
         if table is None:
             return super().every(kind, *prefix)
-        rows: Iterable[int] = range(table.rows)
-        if prefix:
-            wanted = self._cells_of_key(table.layout, prefix)
-            rows = table.rows_under(wanted[0])
-            if len(wanted) > 1:
-                rows = [row for row in rows if table.cells[row, : len(wanted)].tolist() == wanted]
-        found: dict[Key, R] = {}
-        for row in rows:
-            record: R = self._record(table, row)
-            found[key_of(record)] = record
         held = cast("dict[Key, R]", {} if self._held is None else self._held.get(kind, {}))
-        found.update({key: record for key, record in held.items() if key[: len(prefix)] == prefix})
+        put = {key: record for key, record in held.items() if key[: len(prefix)] == prefix}
+        if kind in RULED and not put:
+            return self._ruled.every(kind, *prefix)
+        known: Iterable[R] = self._ruled.every(kind, *prefix) if kind in RULED else self._under(table, prefix)
+        found = {key_of(record): record for record in known} | put
         return [found[key] for key in sorted(found)]
 
     @override
@@ -134,13 +138,28 @@ class ColumnState(MemoryState):
     def _lay_out(self, record: Record, position: int) -> None:
         """Let a record stand in its table from a position on, unless it stands there as it is."""
         table = self.tables[type(record)]
+        if type(record) in RULED:
+            self._ruled.put(record)
         values = values_of(record)
-        key = self._cells_of_key(table.layout, values[: table.layout.key])
-        row = table.row_of(key)
+        row = self._row(table, values[: table.layout.key])
         held = None if row < 0 else table.cells[row].tolist()
         cells = cells_of(table.layout, values, self.words, self.texts, held)
-        if held is None or held[: len(cells)] != cells:
+        if held is None:
             table.put(cells, position)
+        elif held[: len(cells)] != cells:
+            table.change(row, cells, position)
+
+    def _row(self, table: Table, key: Key) -> int:
+        """Return the row of a key, or -1."""
+        rows = self._rows[table.layout.kind]
+        row = rows.get(key)
+        if row is None:
+            row = table.row_of(self._cells_of_key(table.layout, key))
+            if row >= 0:
+                if len(rows) >= _ROWS_MAX:
+                    rows.clear()
+                rows[key] = row
+        return row
 
     def _cells_of_key(self, layout: Layout, key: Sequence[Value]) -> list[int]:
         cells: list[int] = []
@@ -154,5 +173,16 @@ class ColumnState(MemoryState):
                 cells.append(int(value))
         return cells
 
-    def _record(self, table: Table, row: int) -> Any:
-        return table.layout.kind(*values_of_cells(table.layout, table.cells[row].tolist(), self.words, self.texts))
+    def _under(self, table: Table, prefix: Key) -> Iterator[Any]:
+        """Yield the records in a table whose key begins so, in no order."""
+        cells = table.cells[: table.rows]
+        if prefix:
+            wanted = self._cells_of_key(table.layout, prefix)
+            cells = cells[table.rows_under(wanted[0])]
+            if len(wanted) > 1:
+                cells = cells[(cells[:, : len(wanted)] == wanted).all(axis=1)]
+        for row in cells.tolist():
+            yield self._record(table, row)
+
+    def _record(self, table: Table, cells: Sequence[int]) -> Any:
+        return table.layout.kind(*values_of_cells(table.layout, cells, self.words, self.texts))

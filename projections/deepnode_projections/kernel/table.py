@@ -107,10 +107,10 @@ class Table:
             return [] if row < 0 else [row]
         assert len(self.firsts), self.layout.kind
         found: list[int] = []
-        row = int(newest_under(self.view(), first))
+        row, before = int(newest_under(self.view(), first)), self.cells[:, self.layout.same].item
         while row >= 0:
             found.append(row)
-            row = int(self.cells[row, self.layout.same])
+            row = before(row)
         return found
 
     def put(self, cells: Sequence[int], position: int) -> int:
@@ -121,11 +121,16 @@ class Table:
             a, b, c, d = _four(cells[: self.layout.key])
             row = int(enter(self.view(), self.layout.key, self.layout.same, a, b, c, d))
             self.cells[row, self.layout.since] = position
+            self.cells[row, : len(cells)] = cells
         else:
-            self.make_room(0, 1)
-            keep(self.view(), self.layout.since, row, position)
-        self.cells[row, : len(cells)] = cells
+            self.change(row, cells, position)
         return row
+
+    def change(self, row: int, cells: Sequence[int], position: int) -> None:
+        """Let a row's record be another one, of the same key, from a position on."""
+        self.make_room(0, 1)
+        keep(self.view(), self.layout.since, row, position)
+        self.cells[row, : len(cells)] = cells
 
     def take_old(self) -> Cells:
         """Return the old rows so far, in the order in which they were replaced, and forget them."""

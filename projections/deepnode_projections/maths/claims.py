@@ -14,14 +14,14 @@ Source: DESIGN section 6, "Facts and expectations".
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any, Final
-
-from eth_utils.crypto import keccak
 
 from deepnode_ledger.errors import BadInput
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES, WORD_BYTES, to_hex
+from deepnode_projections.maths.hashes import hashed
 
 EMPTY_ROOT: Final = bytes(WORD_BYTES)
 """The root of the tree that entitles nobody. No proof leads to it: nobody knows of anything with that hash."""
@@ -51,10 +51,19 @@ class Entitlement:
         assert 0 <= self.cumulative < 2**256, self
 
     @property
+    def encoded(self) -> bytes:
+        """What its leaf is the hash of the hash of (96 bytes)."""
+        address = self.earner.rjust(WORD_BYTES, b"\0") + self.asset.rjust(WORD_BYTES, b"\0")
+        return address + self.cumulative.to_bytes(WORD_BYTES)
+
+    @property
     def leaf(self) -> bytes:
         """Its leaf in the tree (32 bytes)."""
-        encoded = self.earner.rjust(WORD_BYTES, b"\0") + self.asset.rjust(WORD_BYTES, b"\0")
-        return bytes(keccak(keccak(encoded + self.cumulative.to_bytes(WORD_BYTES))))
+        return _leaves([self])[0]
+
+
+# To compare entitlements themselves gives the same order, and takes ten times as long.
+_IN_ORDER: Final = attrgetter("earner", "asset", "cumulative")
 
 
 class ClaimTree:
@@ -66,16 +75,14 @@ class ClaimTree:
         Raises:
             ClaimTwice: an earner comes twice for one asset.
         """
-        self.entitlements = tuple(sorted(each for each in entitlements if each.cumulative))
+        self.entitlements = tuple(sorted((each for each in entitlements if each.cumulative), key=_IN_ORDER))
         for each, following in pairwise(self.entitlements):
             if (each.earner, each.asset) == (following.earner, following.asset):
                 amounts = f"{each.cumulative} and {following.cumulative}"
                 raise ClaimTwice(f"{to_hex(each.earner)} is entitled to {amounts} of {to_hex(each.asset)}: once only")
-        leaves = sorted((each.leaf, number) for number, each in enumerate(self.entitlements))
+        leaves = sorted((leaf, number) for number, leaf in enumerate(_leaves(self.entitlements)))
         self._nodes = _nodes([leaf for leaf, _ in leaves])
-        last = len(self._nodes) - 1
-        self._places = {number: last - place for place, (_, number) in enumerate(leaves)}
-        self._numbers = {each: number for number, each in enumerate(self.entitlements)}
+        self._of_leaves = [number for _, number in leaves]
 
     @property
     def root(self) -> bytes:
@@ -86,6 +93,16 @@ class ClaimTree:
     def total(self) -> int:
         """What all entitlements come to, over all assets (base units)."""
         return sum(each.cumulative for each in self.entitlements)
+
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        """Where in the tree each entitlement's leaf is, by the entitlement's number."""
+        last = len(self._nodes) - 1
+        return {number: last - place for place, number in enumerate(self._of_leaves)}
+
+    @cached_property
+    def _numbers(self) -> dict[Entitlement, int]:
+        return {each: number for number, each in enumerate(self.entitlements)}
 
     def proof(self, entitlement: Entitlement) -> tuple[bytes, ...]:
         """Return the hashes that lead from an entitlement to the root, from the bottom.
@@ -128,10 +145,22 @@ def _nodes(leaves: Sequence[bytes]) -> list[bytes]:
     if not leaves:
         return []
     nodes = [b""] * (len(leaves) - 1) + [*reversed(leaves)]
-    for node in reversed(range(len(leaves) - 1)):
-        nodes[node] = _parent(nodes[2 * node + 1], nodes[2 * node + 2])
+    last = len(leaves) - 1
+    while last:
+        # Those from the middle on have no children among one another.
+        first = last // 2
+        nodes[first:last] = hashed([_paired(nodes[2 * node + 1], nodes[2 * node + 2]) for node in range(first, last)])
+        last = first
     return nodes
 
 
+def _leaves(entitlements: Sequence[Entitlement]) -> list[bytes]:
+    return hashed(hashed([each.encoded for each in entitlements]))
+
+
 def _parent(one: bytes, other: bytes) -> bytes:
-    return bytes(keccak(one + other if one < other else other + one))
+    return hashed([_paired(one, other)])[0]
+
+
+def _paired(one: bytes, other: bytes) -> bytes:
+    return one + other if one < other else other + one

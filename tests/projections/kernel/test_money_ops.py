@@ -27,6 +27,7 @@ from deepnode_projections.registers.state import State
 from deepnode_projections.replay.holding import Holdings
 from deepnode_projections.rules.comparisons import Difference
 from deepnode_projections.rules.domains import Route
+from deepnode_projections.rules.parameters import RulesetInForce
 from deepnode_projections.rules.registry import Model
 from deepnode_projections.rules.revenue import Receipt
 from deepnode_projections.rules.splits import Carry, rates_of
@@ -251,6 +252,7 @@ def test_splits_that_round_otherwise_are_left_to_the_rules() -> None:
     ruled, twinned = Ruled(), Twinned()
     for books in (ruled, twinned):
         books.state.ruling = lambda _epoch, _active: floors
+    twinned.state.changed.add(RulesetInForce)
     twinned.profiles.forget()
     floored, carried = ([0, 1, *[0] * 6, emission] for emission in (6, 4))
     same_books(*MARKET, settled("r1", "m1", 7, floored), settled("r2", "m1", 7, carried), books=(ruled, twinned))
