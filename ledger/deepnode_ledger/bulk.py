@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deepnode_ledger.abi import EventAbi, Input, Undecodable, head_words, is_hashed
-from deepnode_ledger.column import Column, Mask, Values, Words, clean, column_of
+from deepnode_ledger.column import Column, Mask, Values, Words, clean, column_of, present
 from deepnode_ledger.gathering import Rows
 from deepnode_ledger.hexadecimal import WORD_BYTES
 from deepnode_ledger.record import TOPICS_MAX
@@ -43,10 +43,9 @@ def decode_rows(event: EventAbi, batch: pa.RecordBatch, rows: Rows | None = None
         batch: entries of the log, in the columns of ``batch_versions.SCHEMA``.
         rows: the numbers of those of its rows that are meant (see ``gathering``); None: all of them.
     """
-    taken = _taken(event, batch, rows)
-    topics = [_words(taken.column(f"topic{number}")) for number in range(1, event.topics_count)]
+    topics, data = _taken(event, batch, rows)
     plain = [each for each in event.inputs if not each.indexed]
-    heads, good = _heads(taken.column("data"), sum(head_words(each.type) for each in plain))
+    heads, good = _heads(data, sum(head_words(each.type) for each in plain))
     words = dict(zip(_indexed(event), topics, strict=True))
     place = 0
     for each in plain:
@@ -56,7 +55,7 @@ def decode_rows(event: EventAbi, batch: pa.RecordBatch, rows: Rows | None = None
     for each, column in words.items():
         if is_word(each.type):
             good &= clean(each.type, column)
-    read, reasons = _one_by_one(event, topics, taken.column("data"), good)
+    read, reasons = _one_by_one(event, topics, data, good)
     good[list(reasons)] = False
     columns: dict[str, Column] = {}
     for each in event.inputs:
@@ -98,26 +97,25 @@ def _indexed(event: EventAbi) -> list[Input]:
     return [each for each in event.inputs if each.indexed]
 
 
-def _taken(event: EventAbi, batch: pa.RecordBatch, rows: Rows | None) -> pa.RecordBatch:
-    """Pick the topics and the data of the rows that are meant, which are logs of the event."""
-    names = [*(f"topic{number}" for number in range(TOPICS_MAX)), "data"]
-    taken = batch.select(names)
-    if rows is not None and len(rows) != batch.num_rows:
-        taken = taken.take(pa.array(rows, pa.int64()))
-    topic0 = pa.scalar(event.topic0, pa.binary(WORD_BYTES))
-    assert pc.all(pc.equal(taken.column("topic0"), topic0), min_count=0).as_py(), event.signature
-    for number in range(TOPICS_MAX):
-        nulls = 0 if number < event.topics_count else taken.num_rows
-        assert taken.column(number).null_count == nulls, (event.signature, f"topic{number}")
-    return taken
+def _taken(event: EventAbi, batch: pa.RecordBatch, rows: Rows | None) -> tuple[list[Words], pa.Array]:
+    """Pick the topics behind the first and the data of the rows that are meant, which are logs of the event."""
+    picked = None if rows is None or len(rows) == batch.num_rows else rows
+    topics, data = [batch.column(f"topic{number}") for number in range(TOPICS_MAX)], batch.column("data")
+    for number, topic in enumerate(topics):
+        is_there = present(topic) if picked is None else present(topic)[picked]
+        assert bool(np.all(is_there == (number < event.topics_count))), (event.signature, f"topic{number}")
+    first, *others = [_words(topic, picked) for topic in topics[: event.topics_count]]
+    assert bool(np.all(first.view(np.uint64) == np.frombuffer(event.topic0, np.uint64))), event.signature
+    return others, data if picked is None else data.take(pa.array(picked, pa.int64()))
 
 
-def _words(topic: pa.Array) -> Words:
-    """View a column of topics as words."""
+def _words(topic: pa.Array, rows: Rows | None) -> Words:
+    """View a column of topics as words, or take some of them."""
     if not len(topic):
         return np.zeros((0, WORD_BYTES), np.uint8)
     octets = np.frombuffer(topic.buffers()[1], np.uint8, len(topic) * WORD_BYTES, topic.offset * WORD_BYTES)
-    return octets.reshape(-1, WORD_BYTES)
+    words = octets.reshape(-1, WORD_BYTES)
+    return words if rows is None else np.take(words.view(np.uint64), rows, axis=0).view(np.uint8)
 
 
 def _heads(data: pa.Array, words: int) -> tuple[npt.NDArray[np.uint8], Mask]:

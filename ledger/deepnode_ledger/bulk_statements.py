@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deepnode_ledger.column import Column, Fixed, Mask, Numbers, Wide
+from deepnode_ledger.column import Column, Fixed, Mask, Numbers, Wide, present
 from deepnode_ledger.compiled import available
 from deepnode_ledger.gathering import Rows
 from deepnode_ledger.record import Kind
@@ -91,10 +91,10 @@ def decode_statements(
     """
     assert set(types) <= set(FREQUENT), types
     asked = tuple(event_type for event_type in FREQUENT if event_type in types)
-    left: Mask = pc.equal(batch.column("kind"), int(Kind.TASK_EVENT)).to_numpy(zero_copy_only=False).copy()
+    left: Mask = batch.column("kind").to_numpy() == int(Kind.TASK_EVENT)
     whole = left.copy()
     for name in ("producer", "event_id", "sequence"):
-        whole &= batch.column(name).is_valid().to_numpy(zero_copy_only=False)
+        whole &= present(batch.column(name))
     numbers = pc.fill_null(pc.index_in(batch.column("event_type"), pa.array(asked, pa.string())), -1)
     which = np.where(whole, numbers.to_numpy(), -1).astype(np.int64)
     found = (reader or fastest())(asked, batch, which) if which.max(initial=-1) >= 0 else []

@@ -112,16 +112,25 @@ class Values:
 Column = Numbers | Wide | Fixed | Values
 
 
+def present(column: pa.Array) -> Mask:
+    """Say of each element of an Arrow array whether it is there, and no null."""
+    bitmap = column.buffers()[0]
+    if bitmap is None or not column.null_count:
+        return np.ones(len(column), np.bool_)
+    first = column.offset // 8
+    octets = np.frombuffer(bitmap, np.uint8)[first : (column.offset + len(column) + 7) // 8]
+    bits = np.unpackbits(octets, bitorder="little")[column.offset - 8 * first :]
+    return bits[: len(column)].view(np.bool_)
+
+
 def clean(abi_type: str, words: Words) -> Mask:
     """Say of each word whether it is a value of a type of one word: in its range, and padded as the ABI says."""
     kind, bits = _shape(abi_type)
-    limbs = limbs_of(words)
     if kind == "int":
         # All bits from the sign on are alike.
-        masks = [_limb((1 << 256) - (1 << (bits - 1)), index) for index in range(_LIMBS)]
-        return _all_are(limbs, masks, 0) | _all_are(limbs, masks, 1)
-    forbidden = (1 << (256 - bits)) - 1 if kind == "bytes" else (1 << 256) - (1 << bits)
-    return _all_are(limbs, [_limb(forbidden, index) for index in range(_LIMBS)], 0)
+        mask = (1 << 256) - (1 << (bits - 1))
+        return _all_are(words, mask, 0) | _all_are(words, mask, 1)
+    return _all_are(words, (1 << (256 - bits)) - 1 if kind == "bytes" else (1 << 256) - (1 << bits), 0)
 
 
 def column_of(abi_type: str, words: Words) -> Column:
@@ -162,10 +171,10 @@ def _limb(number: int, index: int) -> np.uint64:
     return np.uint64(number >> _LIMB_BITS * (_LIMBS - 1 - index) & (1 << _LIMB_BITS) - 1)
 
 
-def _all_are(limbs: Limbs, masks: list[np.uint64], bit: int) -> Mask:
-    """Say of each number whether all of the masks' bits are ``bit``."""
-    found: Mask = np.ones(len(limbs), np.bool_)
-    for index, mask in enumerate(masks):
-        if mask:
-            found &= (limbs[:, index] & mask) == (mask if bit else 0)
+def _all_are(words: Words, mask: int, bit: int) -> Mask:
+    """Say of each word whether all of a mask's bits are ``bit``. The words are compared as they are, unturned."""
+    found: Mask = np.ones(len(words), np.bool_)
+    for index, limb in enumerate(np.frombuffer(mask.to_bytes(WORD_BYTES), np.uint64)):
+        if limb:
+            found &= (words[:, 8 * index : 8 * index + 8].view(np.uint64)[:, 0] & limb) == (limb if bit else 0)
     return found

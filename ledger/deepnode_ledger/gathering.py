@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deepnode_ledger.abi import EventAbi
+from deepnode_ledger.column import present
 from deepnode_ledger.contract import Contract, Contracts, Place
 from deepnode_ledger.record import TOPICS_MAX, Kind
 
@@ -61,7 +62,7 @@ def gather(batch: pa.RecordBatch, known: Contracts) -> Gathered:
         batch: entries of the log, in the columns of ``batch_versions.SCHEMA``; their order does not matter.
         known: the manifest or, where it names factories, a roster that has learned of the batch's creating logs.
     """
-    is_log = pc.equal(batch.column("kind"), int(Kind.CHAIN_LOG)).to_numpy(zero_copy_only=False)
+    is_log = batch.column("kind").to_numpy() == int(Kind.CHAIN_LOG)
     columns = _Columns.of(batch)
     found: dict[tuple[int, bytes, EventAbi], Group] = {}
     strangers: list[Stranger] = []
@@ -92,12 +93,11 @@ class _Columns:
     @classmethod
     def of(cls, batch: pa.RecordBatch) -> "_Columns":
         topics = [batch.column(f"topic{number}") for number in range(TOPICS_MAX)]
-        given = [topic.is_valid().to_numpy(zero_copy_only=False) for topic in topics]
         return cls(
             batch.column("chain_id").to_numpy(),
             batch.column("address").dictionary_encode(),
             topics[0].dictionary_encode(),
-            np.sum(given, axis=0, dtype=np.int64),
+            np.add.reduce([present(topic).view(np.uint8) for topic in topics], dtype=np.int64),
             batch.column("block_number").to_numpy(),
             pc.fill_null(batch.column("log_index"), 0).to_numpy().astype(np.int64),
         )
@@ -110,12 +110,17 @@ class _Columns:
 
     def alike(self, logs: Rows) -> Iterator[Rows]:
         """Yield those of the rows ``logs`` that have a key in common."""
-        code = self.counts
-        for column in (pa.array(self.chains).dictionary_encode(), self.addresses, self.topics0):
+        code, encoded = self.counts, [self.addresses, self.topics0]
+        if len(logs) and bool(np.any(self.chains != self.chains[0])):
+            encoded.insert(0, pa.array(self.chains).dictionary_encode())
+        for column in encoded:
             code = code * (len(column.dictionary) + 1) + pc.fill_null(column.indices, -1).to_numpy() + 1
-        order = logs[np.argsort(code[logs], kind="stable")]
-        ends = np.flatnonzero(np.diff(code[order])) + 1
-        yield from (rows for rows in np.split(order, ends) if len(rows))
+        code = code[logs]
+        # Numbers of 16 bits are put in order by their bits, several times as quickly.
+        small = code.astype(np.uint16) if code.max(initial=0) < 2**16 else code
+        places = np.argsort(small, kind="stable")
+        ends = np.flatnonzero(np.diff(code[places])) + 1
+        yield from (rows for rows in np.split(logs[places], ends) if len(rows))
 
 
 def _explained(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from eth_abi.abi import encode
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from deepnode_ledger import batch as batches
 from deepnode_ledger.abi import EventAbi, Input, Undecodable
 from deepnode_ledger.bulk import Decoded, decode_rows
-from deepnode_ledger.column import Column, Fixed, Numbers, Values, Wide
+from deepnode_ledger.column import Column, Fixed, Numbers, Values, Wide, present
 from deepnode_ledger.record import ChainLog
 from tests.ledger.histories import CHAIN_ID, TOKEN, ref, task, word
 
@@ -238,3 +239,14 @@ def test_octets_become_an_arrow_array() -> None:
     column = bulk(TRANSFER, [transfer(n, 2, 3) for n in range(5)]).columns["from"]
     assert isinstance(column, Fixed)
     assert column.arrow().to_pylist() == [n.to_bytes(20) for n in range(5)] == column.values()
+
+
+@given(st.lists(st.booleans(), max_size=40), st.integers(0, 40), st.integers(0, 40))
+def test_what_is_no_null_is_told_of_any_part_of_an_array(there: list[bool], first: int, count: int) -> None:
+    """Takes parts of arrays with nulls and without: bits begin anywhere in a byte."""
+    for array in (
+        pa.array([1 if each else None for each in there], pa.int64()),
+        pa.array([1] * len(there), pa.int64()),
+    ):
+        part = array.slice(min(first, len(there)), count)
+        assert present(part).tolist() == part.is_valid().to_pylist()

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from deepnode_ledger.column import Mask
+from deepnode_ledger.compiled import Integer, compiled
 from deepnode_ledger.gathering import Rows
 from deepnode_ledger.hexadecimal import WORD_BYTES
 from deepnode_projections.kernel import ops
@@ -32,7 +33,7 @@ class Sheet:
     def __init__(self, rows: int) -> None:
         self.ops = np.full(rows, ops.RULES, np.int8)
         self._parts: list[tuple[Rows, Sequence[Cells]]] = []
-        self._words = Words()
+        self._words = Words(rows // 2)
         self._hashes: list[Octets] = [_NO_WORDS]
         self._hash_count = 0
         self._names: dict[str, int] = {}
@@ -85,9 +86,8 @@ class Sheet:
         starts = starts_of(self.ops)
         cells = np.empty(int(starts[-1]), np.int64)
         for rows, columns in self._parts:
-            at = starts[rows]
             for number, column in enumerate(columns):
-                cells[at + number] = column
+                put_column(cells, starts, np.ascontiguousarray(rows), number, np.ascontiguousarray(column))
         return starts, cells
 
     @property
@@ -109,6 +109,13 @@ class Sheet:
     def events(self) -> tuple[Octets, Cells]:
         """All events so far, one behind the other, and where each ends, beginning with 0."""
         return np.concatenate(self._events), np.cumsum(np.concatenate(self._lengths))
+
+
+@compiled
+def put_column(cells: Cells, starts: Cells, rows: Cells, number: Integer, column: Cells) -> None:
+    """Put a column down as the cell of that number of some rows."""
+    for index in range(np.uint64(len(rows))):
+        cells[starts[rows[index]] + number] = column[index]
 
 
 def starts_of(operations: npt.NDArray[np.int8]) -> Cells:

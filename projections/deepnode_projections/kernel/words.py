@@ -37,10 +37,12 @@ _NUMBER: Final = 2**32 - 1
 class Words:
     """All words so far. ``data`` is of shape (room, 4), uint64, of which the first ``count`` rows are taken."""
 
-    def __init__(self) -> None:
-        self.data = np.zeros((_FEWEST, 4), np.uint64)
+    def __init__(self, expected: int = _FEWEST) -> None:
+        """Begin with none; as many as are expected are taken without growing."""
+        room = 1 << (max(expected, _FEWEST) - 1).bit_length()
+        self.data = np.zeros((room, 4), np.uint64)
         self.count = 0
-        self._index = np.zeros(4 * _FEWEST, np.int64)
+        self._index = np.zeros(4 * room, np.int64)
         self._numbered = 0
         self._asked: dict[bytes, int] = {}
         # Words come from outside: nobody is to choose some that all fall into one place. What they are numbered does
