@@ -28,6 +28,7 @@ from psycopg.rows import tuple_row
 from deepnode_ledger.hexadecimal import to_hex
 from deepnode_projections.holdings_at import of_balances
 from deepnode_projections.registers.record import Record, Value, fields_of
+from deepnode_projections.registers.state import Lines
 from deepnode_projections.rules.book import RECORDS
 
 VERSION_LINE: Final = "deepnode state 2\n"
@@ -35,6 +36,9 @@ VERSION_LINE: Final = "deepnode state 2\n"
 PAGE_ROWS: Final = 10_000
 
 BYTES_AT_ONCE: Final = 1 << 17
+
+BYTES_ALONE: Final = 1 << 12
+"""As many lines as these or more are hashed where they are; fewer are gathered."""
 
 
 def root_of(
@@ -47,15 +51,19 @@ def root_of(
     return root_of_lines(chain(balance_lines(balances), (record_line(kind, values) for kind, values in records)))
 
 
-def root_of_lines(lines: Iterable[bytes]) -> bytes:
+def root_of_lines(lines: Iterable[Lines]) -> bytes:
     """Hash a state given as its lines, in their order, without the first one (32 bytes); a piece may hold several."""
     digest, some, length = hashlib.sha256(VERSION_LINE.encode()), list[bytes](), 0
     for piece in lines:
-        some.append(piece)
-        length += len(piece)
-        if length >= BYTES_AT_ONCE:
-            digest.update(b"".join(some) if len(some) > 1 else piece)
+        is_short = len(piece) < BYTES_ALONE
+        if is_short:
+            some.append(bytes(piece))
+            length += len(piece)
+        if not is_short or length >= BYTES_AT_ONCE:
+            digest.update(b"".join(some))
             some, length = [], 0
+        if not is_short:
+            digest.update(piece)
     digest.update(b"".join(some))
     return digest.digest()
 

@@ -30,6 +30,7 @@ from deepnode_projections.kernel.wide import amount_of_cells, cells_of_amount
 from deepnode_projections.kernel.words import Words
 from deepnode_projections.posting_columns import WALLET
 from deepnode_projections.registers.record import Amount
+from deepnode_projections.registers.state import Lines
 from deepnode_projections.replay.holding import Beyond
 
 if TYPE_CHECKING:
@@ -210,9 +211,9 @@ class ColumnHoldings:
             if low or high:
                 yield name, self._asset(asset), amount_of_cells(low, high)
 
-    def lines(self) -> Iterator[bytes]:
+    def lines(self) -> Iterator[Lines]:
         """Yield the lines of the balances other than zero in the state root, many of them in a piece."""
-        return lines(self.table.cells, self._rows_in_order(), self.who, self._words.octets(), self._pocket_names)
+        return lines(self.table.cells, self._rows_in_order(), self.who, self._words.data, self._pocket_names)
 
     def keys(self) -> Iterator[BalanceKey]:
         """Yield the account names and token addresses of which there are balances, zeros among them."""
@@ -255,7 +256,7 @@ class ColumnHoldings:
         """Return the rows of all balances, in the order of the accounts' names and the tokens' addresses."""
         who = self.who
         wallets = np.flatnonzero(who >= 0)
-        wallets = wallets[by_octets(self._words.data[who[wallets]])]
+        wallets = wallets[by_octets(self._words.data, who[wallets])]
         # Text has the order of its UTF-8 bytes. No pocket is named like a wallet.
         pockets = [self._pocket_numbers[name] for name in sorted(self._pocket_numbers)]
         before = sum(name < WALLET for name in self._pocket_numbers)
@@ -266,7 +267,7 @@ class ColumnHoldings:
         cells = self.table.cells[: self.table.rows]
         assets, asset = np.unique(cells[:, 1], return_inverse=True)
         asset_ranks = np.empty(len(assets), np.int64)
-        asset_ranks[by_octets(self._words.data[assets])] = np.arange(len(assets))
+        asset_ranks[by_octets(self._words.data, assets)] = np.arange(len(assets))
         return np.argsort(ranks[cells[:, 0]] * len(assets) + asset_ranks[asset])
 
     def _asset(self, word: int) -> bytes:

@@ -4,89 +4,137 @@ Many lines are written at a time (``pieces``).
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from deepnode_ledger.compiled import Integer, compiled, inner
+from deepnode_ledger.compiled import Integer, compiled, inlined
+from deepnode_projections.kernel.characters import (
+    FAR,
+    ROOM,
+    padded,
+    write_half_quad,
+    write_number,
+    write_quad,
+    write_text,
+)
 from deepnode_projections.kernel.layout import ADDRESS, AMOUNT, BOOL, INT, NONE, TEXT, WORD
-from deepnode_projections.kernel.order import Ranks, rows_in_order
-from deepnode_projections.kernel.pieces import in_pieces
+from deepnode_projections.kernel.octets import EIGHT, Octets, ask, read_eight, write_eight
+from deepnode_projections.kernel.pieces import Written, in_pieces
 from deepnode_projections.kernel.table import Cells, Table
 from deepnode_projections.kernel.texts import Texts
-from deepnode_projections.kernel.words import Words
+from deepnode_projections.kernel.words import Quads, Words
+from deepnode_projections.registers.state import Lines
 
-_TEN: Final = np.uint64(10)
-_NINE_DIGITS: Final = np.uint64(10**9)
+LINE_CELLS: Final = 8
+"""Cells that come from the memory at once."""
 
-Octets = npt.NDArray[Any]
-"""An array of uint8."""
+SPARE: Final = 8
+"""One part in so many is room for pieces whose lines are longer."""
+
+_NULL: Final = np.uint64(int.from_bytes(b"null", "little"))
+_TRUE: Final = np.uint64(int.from_bytes(b"true", "little"))
+_FALSE: Final = np.uint64(int.from_bytes(b"false", "little"))
 
 
-def lines(table: Table, ranks: Ranks, words: Words, texts: Texts) -> Iterator[bytes]:
-    """Yield every record's line, in the order of keys, many of them in a piece."""
-    if not table.rows:
-        return
-    order = rows_in_order(table, ranks, texts)
+def lines(table: Table, order: Cells, words: Words, texts: Texts) -> Iterator[Lines]:
+    """Yield the lines of a table's rows, given in their order, many of them in a piece (``in_pieces``)."""
     told = [place for place in table.layout.places if place.is_told]
     places = np.array([[place.at, place.what] for place in told], np.int64)
-    head = np.frombuffer(f"record {table.layout.kind.TABLE}".encode(), np.uint8)
-    octets = words.octets()
+    head = f"record {table.layout.kind.TABLE}".encode()
+    begun = padded(head)
 
-    def piece(start: int, stop: int) -> bytes:
+    def write_rows(start: int, stop: int, out: Octets) -> Written:
         rows = order[start:stop]
-        out = np.empty(int(longest(table.cells, rows, places, len(head), texts.ends)), np.uint8)
-        length = write(table.cells, rows, places, head, octets, texts.data, texts.ends, out)
-        return out[: int(length)].tobytes()
+        most = int(longest(table.cells, rows, places, len(head), texts.ends))
+        if len(out) < most:
+            out = np.empty(most + most // SPARE, np.uint8)
+        length = write(table.cells, rows, places, begun, len(head), words.data, texts.data, texts.ends, out)
+        return out, int(length)
 
-    yield from in_pieces(len(order), piece)
+    return in_pieces(len(order), write_rows)
 
 
 @compiled
 def longest(cells: Cells, rows: Cells, places: Cells, head: Integer, ends: Cells) -> Integer:
-    """Return a number of bytes that the lines of rows do not exceed."""
-    length = np.int64(0)
-    for row in rows:
-        length += head + 1
-        for number in range(len(places)):
-            at, what = places[number, 0], places[number, 1]
-            if what == WORD:
-                length += 67
-            elif what == TEXT:
-                text = cells[row, at]
+    """Return a number of bytes that the lines of rows do not exceed, ``ROOM`` behind them with them."""
+    each, length = head + 1, np.int64(ROOM)
+    for place in range(len(places)):
+        what = places[place, 1]
+        each += 8 if what == TEXT else 67 if what == WORD else 43
+    width = cells.shape[1]
+    for number in range(len(rows) + FAR):
+        if number < len(rows):
+            for cell in range(0, width, LINE_CELLS):
+                ask(cells, rows[number], cell)
+            ask(cells, rows[number], width - 1)
+        if number < FAR:
+            continue
+        row = rows[number - FAR]
+        length += each
+        for place in range(len(places)):
+            text = cells[row, places[place, 0]]
+            if places[place, 1] == TEXT and text != NONE:
                 # Six characters stand for one that must not be in a JSON string.
-                length += 8 if text == NONE else 3 + 6 * (ends[text + 1] - ends[text])
-            else:
-                length += 43
+                length += 6 * (ends[text + 1] - ends[text])
     return length
 
 
 @compiled
 def write(
-    cells: Cells, rows: Cells, places: Cells, head: Octets, words: Octets, texts: Octets, ends: Cells, out: Octets
+    cells: Cells,
+    rows: Cells,
+    places: Cells,
+    head: Octets,
+    length: Integer,
+    words: Quads,
+    texts: Octets,
+    ends: Cells,
+    out: Octets,
 ) -> Integer:
-    """Write the lines of rows; return their length."""
+    """Write the lines of rows, which begin with the first ``length`` octets of ``head``; return their length."""
     at = np.int64(0)
-    for row in rows:
-        for octet in range(len(head)):
-            out[at] = head[octet]
-            at += 1
-        for number in range(len(places)):
+    for number in range(len(rows)):
+        if number + 2 * FAR < len(rows):
+            _ask_words(cells, rows[number + 2 * FAR], places, words, ends)
+        if number + FAR < len(rows):
+            _ask_texts(cells, rows[number + FAR], places, texts, ends)
+        for octet in range(0, len(head), EIGHT):
+            write_eight(out, at + octet, read_eight(head, octet))
+        at += length
+        for place in range(len(places)):
             out[at] = 32
-            at = _cell(cells, row, places[number, 0], places[number, 1], words, texts, ends, out, at + 1)
+            at = _cell(cells, rows[number], places[place, 0], places[place, 1], words, texts, ends, out, at + 1)
         out[at] = 10
         at += 1
     return at
 
 
-@inner
+@inlined
+def _ask_words(cells: Cells, row: Integer, places: Cells, words: Quads, ends: Cells) -> None:
+    for place in range(len(places)):
+        value, what = cells[row, places[place, 0]], places[place, 1]
+        if value != NONE and what in (WORD, ADDRESS):
+            ask(words, value, 0)
+        elif value != NONE and what == TEXT:
+            ask(ends, value, 0)
+
+
+@inlined
+def _ask_texts(cells: Cells, row: Integer, places: Cells, texts: Octets, ends: Cells) -> None:
+    for place in range(len(places)):
+        value = cells[row, places[place, 0]]
+        if value != NONE and places[place, 1] == TEXT:
+            ask(texts, ends[value], 0)
+
+
+@inlined
 def _cell(
     cells: Cells,
     row: Integer,
     cell: Integer,
     what: Integer,
-    words: Octets,
+    words: Quads,
     texts: Octets,
     ends: Cells,
     out: Octets,
@@ -94,107 +142,19 @@ def _cell(
 ) -> Integer:
     value = cells[row, cell]
     if (cells[row, cell + 1] if what == AMOUNT else value) == NONE:
-        for octet in (110, 117, 108, 108):  # null
-            out[at] = octet
-            at += 1
-        return at
+        write_eight(out, at, _NULL)
+        return at + 4
     if what in (WORD, ADDRESS):
         out[at], out[at + 1] = 48, 120
-        at += 2
-        # Slices and arithmetic alone: so the compiler does many octets at once.
-        length = np.int64(32 if what == WORD else 20)
-        word, digits = words[value], out[at : at + 2 * length]
-        for octet in range(length):
-            high, low = word[octet] >> 4, word[octet] & 15
-            digits[2 * octet] = high + 48 + 39 * (high > 9)
-            digits[2 * octet + 1] = low + 48 + 39 * (low > 9)
-        return at + 2 * length
+        at = write_quad(words[value, 1], out, write_quad(words[value, 0], out, at + 2))
+        if what == ADDRESS:
+            return write_half_quad(words[value, 2], out, at)
+        return write_quad(words[value, 3], out, write_quad(words[value, 2], out, at))
     if what == TEXT:
-        return _text(texts, ends[value], ends[value + 1], out, at)
+        return write_text(texts, ends[value], ends[value + 1], out, at)
     if what == BOOL:
-        if value != 0:
-            for octet in (116, 114, 117, 101):  # true
-                out[at] = octet
-                at += 1
-        else:
-            for octet in (102, 97, 108, 115, 101):  # false
-                out[at] = octet
-                at += 1
-        return at
+        write_eight(out, at, _TRUE if value != 0 else _FALSE)
+        return at + (4 if value != 0 else 5)
     if what == INT:
         return write_number(value >> 63, value, out, at)
     return write_number(cells[row, cell + 1], value, out, at)
-
-
-@inner
-def _text(texts: Octets, start: Integer, end: Integer, out: Octets, at: Integer) -> Integer:
-    """Write a text as a JSON string: quotation marks, backslashes and control characters are escaped."""
-    out[at] = 34
-    at += 1
-    for place in range(start, end):
-        octet = texts[place]
-        if octet >= 32 and octet not in (34, 92):
-            out[at] = octet
-            at += 1
-            continue
-        short = np.uint8(0)
-        if octet in (34, 92):
-            short = octet
-        elif octet == 8:
-            short = np.uint8(98)
-        elif octet == 9:
-            short = np.uint8(116)
-        elif octet == 10:
-            short = np.uint8(110)
-        elif octet == 12:
-            short = np.uint8(102)
-        elif octet == 13:
-            short = np.uint8(114)
-        if short != 0:
-            out[at], out[at + 1] = 92, short
-            at += 2
-        else:
-            out[at], out[at + 1], out[at + 2], out[at + 3] = 92, 117, 48, 48
-            high, low = octet >> 4, octet & 15
-            out[at + 4] = high + 48
-            out[at + 5] = low + (48 if low < 10 else 87)
-            at += 6
-    out[at] = 34
-    return at + 1
-
-
-@inner
-def write_number(high: Integer, low: Integer, out: Octets, at: Integer) -> Integer:
-    """Write a number of 128 bits in decimal digits."""
-    upper, lower = np.uint64(high), np.uint64(low)
-    if high < 0:
-        out[at] = 45
-        at += 1
-        lower = ~lower + np.uint64(1)
-        upper = ~upper + (np.uint64(1) if lower == 0 else np.uint64(0))
-    start = at
-    while upper != 0:
-        # Nine digits at a time, by dividing four numbers of 32 bits one after the other.
-        rest = upper % _NINE_DIGITS
-        upper = upper // _NINE_DIGITS
-        rest = (rest << np.uint64(32)) | (lower >> np.uint64(32))
-        middle = rest // _NINE_DIGITS
-        rest = ((rest % _NINE_DIGITS) << np.uint64(32)) | (lower & np.uint64(0xFFFFFFFF))
-        lower = (middle << np.uint64(32)) | (rest // _NINE_DIGITS)
-        rest = rest % _NINE_DIGITS
-        for _ in range(9):
-            out[at] = np.uint8(rest % _TEN) + 48
-            rest = rest // _TEN
-            at += 1
-    while lower != 0 or at == start:
-        out[at] = np.uint8(lower % _TEN) + 48
-        lower = lower // _TEN
-        at += 1
-    # The last digit was written first.
-    first, last = start, at - 1
-    while first < last:
-        digit = out[first]
-        out[first], out[last] = out[last], digit
-        first += 1
-        last -= 1
-    return at

@@ -1,7 +1,9 @@
 """The order of rows by their keys: words and texts by their bytes, numbers by size."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +12,40 @@ from deepnode_projections.kernel.layout import ADDRESS, TEXT, WORD, Place
 from deepnode_projections.kernel.table import Table
 from deepnode_projections.kernel.texts import Texts
 from deepnode_projections.kernel.words import Words
+from deepnode_projections.registers.record import Record
 
-_Numbers = npt.NDArray[Any]
+Numbers = npt.NDArray[Any]
+
+ROWS_BY_THREAD: Final = 4_096
+"""More rows than these are put in order beside what the caller does."""
+
+
+class Orders:
+    """The orders of tables' rows, found by a thread of its own, table after table, while lines are being written."""
+
+    def __init__(self, tables: Sequence[Table], words: Words, texts: Texts) -> None:
+        """Begin to find them.
+
+        Args:
+            tables: those that have rows, in the order in which they are asked for.
+            words: of the tables; neither they nor the tables change until all orders are found.
+            texts: the same.
+        """
+        if sum(table.rows for table in tables) <= ROWS_BY_THREAD:
+            ranks = Ranks(tables, words)
+            self._orders: dict[type[Record], Callable[[], Numbers]] = {
+                table.layout.kind: partial(rows_in_order, table, ranks, texts) for table in tables
+            }
+            return
+        thread = ThreadPoolExecutor(1)
+        ranked = thread.submit(Ranks, tables, words)
+        self._orders = {table.layout.kind: thread.submit(_once_ranked, table, ranked, texts).result for table in tables}
+        # What was begun is done.
+        thread.shutdown(wait=False)
+
+    def take(self, table: Table) -> Numbers:
+        """Return a table's rows, ordered by key; each once."""
+        return self._orders.pop(table.layout.kind)()
 
 
 class Ranks:
@@ -28,14 +62,14 @@ class Ranks:
                     is_key[table.cells[: table.rows, place.at]] = True
         used = np.flatnonzero(is_key)
         self._ranks = np.zeros(words.count, np.int32)
-        self._ranks[used[by_octets(words.data[used])]] = np.arange(len(used), dtype=np.int32)
+        self._ranks[used[by_octets(words.data, used)]] = np.arange(len(used), dtype=np.int32)
 
-    def of(self, words: _Numbers) -> _Numbers:
+    def of(self, words: Numbers) -> Numbers:
         """Return the places of words, int64."""
         return self._ranks[words].astype(np.int64)
 
 
-def rows_in_order(table: Table, ranks: Ranks, texts: Texts) -> _Numbers:
+def rows_in_order(table: Table, ranks: Ranks, texts: Texts) -> Numbers:
     """Return the numbers of a table's rows, ordered by key."""
     keys = [_places(place, table.cells[: table.rows, place.at], ranks, texts) for place in _key(table)]
     sizes = [int(key.max()) + 1 for key in keys]
@@ -48,11 +82,15 @@ def rows_in_order(table: Table, ranks: Ranks, texts: Texts) -> _Numbers:
     return np.argsort(whole)
 
 
+def _once_ranked(table: Table, ranked: Future[Ranks], texts: Texts) -> Numbers:
+    return rows_in_order(table, ranked.result(), texts)
+
+
 def _key(table: Table) -> list[Place]:
     return list(table.layout.places[: table.layout.key])
 
 
-def _places(place: Place, cells: _Numbers, ranks: Ranks, texts: Texts) -> _Numbers:
+def _places(place: Place, cells: Numbers, ranks: Ranks, texts: Texts) -> Numbers:
     """Return numbers in the order of what cells stand for."""
     if place.what in (WORD, ADDRESS):
         return ranks.of(cells)
@@ -65,11 +103,15 @@ def _places(place: Place, cells: _Numbers, ranks: Ranks, texts: Texts) -> _Numbe
     return ordered[np.searchsorted(used, cells)]
 
 
-def by_octets(words: _Numbers) -> _Numbers:
-    """Order words: shape (words, 4), uint64 as they lie in memory."""
-    big_endian = words.byteswap() if np.little_endian else words
-    order = np.argsort(big_endian[:, 0])
-    first = big_endian[order, 0]
-    if len(first) < 2 or bool((first[1:] != first[:-1]).all()):
+def by_octets(words: Numbers, numbers: Numbers) -> Numbers:
+    """Order the words of some numbers; words are of shape (words, 4), uint64 as they lie in memory."""
+    first = _big_endian(words[numbers, 0])
+    order = np.argsort(first)
+    in_order = first[order]
+    if len(first) < 2 or bool((in_order[1:] != in_order[:-1]).all()):
         return order
-    return np.lexsort(big_endian.T[::-1])
+    return np.lexsort(_big_endian(words[numbers]).T[::-1])
+
+
+def _big_endian(words: Numbers) -> Numbers:
+    return words.byteswap() if np.little_endian else words

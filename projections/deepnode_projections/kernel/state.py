@@ -6,18 +6,19 @@ laid out as cells then; so an event that is refused leaves no trace in a table.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Final, TypeVar, cast
 
 from typing_extensions import override
 
 from deepnode_projections.kernel.layout import Layout, cells_of, layout_of, values_of_cells
 from deepnode_projections.kernel.lines import lines
-from deepnode_projections.kernel.order import Ranks
+from deepnode_projections.kernel.order import Orders
 from deepnode_projections.kernel.table import Table
 from deepnode_projections.kernel.texts import Texts
 from deepnode_projections.kernel.words import Words
 from deepnode_projections.registers.record import Key, Record, Value, key_of, values_of
-from deepnode_projections.registers.state import MemoryState
+from deepnode_projections.registers.state import Lines, MemoryState
 from deepnode_projections.rules.collateral import Collateral
 from deepnode_projections.rules.comparisons import Checked
 from deepnode_projections.rules.economics import Revenue
@@ -66,7 +67,6 @@ class ColumnState(MemoryState):
         self._ruled = MemoryState()
         self._rows: dict[type[Record], dict[Key, int]] = {kind: {} for kind in HOT}
         self._held: dict[type[Record], dict[Key, Record]] | None = None
-        self._ranked: tuple[list[int], Ranks] | None = None
 
     @override
     def get(self, kind: type[R], *key: Value) -> R | None:
@@ -105,9 +105,18 @@ class ColumnState(MemoryState):
         return [found[key] for key in sorted(found)]
 
     @override
-    def written(self, kind: type[R], write: Callable[[R], bytes]) -> Iterator[bytes]:
-        table = self.tables.get(kind)
-        return super().written(kind, write) if table is None else lines(table, self._ranks(), self.words, self.texts)
+    def lines(self, kinds: Sequence[type[R]], write: Callable[[R], bytes]) -> Iterator[Lines]:
+        tables = [table for kind in kinds if (table := self.tables.get(kind)) is not None and table.rows]
+        orders = Orders(tables, self.words, self.texts)
+        in_table: dict[type[Record], Table] = {table.layout.kind: table for table in tables}
+
+        def of(kind: type[R]) -> Iterator[Lines]:
+            table = in_table.get(kind)
+            if table is None:
+                return super(ColumnState, self).lines((kind,), write)
+            return lines(table, orders.take(table), self.words, self.texts)
+
+        return chain.from_iterable(map(of, kinds))
 
     @override
     @contextmanager
@@ -128,12 +137,6 @@ class ColumnState(MemoryState):
         self.ruling = memory.ruling
         for record in memory.records():
             self.put(record)
-
-    def _ranks(self) -> Ranks:
-        rows = [table.rows for table in self.tables.values()]
-        if self._ranked is None or self._ranked[0] != rows:
-            self._ranked = rows, Ranks(self.tables.values(), self.words)
-        return self._ranked[1]
 
     def _lay_out(self, record: Record, position: int) -> None:
         """Let a record stand in its table from a position on, unless it stands there as it is."""

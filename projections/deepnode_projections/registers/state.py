@@ -14,6 +14,9 @@ from deepnode_projections.rulesets.ruleset import Ruleset
 
 R = TypeVar("R", bound=Record)
 
+Lines = bytes | memoryview
+"""A line of the state root, or many; memory may be used again for those that come next."""
+
 Ruling = Callable[[int, Ruleset], Ruleset]
 """Says which ruleset holds in an epoch, given the one that the chain has activated for it (or the default one)."""
 
@@ -79,11 +82,15 @@ class MemoryState:
         for known in self._known.values():
             yield from known.records.values()
 
-    def written(self, kind: type[R], write: Callable[[R], bytes]) -> Iterator[bytes]:
-        """Yield every record of a kind as ``write`` puts it, in the order of keys; one that stays is written once.
+    def lines(self, kinds: Sequence[type[R]], write: Callable[[R], bytes]) -> Iterator[Lines]:
+        """Yield every record of some kinds as ``write`` puts it, in the order of kinds and keys.
 
-        ``write`` is the same function of a kind for as long as the state lives.
+        One that stays is written once: ``write`` is the same function for as long as the state lives. What is yielded
+        holds until the next is taken, and nothing may be put meanwhile.
         """
+        return (line for kind in kinds for line in self._written(kind, write))
+
+    def _written(self, kind: type[R], write: Callable[[R], bytes]) -> Iterator[bytes]:
         known = self._known.get(kind)
         if known is None:
             return

@@ -18,6 +18,7 @@ from deepnode_projections.folds import limbs, running_balance
 from deepnode_projections.folds.running_balance import BalanceKey, TooMuch
 from deepnode_projections.folds.transfers import TRANSFER, Transfers
 from deepnode_projections.posting_columns import BeyondLimit
+from deepnode_projections.registers.state import Lines
 from deepnode_projections.state_root import balance_lines
 
 Beyond = tuple[Entry, TooMuch]
@@ -64,7 +65,7 @@ class Holdings:
         self._order.sort()
         return ((name, asset, amount) for name, asset in self._order if (amount := self.balances[name, asset]))
 
-    def lines(self) -> Iterator[bytes]:
+    def lines(self) -> Iterator[Lines]:
         """Yield the lines of the balances other than zero in the state root."""
         return iter(balance_lines(self.in_order()))
 

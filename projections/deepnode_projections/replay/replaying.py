@@ -179,9 +179,10 @@ class Replay:
 
         Value is conserved there: all balances of a token sum to zero.
         """
+        # First: what puts them in order goes on beside all that is done with balances.
+        records = self.state.lines(RECORDS, _line)
         sums = self._holdings.sums()
         assert not any(sums.values()), f"at position {self.position} the balances sum to {sums}"
-        records = (line for kind in RECORDS for line in self.state.written(kind, _line))
         return root_of_lines(chain(self._holdings.lines(), records))
 
     def _feed(self, run: pa.RecordBatch, fed: Fed) -> None:

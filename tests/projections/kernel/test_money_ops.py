@@ -105,7 +105,7 @@ def same_books(*events: ChainEvent, books: tuple[Ruled, Twinned] | None = None) 
     assert {key: amount for key, amount in twinned.holdings.balances.items() if amount} == held
     in_order = list(Holdings(ruled.balances).in_order())
     assert list(twinned.holdings.in_order()) == in_order
-    assert b"".join(twinned.holdings.lines()) == b"".join(balance_lines(in_order))
+    assert b"".join(map(bytes, twinned.holdings.lines())) == b"".join(balance_lines(in_order))
     assert not any(twinned.holdings.sums().values())
     if books is None:
         assert twinned.postings == ruled.postings

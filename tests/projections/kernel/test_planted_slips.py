@@ -69,7 +69,7 @@ IN_KERNEL = (
         "domain, params.IS_INCORRECT)\n    return True",
     ),
     Slip("kernel.driving", "if not self._state.changed.isdisjoint(SETTLED_BY):", "if False:"),
-    Slip("kernel.lines", "for _ in range(9):", "for _ in range(8):"),
+    Slip("kernel.characters", "(middle << np.uint64(32)) | (rest", "(middle << np.uint64(31)) | (rest"),
     Slip("kernel.order", "words.byteswap()", "words.copy()"),
 )
 """Slips in the kernel: a carry, the upper half of sums and differences, whose leg it is, what is counted or added, the

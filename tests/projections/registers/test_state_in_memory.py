@@ -51,7 +51,7 @@ def test_every_beginning_is_read_in_the_order_of_keys(
     def check(prefix: tuple[bytes | str, ...]) -> None:
         wanted = [Thing(*key, model[key]) for key in sorted(model) if key[: len(prefix)] == prefix]
         assert list(state.every(Thing, *prefix)) == wanted
-        assert list(state.written(Thing, written)) == [written(Thing(*key, model[key])) for key in sorted(model)]
+        assert list(state.lines([Thing], written)) == [written(Thing(*key, model[key])) for key in sorted(model)]
 
     for fails, puts, lookups in events:
         before = dict(model)
