@@ -39,13 +39,13 @@ class Sides:
 
     def of(self, rows: int) -> tuple[int, ...]:
         """Return the sides that so many rows are done as."""
-        return (MONEY, TASKS) if self._may_part and rows >= FEWEST_ROWS else (BOTH,)
+        return (TASKS, MONEY) if self._may_part and rows >= FEWEST_ROWS else (BOTH,)
 
     def run(self, do: Does, rows: dict[int, int]) -> None:
         """Let ``do(side, row)`` do the operations of each side from its row on; put the row it returns in its place."""
         [first, *others] = rows
         if others and self._threads is None:
-            self._threads = ThreadPoolExecutor(1, "tasks")
+            self._threads = ThreadPoolExecutor(1, "money")
         coming = [(side, self._threads.submit(do, side, rows[side])) for side in others if self._threads is not None]
         rows[first] = do(first, rows[first])
         for side, end in coming:
