@@ -25,7 +25,7 @@ LARGE: Final = 1 << 19
 RESERVED: Final = 1 << 30
 """Bytes of addresses that a large array is given, or eight times its size, if that is more."""
 
-_PAGE: Final = 2 << 20
+LARGE_PAGE: Final = 2 << 20
 """Bytes of a large page: they are cleared several times as quickly as small ones, and found more quickly."""
 
 _COUNTING: Final = Path("/proc/sys/vm/overcommit_memory")
@@ -44,13 +44,13 @@ def grown(held: Array, used: int, rows: int) -> Array:
         MemoryError: there is no room.
     """
     assert used <= min(rows, len(held)), (used, rows, len(held))
-    width = _row_bytes(held)
+    width = row_bytes(held)
     given = [2 * rows, rows]
     if rows * width >= LARGE and _are_addresses_free():
         given.insert(0, max(8 * rows, RESERVED // width))
     for each in given:
         with suppress(MemoryError, OSError):
-            larger = _zeros(each, held, _PAGE)
+            larger = _zeros(each, held, LARGE_PAGE)
             larger[:used] = held[:used]
             return larger
     raise MemoryError(f"{rows * width} bytes")
@@ -58,18 +58,19 @@ def grown(held: Array, used: int, rows: int) -> Array:
 
 def _zeros(rows: int, like: Array, small: int) -> Array:
     """Make an array of zeros, of small pages up to so many bytes: most arrays never have more."""
-    shape, size = (rows, *like.shape[1:]), rows * _row_bytes(like)
+    shape, size = (rows, *like.shape[1:]), rows * row_bytes(like)
     if size < LARGE:
         return np.zeros(shape, like.dtype)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if size >= small + _PAGE and hasattr(mmap, "MADV_HUGEPAGE"):
+    if size >= small + LARGE_PAGE and hasattr(mmap, "MADV_HUGEPAGE"):
         # The system may know of no large pages.
         with suppress(OSError):
             memory.madvise(mmap.MADV_HUGEPAGE, small)
     return np.frombuffer(memory, like.dtype).reshape(shape)
 
 
-def _row_bytes(array: Array) -> int:
+def row_bytes(array: Array) -> int:
+    """Return how many bytes a row of an array has."""
     return prod(array.shape[1:]) * array.itemsize
 
 

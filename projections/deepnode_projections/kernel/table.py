@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from deepnode_ledger.compiled import Integer, compiled, inner
 from deepnode_projections.kernel.layout import Layout
-from deepnode_projections.kernel.room import grown, zeros
+from deepnode_projections.kernel.room import grown
+from deepnode_projections.kernel.touching import Coming, Touched
 
 Cells = npt.NDArray[Any]
 """An array of int64."""
@@ -66,6 +67,8 @@ class Table:
         self.old: Cells = np.zeros((_FEWEST if keeps else 0, layout.width + 1), np.int64)
         self.counts: Cells = np.array([0, 0, int(keeps), 0], np.int64)
         self._view: View | None = None
+        self._touched = Touched()
+        self._slots_coming, self._firsts_coming = Coming(), Coming()
 
     @property
     def rows(self) -> int:
@@ -83,14 +86,17 @@ class Table:
         rows = self.rows + more
         assert rows <= ROWS_MAX, (self.layout.kind, rows)
         if rows > len(self.cells):
-            self.cells, self._view = grown(self.cells, self.rows, rows), None
-        if 2 * rows > len(self.slots):
-            self.slots, self._view = zeros(_places(rows), self.slots), None
+            self.cells, self._view, self._touched = grown(self.cells, self.rows, rows), None, Touched()
+        if self.rows >= self._touched.due:
+            self._touched.follow(self.cells, self.rows)
+        if (slots := self._slots_coming.larger(self.slots, rows)) is not None:
+            self.slots, self._view = slots, None
             _index_all(self.view(), self.layout.key)
-        firsts = int(self.counts[FIRSTS]) + more
-        if len(self.firsts) and 2 * firsts > len(self.firsts):
-            before, self.firsts, self._view = self.firsts, zeros(_places(firsts), self.firsts), None
-            _index_firsts(before, self.view())
+        if len(self.firsts):
+            firsts = self._firsts_coming.larger(self.firsts, int(self.counts[FIRSTS]) + more)
+            if firsts is not None:
+                before, self.firsts, self._view = self.firsts, firsts, None
+                _index_firsts(before, self.view())
         old = int(self.counts[OLD])
         if self.counts[KEEPS] and old + old_rows > len(self.old):
             self.old, self._view = grown(self.old, old, old + old_rows), None
@@ -137,11 +143,6 @@ class Table:
         taken = self.old[: int(self.counts[OLD])].copy()
         self.counts[OLD] = 0
         return taken
-
-
-def _places(rows: int) -> int:
-    """Return the length of an index of so many rows, and of four times as many to come."""
-    return 1 << (4 * rows).bit_length()
 
 
 def _four(key: Sequence[int]) -> tuple[int, int, int, int]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deepnode_projections.kernel.room import grown
+from deepnode_projections.kernel.touching import Touched
 
 _FEWEST: Final = 4_096
 
@@ -20,6 +21,7 @@ class Texts:
         self.data = np.zeros(_FEWEST, np.uint8)
         self.ends = np.zeros(_FEWEST, np.int64)
         self.count = 0
+        self._touched = Touched()
         self._numbers: dict[str, int] = {}
 
     def __getitem__(self, number: int) -> str:
@@ -45,7 +47,9 @@ class Texts:
         if first + more + 1 > len(self.ends):
             self.ends = grown(self.ends, first + 1, first + more + 1)
         if used + len(data) > len(self.data):
-            self.data = grown(self.data, used, used + len(data))
+            self.data, self._touched = grown(self.data, used, used + len(data)), Touched()
+        if used >= self._touched.due:
+            self._touched.follow(self.data, used)
         self.data[used : used + len(data)] = data
         self.ends[first + 1 : first + 1 + more] = ends[1:] - ends[0] + used
         self.count += more

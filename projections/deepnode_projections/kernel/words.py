@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from deepnode_ledger.compiled import Integer, compiled, inner
 from deepnode_ledger.hexadecimal import WORD_BYTES
-from deepnode_projections.kernel.room import grown, zeros
+from deepnode_projections.kernel.room import grown
+from deepnode_projections.kernel.touching import Coming, Touched
 
 Octets = npt.NDArray[np.uint8]
 Quads = npt.NDArray[Any]
@@ -43,7 +44,9 @@ class Words:
         self.data = np.zeros((room, 4), np.uint64)
         self.count = 0
         self._index = np.zeros(4 * room, np.int64)
+        self._coming = Coming()
         self._numbered = 0
+        self._touched = Touched()
         self._asked: dict[bytes, int] = {}
         # Words come from outside: nobody is to choose some that all fall into one place. What they are numbered does
         # not depend on it.
@@ -73,10 +76,9 @@ class Words:
         """Return the numbers of words: shape (words, 32)."""
         given = np.ascontiguousarray(words).view(np.uint64)
         self._make_room(len(given))
-        most = self._numbered + len(given)
-        if 2 * most > len(self._index):
-            before, self._index = self._index, zeros(1 << (2 * most).bit_length(), self._index)
-            _index_again(before, self._index)
+        if (index := self._coming.larger(self._index, self._numbered + len(given))) is not None:
+            _index_again(self._index, index)
+            self._index = index
         found = np.empty(len(given), np.int64)
         count = int(_number(self.data, self._index, self.count, given, found, self._seed))
         self._numbered += count - self.count
@@ -100,7 +102,9 @@ class Words:
         count = self.count + more
         assert count <= WORDS_MAX, count
         if count > len(self.data):
-            self.data = grown(self.data, self.count, count)
+            self.data, self._touched = grown(self.data, self.count, count), Touched()
+        if count >= self._touched.due:
+            self._touched.follow(self.data, count)
 
 
 @compiled
