@@ -10,22 +10,17 @@ import numpy as np
 from deepnode_ledger.compiled import Integer, inlined, inner
 from deepnode_projections.kernel.octets import EIGHT, Octets, read_eight, write_eight
 
-ROOM: Final = 8
+ROOM: Final = 32
 """Octets behind a line that may be written, and are no part of it."""
 
 FAR: Final = 16
 """Rows between asking the memory for what a line is written from and writing it."""
 
-_ONES: Final = np.uint64(0x0101010101010101)
 _HIGHS: Final = np.uint64(0x8080808080808080)
 _SEVENS: Final = np.uint64(0x7F7F7F7F7F7F7F7F)
 _ZEROS: Final = np.uint64(0x3030303030303030)
-_SIXES: Final = np.uint64(0x0606060606060606)
 _NIBBLES: Final = np.uint64(0x000F000F000F000F)
-_PAIRS: Final = np.uint64(0x00FF00FF00FF00FF)
-_FOURS: Final = np.uint64(0x0000FFFF0000FFFF)
-_LETTERS: Final = np.uint64(39)
-"""Eight octets each; and by how much the digit ``a`` is further from 9 than 10 is."""
+"""Eight octets each."""
 
 _HALF: Final = np.uint64(0xFFFFFFFF)
 _BITS: Final = np.uint64(8)
@@ -40,30 +35,6 @@ _EIGHT_DIGITS: Final = np.uint64(10**8)
 def padded(head: bytes) -> Octets:
     """Return what lines begin with, and behind it octets that are written over: eight times as many as ever."""
     return np.frombuffer(head.ljust(-(-len(head) // EIGHT) * EIGHT), np.uint8)
-
-
-@inlined
-def write_quad(quad: Integer, out: Octets, at: Integer) -> Integer:
-    """Write eight octets in hexadecimal digits; return the place behind them."""
-    write_eight(out, at, _digits(quad & _HALF))
-    write_eight(out, at + EIGHT, _digits(quad >> np.uint64(32)))
-    return at + 2 * EIGHT
-
-
-@inlined
-def write_half_quad(quad: Integer, out: Octets, at: Integer) -> Integer:
-    """Write the first four of eight octets in hexadecimal digits; return the place behind them."""
-    write_eight(out, at, _digits(quad & _HALF))
-    return at + EIGHT
-
-
-@inlined
-def _digits(four: Integer) -> Integer:
-    """Return the hexadecimal digits of four octets."""
-    four = (four | (four << np.uint64(16))) & _FOURS
-    four = (four | (four << _BITS)) & _PAIRS
-    digits = ((four >> np.uint64(4)) & _NIBBLES) | ((four & _NIBBLES) << _BITS)
-    return digits + _ZEROS + (((digits + _SIXES) >> np.uint64(4)) & _ONES) * _LETTERS
 
 
 @inner

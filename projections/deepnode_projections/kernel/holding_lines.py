@@ -7,15 +7,8 @@ import numpy as np
 
 from deepnode_ledger.compiled import Integer, compiled, inlined
 from deepnode_ledger.hexadecimal import ADDRESS_BYTES
-from deepnode_projections.kernel.characters import (
-    FAR,
-    ROOM,
-    padded,
-    write_half_quad,
-    write_number,
-    write_quad,
-)
-from deepnode_projections.kernel.octets import EIGHT, Octets, ask, read_eight, write_eight
+from deepnode_projections.kernel.characters import FAR, ROOM, padded, write_number
+from deepnode_projections.kernel.octets import EIGHT, Octets, ask, read_eight, write_eight, write_word
 from deepnode_projections.kernel.pieces import Written, in_pieces
 from deepnode_projections.kernel.table import Cells
 from deepnode_projections.kernel.texts import Texts
@@ -111,5 +104,5 @@ def _write(
 def _address(words: Quads, word: Integer, out: Octets, at: Integer) -> Integer:
     """Write an address in hexadecimal; return the place behind it."""
     out[at], out[at + 1] = 48, 120
-    at = write_quad(words[word, 1], out, write_quad(words[word, 0], out, at + 2))
-    return write_half_quad(words[word, 2], out, at)
+    write_word(words, word, out, at + 2)
+    return at + _ADDRESS

@@ -9,17 +9,10 @@ from typing import Final
 import numpy as np
 
 from deepnode_ledger.compiled import Integer, compiled, inlined
-from deepnode_projections.kernel.characters import (
-    FAR,
-    ROOM,
-    padded,
-    write_half_quad,
-    write_number,
-    write_quad,
-    write_text,
-)
+from deepnode_ledger.hexadecimal import ADDRESS_BYTES
+from deepnode_projections.kernel.characters import FAR, ROOM, padded, write_number, write_text
 from deepnode_projections.kernel.layout import ADDRESS, AMOUNT, BOOL, INT, NONE, TEXT, WORD
-from deepnode_projections.kernel.octets import EIGHT, Octets, ask, read_eight, write_eight
+from deepnode_projections.kernel.octets import DIGITS, EIGHT, Octets, ask, read_eight, write_eight, write_word
 from deepnode_projections.kernel.pieces import Written, in_pieces
 from deepnode_projections.kernel.table import Cells, Table
 from deepnode_projections.kernel.texts import Texts
@@ -146,10 +139,8 @@ def _cell(
         return at + 4
     if what in (WORD, ADDRESS):
         out[at], out[at + 1] = 48, 120
-        at = write_quad(words[value, 1], out, write_quad(words[value, 0], out, at + 2))
-        if what == ADDRESS:
-            return write_half_quad(words[value, 2], out, at)
-        return write_quad(words[value, 3], out, write_quad(words[value, 2], out, at))
+        write_word(words, value, out, at + 2)
+        return at + 2 + (DIGITS if what == WORD else 2 * ADDRESS_BYTES)
     if what == TEXT:
         return write_text(texts, ends[value], ends[value + 1], out, at)
     if what == BOOL:

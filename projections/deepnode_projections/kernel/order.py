@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from math import prod
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from deepnode_ledger.compiled import Integer, compiled
 from deepnode_projections.kernel.layout import ADDRESS, TEXT, WORD, Place
 from deepnode_projections.kernel.table import Table
 from deepnode_projections.kernel.texts import Texts
@@ -18,6 +20,8 @@ Numbers = npt.NDArray[Any]
 
 ROWS_BY_THREAD: Final = 4_096
 """More rows than these are put in order beside what the caller does."""
+
+_NUMBERS: Final = 2**63
 
 
 class Orders:
@@ -55,31 +59,71 @@ class Ranks:
     """
 
     def __init__(self, tables: Iterable[Table], words: Words) -> None:
-        is_key = np.zeros(words.count, np.bool_)
+        is_key = np.zeros(words.count, np.uint8)
+        self._highest: dict[type[Record], Numbers] = {}
         for table in tables:
-            for place in _key(table):
-                if place.what in (WORD, ADDRESS):
-                    is_key[table.cells[: table.rows, place.at]] = True
+            self._highest[table.layout.kind] = highest = np.zeros(table.layout.key, np.int64)
+            _look(table.cells, table.rows, _key_cells(table), is_key, highest)
         used = np.flatnonzero(is_key)
-        self._ranks = np.zeros(words.count, np.int32)
+        self._ranks = np.empty(words.count, np.int32)
         self._ranks[used[by_octets(words.data, used)]] = np.arange(len(used), dtype=np.int32)
+        self._count = len(used)
 
     def of(self, words: Numbers) -> Numbers:
         """Return the places of words, int64."""
         return self._ranks[words].astype(np.int64)
 
+    def whole_keys(self, table: Table) -> Numbers | None:
+        """Return a number for the whole key of each row of a table, in the order of keys, if there are such numbers."""
+        highest = self._highest[table.layout.kind]
+        whats = [place.what for place in _key(table)]
+        sizes = [
+            self._count if what in (WORD, ADDRESS) else int(most) + 1 for what, most in zip(whats, highest, strict=True)
+        ]
+        if TEXT in whats or (highest < 0).any() or prod(sizes) >= _NUMBERS:
+            return None
+        found = np.empty(table.rows, np.int64)
+        _join(table.cells, _key_cells(table), np.array(sizes, np.int64), self._ranks, found)
+        return found
+
 
 def rows_in_order(table: Table, ranks: Ranks, texts: Texts) -> Numbers:
     """Return the numbers of a table's rows, ordered by key."""
-    keys = [_places(place, table.cells[: table.rows, place.at], ranks, texts) for place in _key(table)]
-    sizes = [int(key.max()) + 1 for key in keys]
-    if min(int(key.min()) for key in keys) < 0 or np.prod(np.array(sizes, object)) >= 2**63:
-        return np.lexsort(keys[::-1])
     # One number for the whole key is ordered several times quicker than a key after the other.
-    whole = keys[0]
-    for key, size in zip(keys[1:], sizes[1:], strict=True):
-        whole = whole * size + key
-    return np.argsort(whole)
+    whole = ranks.whole_keys(table)
+    if whole is not None:
+        return np.argsort(whole)
+    keys = [_places(place, table.cells[: table.rows, place.at], ranks, texts) for place in _key(table)]
+    return np.lexsort(keys[::-1])
+
+
+@compiled
+def _look(cells: Numbers, rows: Integer, key: Numbers, is_key: Numbers, highest: Numbers) -> None:
+    """Mark the words of keys; note the highest of the other cells, and -1 where one is below zero."""
+    for row in range(rows):
+        for place in range(len(key)):
+            cell = cells[row, key[place, 0]]
+            if key[place, 1] in (WORD, ADDRESS):
+                is_key[cell] = 1
+            elif cell < 0:
+                highest[place] = -1
+            elif highest[place] >= 0:
+                highest[place] = max(highest[place], cell)
+
+
+@compiled
+def _join(cells: Numbers, key: Numbers, sizes: Numbers, ranks: Numbers, found: Numbers) -> None:
+    """Make one number of each row's key."""
+    for row in range(len(found)):
+        whole = np.int64(0)
+        for place in range(len(key)):
+            cell = cells[row, key[place, 0]]
+            whole = whole * sizes[place] + (ranks[cell] if key[place, 1] in (WORD, ADDRESS) else cell)
+        found[row] = whole
+
+
+def _key_cells(table: Table) -> Numbers:
+    return np.array([[place.at, place.what] for place in _key(table)], np.int64)
 
 
 def _once_ranked(table: Table, ranked: Future[Ranks], texts: Texts) -> Numbers:
