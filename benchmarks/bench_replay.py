@@ -9,6 +9,7 @@ The history (``benchmarks.replay``) is made up from a seed: three of five entrie
 - *memory*: the highest resident size of a process that replays one and five million entries.
 - *rebuild*: books made anew in PostgreSQL (``benchmarks.replay_rebuild``).
 - *balance*: what an account had at a position (``benchmarks.asof_balances``).
+- *tail*: how soon a block's entries are in the books (``benchmarks.replay_tail``).
 
 Signatures in the history are bytes by chance, which a replay does not look at.
 """
@@ -22,7 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from benchmarks import asof_balances, page, replay_rebuild
+from benchmarks import asof_balances, page, replay_rebuild, replay_tail
 from benchmarks.api_books import small_manifest
 from benchmarks.postgres import database, server
 from benchmarks.replay.deployment import Sizes
@@ -40,7 +41,7 @@ LIBRARY: Final = "eventsourcing, JSON mapper"
 RATE: Final = "entries/s"
 GOAL: Final = "≥ 2,000,000"
 LIBRARY_GOAL: Final = "≥ 50 ×"
-PARTS: Final = ("replay", "memory", "rebuild", "balance")
+PARTS: Final = ("replay", "memory", "rebuild", "balance", "tail")
 """What can be measured for itself; each case's name begins with its part's."""
 
 WALLET: Final = "Wallet:0x"
@@ -55,6 +56,7 @@ def main() -> None:
     parser.add_argument("--rebuild-entries", type=int, help="all, if it is left out")
     parser.add_argument("--rebuild-logs", type=int, default=200_000, help="that Ponder indexes")
     parser.add_argument("--postings", type=int, default=asof_balances.POSTINGS)
+    parser.add_argument("--tail-blocks", type=int, default=replay_tail.BLOCKS)
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="keeps what others found before")
     parser.add_argument("--dry", action="store_true", help="print, and write nothing")
@@ -68,6 +70,7 @@ def main() -> None:
             url, history, small_manifest(folder), given.rebuild_entries or given.entries, given.rebuild_logs, given.runs
         ),
         "balance": lambda url, folder: balances(url, folder, given.postings, given.runs),
+        "tail": lambda url, _: replay_tail.rates(url, history, given.tail_blocks),
     }
     found: list[Result] = []
     with server() as url, tempfile.TemporaryDirectory(prefix="deepnode-bench-") as folder:

@@ -50,7 +50,8 @@ event an entry out of PostgreSQL by its mapper and its projection runner, and ke
 All three are compared on the peers' share before anything is measured. Rebuild: books made anew beside those that are
 there, their state roots, and the swap; Ponder indexes transfers alone, a row for each and both balances, out of the
 answers that it has kept. Balances: 2,000 accounts and positions, an account as likely as it has postings; one has a
-tenth of them all.
+tenth of them all. Tail: a block of some ninety entries every half second, from its commit in the log to its rows in the
+books as another connection sees them; then as many entries at once as the kernel takes over for.
 """,
     "verify": """\
 A log that was made up from a seed, in a real database, projected, signed and made a bundle of: of 100 entries some 85

@@ -6,8 +6,8 @@ of the repository.
 
 import json
 import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,12 +19,13 @@ from benchmarks.marketplace import CHAIN_ID, FIRST_BLOCK, GENESIS, block_ref, wr
 from benchmarks.replay.deployment import CONTRACTS, Sizes
 from benchmarks.replay.history import History
 from benchmarks.replay.tasks import Meant
+from eventsourcing.postgres import PostgresDatastore
 
 from deepnode_ledger import chain as chains
 from deepnode_ledger.batch import decode, encode
 from deepnode_ledger.batch_versions import TOPIC
 from deepnode_ledger.database import open_datastore
-from deepnode_ledger.log import Log
+from deepnode_ledger.log import CHANNEL, Log
 from deepnode_ledger.manifest import Manifest, load_manifest
 from deepnode_ledger.record import Header
 from deepnode_ledger.recorder import LogRecorder
@@ -99,29 +100,35 @@ def opened(folder: Path) -> Kept:
 
 
 def fill(url: str, history: Kept, entries: int | None = None) -> int:
-    """Put a history into an empty log as sealed batches, the log's own way; return how many entries it has.
+    """Put a history, or so many entries of it, into an empty log as sealed batches; return how many these are.
 
     What producers have counted is not noted, nor any header but the last: no projection asks for them.
     """
-    datastore, total, last = open_datastore(url), 0, block_ref(FIRST_BLOCK)
-    try:
+    with closing(open_datastore(url)) as datastore:
         Log(datastore, CHAIN_ID).create(GENESIS, FIRST_BLOCK)
-        recorder = LogRecorder(datastore)
-        for batch in history.batches(entries):
-            last = block_ref(batch.column("block_number")[batch.num_rows - 1].as_py())
-            with datastore.transaction(commit=True) as cursor:
-                recorder.lock(cursor)
-                insert_sealed(cursor, recorder, [batch])
-            total += batch.num_rows
+        return append(datastore, history.batches(entries))
+
+
+def append(datastore: PostgresDatastore, batches: Iterable[pa.RecordBatch]) -> int:
+    """Put batches behind what is in a log, in the log's own way; return how many entries these are."""
+    recorder, total, last = LogRecorder(datastore), 0, block_ref(FIRST_BLOCK)
+    for batch in batches:
+        last = block_ref(batch.column("block_number")[batch.num_rows - 1].as_py())
         with datastore.transaction(commit=True) as cursor:
             recorder.lock(cursor)
-            chains.add_headers(cursor, CHAIN_ID, [Header(last, block_ref(last.number - 1).hash)])
-            chains.set_tip(cursor, CHAIN_ID, last)
-            chains.set_finalized(cursor, CHAIN_ID, last)
-            cover(cursor, CHAIN_ID, FIRST_BLOCK, last, "made up")
-            note_sealing(cursor)
-    finally:
-        datastore.close()
+            insert_sealed(cursor, recorder, [batch])
+        total += batch.num_rows
+    with datastore.transaction(commit=True) as cursor:
+        recorder.lock(cursor)
+        before = chains.load(cursor, CHAIN_ID)
+        assert before is not None
+        first = FIRST_BLOCK if before.tip is None else before.tip.number + 1
+        chains.add_headers(cursor, CHAIN_ID, [Header(last, block_ref(last.number - 1).hash)])
+        chains.set_tip(cursor, CHAIN_ID, last)
+        chains.set_finalized(cursor, CHAIN_ID, last)
+        cover(cursor, CHAIN_ID, first, last, "made up")
+        note_sealing(cursor)
+        cursor.execute(f"NOTIFY {CHANNEL}")
     return total
 
 
