@@ -18,7 +18,7 @@ from deepnode_projections.registers.record import Record
 
 Numbers = npt.NDArray[Any]
 
-ROWS_BY_THREAD: Final = 4_096
+ROWS_BY_THREAD: Final = 16_384
 """More rows than these are put in order beside what the caller does."""
 
 _NUMBERS: Final = 2**63

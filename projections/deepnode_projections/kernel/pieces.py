@@ -14,6 +14,9 @@ from deepnode_projections.registers.state import Lines
 PIECE_ROWS: Final = 2_048
 """Rows whose lines are written at a time."""
 
+ROWS_ALONE: Final = 2 * PIECE_ROWS
+"""So few rows are written without a thread."""
+
 WRITERS: Final = 2
 """Threads that write pieces; a third hashes them, which takes about as long."""
 
@@ -30,7 +33,7 @@ def in_pieces(rows: int, write: Callable[[int, int, Octets], Written]) -> Iterat
             short, without the interpreter's lock.
     """
     nothing: Octets = np.empty(0, np.uint8)
-    if rows <= PIECE_ROWS:
+    if rows <= ROWS_ALONE:
         yield _lines(write(0, rows, nothing))
         return
     with ThreadPoolExecutor(WRITERS) as writers:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepnode_ledger.posting import AMOUNT_LIMIT
-from deepnode_projections.kernel.pieces import PIECE_ROWS
+from deepnode_projections.kernel import order
+from deepnode_projections.kernel.pieces import ROWS_ALONE
 from deepnode_projections.kernel.state import ColumnState
 from deepnode_projections.registers.record import Record, values_of
 from deepnode_projections.registers.state import MemoryState
@@ -65,12 +66,15 @@ def test_cells_are_written_as_records_are(records: list[Record]) -> None:
     assert lines_of(ColumnState(), records) == lines_of(MemoryState(), records)
 
 
-@pytest.mark.parametrize("rows", [2 * PIECE_ROWS + 7])
-def test_many_rows_are_put_in_order_and_written_by_several_threads(rows: int) -> None:
+@pytest.mark.parametrize("by_thread", [0, 10**6])
+def test_many_rows_are_put_in_order_and_written_by_several_threads(
+    monkeypatch: pytest.MonkeyPatch, by_thread: int
+) -> None:
     """Enters rows of two kinds at random; words begin alike, so that their ends are what is compared."""
+    monkeypatch.setattr(order, "ROWS_BY_THREAD", by_thread)
     random = Random(7)
     nodes = [bytes(31) + bytes([each]) for each in random.sample(range(256), 90)]
-    keys = random.sample([(epoch, node) for epoch in range(50) for node in nodes], rows)
+    keys = random.sample([(epoch, node) for epoch in range(50) for node in nodes], ROWS_ALONE + 7)
     records: list[Record] = [Work(epoch, nodes[0], node, 10**20 + epoch, epoch, 3) for epoch, node in keys]
     records += [Checked(f"{number % 7}", f"{number}", number, 0) for number in random.sample(range(50), 50)]
     assert lines_of(ColumnState(), records) == lines_of(MemoryState(), records)

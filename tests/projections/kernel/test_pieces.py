@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from deepnode_projections.kernel.octets import Octets
-from deepnode_projections.kernel.pieces import PIECE_ROWS, Written, in_pieces
+from deepnode_projections.kernel.pieces import PIECE_ROWS, ROWS_ALONE, Written, in_pieces
 
 
-@pytest.mark.parametrize("rows", [0, 1, PIECE_ROWS, PIECE_ROWS + 1, 11 * PIECE_ROWS - 1])
+@pytest.mark.parametrize("rows", [0, 1, ROWS_ALONE, ROWS_ALONE + 1, 11 * PIECE_ROWS - 1])
 def test_pieces_hold_every_row_once_and_in_order(rows: int) -> None:
     """Writes each row's number, where there is room for it, and takes each piece before the next."""
 
