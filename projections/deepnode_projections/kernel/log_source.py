@@ -26,6 +26,9 @@ from deepnode_projections.kernel.ops import RULES
 AHEAD: Final = 3
 """Runs that are read and decoded while the one before them is folded."""
 
+THREADS: Final = 2
+"""Threads that read and decode: while one waits for the server, or holds the interpreter's lock, the other goes on."""
+
 RUN_ENTRIES: Final = 65_536
 """Entries of a run, unless a single batch has more: batches that were sealed with few are decoded together."""
 
@@ -82,7 +85,7 @@ def run_of(batch: pa.RecordBatch, roster: Roster) -> DecodedRun:
 def decoded_runs(snapshot: Snapshot, roster: Roster, cache: DecodedCache | None = None) -> Iterator[DecodedRun]:
     """Yield the whole log, oldest first; the roster has learned of a run when it is yielded.
 
-    Runs are read and decoded ahead by a thread of its own, unless there are factories: then what a run announces is
+    Runs are read and decoded ahead by threads of their own, unless there are factories: then what a run announces is
     learned before the next one is decoded. What had to be decoded is put into the cache.
 
     Raises:
@@ -94,7 +97,7 @@ def decoded_runs(snapshot: Snapshot, roster: Roster, cache: DecodedCache | None 
     if roster.manifest.has_factories:
         yield from (make() for make in sealed)
     else:
-        with ThreadPoolExecutor(1, "decoding") as ahead:
+        with ThreadPoolExecutor(THREADS, "decoding") as ahead:
             coming: deque[Future[DecodedRun]] = deque(ahead.submit(make) for make in islice(sealed, AHEAD))
             while coming:
                 yield coming.popleft().result()
