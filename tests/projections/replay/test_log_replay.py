@@ -1,5 +1,6 @@
 """A log at hand is replayed out of what was decoded before, and no batch of it is read."""
 
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -48,3 +49,39 @@ def test_what_was_asked_for_once_is_kept(database_url: str, tmp_path: Path, monk
     assert {each.root() for each in made} == {made[0].root()}
     assert [each.refusals for each in made] == [1, 1, 1]
     assert [each.position for each in made] == [4, 4, 4]
+
+
+@pytest.mark.skipif(not available(), reason="loops cannot be compiled here")
+def test_runs_that_are_decoded_at_once_come_in_the_order_of_the_log(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Has the first run be read last: the root is that of the rules, whether two batches make a run or one does."""
+    manifest = paper_manifest(tmp_path)
+
+    def late(view: Snapshot, run: Sequence[SealedBatchRef], trays: Trays) -> pa.RecordBatch:
+        if run[0].number == 1 and run[-1].last_position < view.head.sealed_position:
+            assert others_are_read.wait(30)
+        found = read_sealed_run(view, run, trays)
+        if run[0].number > 1:
+            others_are_read.set()
+        return found
+
+    monkeypatch.setattr(log_source, "read_sealed_run", late)
+    with opened(database_url) as log:
+        log.extend(None, [s.said_in(manifest, 5, [s.transfer(s.NOBODY, s.ANNA, 100)])])
+        for block in range(6, 14):
+            log.extend(ref(block - 1), [s.said_in(manifest, block, [s.transfer(s.ANNA, s.BEN, block)])])
+            log.seal(ref(block))
+    roots: set[bytes] = set()
+    for run_entries in (1, 2, 3, 100):
+        others_are_read = threading.Event()
+        monkeypatch.setattr(log_source, "RUN_ENTRIES", run_entries)
+        replay = Replay(manifest)
+        with closing(open_datastore(database_url)) as store, snapshot(store) as view:
+            replay_log(view, replay)
+        assert replay.position == 9
+        roots.add(replay.root())
+    by_definition = Replay(manifest, by_definition=True)
+    with closing(open_datastore(database_url)) as store, snapshot(store) as view:
+        replay_log(view, by_definition)
+    assert roots == {by_definition.root()}
