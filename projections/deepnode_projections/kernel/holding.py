@@ -26,6 +26,7 @@ from deepnode_projections.kernel.order import by_octets
 from deepnode_projections.kernel.room import grown
 from deepnode_projections.kernel.table import Cells, Table
 from deepnode_projections.kernel.texts import Texts
+from deepnode_projections.kernel.touching import Touched
 from deepnode_projections.kernel.wide import amount_of_cells, cells_of_amount
 from deepnode_projections.kernel.words import Words
 from deepnode_projections.posting_columns import WALLET
@@ -101,6 +102,7 @@ class ColumnHoldings:
         self._pocket_names = Texts()
         self._of_word: Cells = np.zeros(_FEWEST, np.int32)
         self._words_known = 0
+        self._touched = Touched()
         self._who: Cells = np.zeros(_FEWEST, np.int64)
         self._count = 0
 
@@ -136,8 +138,10 @@ class ColumnHoldings:
             ids: the word of each of the batch's ids.
         """
         if len(self._of_word) < self._words.count:
-            self._of_word = grown(self._of_word, self._words_known, self._words.count)
+            self._of_word, self._touched = grown(self._of_word, self._words_known, self._words.count), Touched()
         self._words_known = self._words.count
+        if self._words_known >= self._touched.due:
+            self._touched.follow(self._of_word, self._words_known)
         are_wallets = holders >= 0
         words = ids[holders[are_wallets]]
         new = words[self._of_word[words] == 0]

@@ -21,6 +21,9 @@ AHEAD_BYTES: Final = 2 * LARGE_PAGE
 _TIMES: Final = 8
 """Of a small array so many times its size is ready, and no more."""
 
+_GROWTH: Final = 4
+"""How many times as long as an index the next one is: what is in it has to be entered anew."""
+
 _POPULATE_WRITE: Final = 23
 """The system's number for what it is asked: ``MADV_POPULATE_WRITE``."""
 
@@ -57,8 +60,8 @@ class Coming:
     def larger(self, index: Array, entries: int) -> Array | None:
         """Return an empty index for so many entries, or None as long as there is room for them in the present one."""
         if 2 * entries <= len(index):
-            if self._index is None and 16 * entries > 7 * len(index) and 2 * index.nbytes >= LARGE_PAGE:
-                self._index = zeros(2 * len(index), index)
+            if self._index is None and 16 * entries > 7 * len(index) and _GROWTH * index.nbytes >= LARGE_PAGE:
+                self._index = zeros(_GROWTH * len(index), index)
                 touch(self._index, 0, self._index.nbytes)
             return None
         coming, self._index = self._index, None
@@ -66,8 +69,8 @@ class Coming:
 
 
 def _places(entries: int) -> int:
-    """Return the smallest length of an index that is half full at most: a power of two."""
-    return 1 << (2 * entries - 1).bit_length()
+    """Return the least length of an index, a power of two, of which so many entries take no more than a quarter."""
+    return 1 << (_GROWTH * entries - 1).bit_length()
 
 
 def touch(array: Array, start: int, stop: int) -> None:
