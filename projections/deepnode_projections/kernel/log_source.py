@@ -23,7 +23,7 @@ from deepnode_projections.kernel.decoded import DecodedBatch
 from deepnode_projections.kernel.decoding import decode_batch
 from deepnode_projections.kernel.ops import RULES
 
-AHEAD: Final = 3
+AHEAD: Final = 2
 """Runs that are read and decoded while the one before them is folded."""
 
 THREADS: Final = 2
@@ -100,8 +100,9 @@ def decoded_runs(snapshot: Snapshot, roster: Roster, cache: DecodedCache | None 
         with ThreadPoolExecutor(THREADS, "decoding") as ahead:
             coming: deque[Future[DecodedRun]] = deque(ahead.submit(make) for make in islice(sealed, AHEAD))
             while coming:
-                yield coming.popleft().result()
                 coming.extend(ahead.submit(make) for make in islice(sealed, 1))
+                # Nothing of a run is held here while it is folded, nor afterwards: another may have its memory then.
+                yield coming.popleft().result()
     for batch in snapshot.read(snapshot.head.sealed_position + 1):
         yield run_of(batch, roster)
 

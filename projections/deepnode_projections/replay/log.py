@@ -31,3 +31,5 @@ def replay_log(snapshot: Snapshot, replay: Replay, cache: Path | None = None) ->
     for run in decoded_runs(snapshot, roster, None if cache is None else DecodedCache(cache, roster.manifest)):
         replay.feed_decoded(run.decoded, run.entry_at)
         run.done()
+        # Its memory is for the run that is read next.
+        del run
