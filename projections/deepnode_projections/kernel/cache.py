@@ -27,7 +27,7 @@ from deepnode_projections.kernel.decoded import DecodedBatch, Octets
 from deepnode_projections.kernel.op_cells import CELLS
 from deepnode_projections.rules.book import has_rule
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Of the decoder: another one for every change to what ``decode_batch`` makes of the same batch. A test asks for it."""
 
 BYTES_MAX: Final = 1024 * 1024 * 1024

@@ -28,6 +28,7 @@ from deepnode_projections.folds.transfers import is_transfer
 from deepnode_projections.kernel import ops
 from deepnode_projections.kernel.decoded import PLACES, Cells, DecodedBatch
 from deepnode_projections.kernel.decoding_moves import Move, Moves
+from deepnode_projections.kernel.decoding_prices import put_prices
 from deepnode_projections.kernel.decoding_sheet import Sheet, chosen
 from deepnode_projections.kernel.decoding_tasks import halves_of, put_statements
 from deepnode_projections.kernel.op_cells import CELLS
@@ -55,8 +56,10 @@ def decode_batch(batch: pa.RecordBatch, roster: Roster, uncertain: Collection[by
         run.add_strangers(stranger)
     for group in gathered.groups:
         run.add_group(group)
-    for statements in decode_statements(batch)[0]:
+    read, left = decode_statements(batch)
+    for statements in read:
         run.add_statements(statements)
+    run.add_prices(left)
     return run.decoded()
 
 
@@ -126,6 +129,10 @@ class _Run:
             assert isinstance(asset, Fixed)
             which = self._are_tokens(said.rows, asset)
         put_statements(self._sheet, self._batch, said, which)
+
+    def add_prices(self, rows: Rows) -> None:
+        """Take the prices among the rows of task events."""
+        put_prices(self._sheet, self._batch, rows, self._are_tokens)
 
     def _quarantine(self, group: Group, decoded: Decoded) -> None:
         for index, reason in decoded.reasons.items():

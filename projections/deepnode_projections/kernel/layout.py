@@ -35,7 +35,7 @@ _ADDRESSES: Final = frozenset({"asset", "payer", "contract", "operator", "creato
 _RAW: Final = frozenset(
     [
         *("consumer_hash", "input_hash", "output_hash", "report_hash", "meta_hash", "comment_hash", "reference_hash"),
-        *("evidence_hash", "event_id", "vwu_event"),
+        *("evidence_hash", "event_id", "vwu_event", "said_at"),
     ]
 )
 """Fields that nothing is looked for by, unless they are part of a key: their words and texts are not looked up, but

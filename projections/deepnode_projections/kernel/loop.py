@@ -16,6 +16,7 @@ from deepnode_projections.kernel.ops import (
     CREDITED,
     EXPIRED,
     NOTHING,
+    PRICED,
     RATED,
     RECEIVED,
     REJECTED,
@@ -131,7 +132,7 @@ def _beside_the_way(
         return task_ends.rejected(cells, at, position, m, p, t)
     if op == EXPIRED:
         return task_ends.expired(cells, at, position, m, p, t)
-    return False
+    return op == PRICED and observation_ops.priced(cells, at, position, m, p, t)
 
 
 @inner

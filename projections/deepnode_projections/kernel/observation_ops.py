@@ -1,4 +1,4 @@
-"""Observation operations: the compiled twins of the rules for what is told of tasks beside their way.
+"""Observation operations: the compiled twins of the rules for ratings, settlements and prices.
 
 As with ``task_ops``: a twin does exactly what the rules do (``rules.observations``), or returns False and has changed
 nothing. What a user or a payment processor says of a task a second time is the rules' alone.
@@ -11,7 +11,7 @@ from deepnode_projections.kernel.layout import NONE
 from deepnode_projections.kernel.maps import Maps
 from deepnode_projections.kernel.table import Cells, enter, find, keep
 from deepnode_projections.kernel.task_params import Params
-from deepnode_projections.kernel.task_rows import changing
+from deepnode_projections.kernel.task_rows import changing, is_token
 from deepnode_projections.kernel.task_tables import TaskTables
 
 
@@ -83,8 +83,32 @@ def settled(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t:
 
 
 @inner
+def priced(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: TaskTables) -> bool:
+    """PriceObserved."""
+    asset, fiat, source = m.ids[cells[at]], m.names[cells[at + 1]], m.names[cells[at + 2]]
+    producer, event = m.names[cells[at + 5]], m.names[cells[at + 6]]
+    if not is_token(asset, p) or find(t.observation, 2, producer, event, 0, 0) >= 0:
+        return False
+    seen = _observe(producer, event, NONE, position, p, t)
+    t.observation.cells[seen, tables.OBSERVATION_NAME] = p[params.OF_PRICE]
+    t.observation.cells[seen, tables.OBSERVATION_VALUE] = cells[at + 3]
+    t.observation.cells[seen, tables.OBSERVATION_VALUE + 1] = cells[at + 4]
+    t.observation.cells[seen, tables.OBSERVATION_ASSET] = asset
+    t.observation.cells[seen, tables.OBSERVATION_FIAT] = fiat
+    t.observation.cells[seen, tables.OBSERVATION_SOURCE] = source
+    row = changing(t.price, 3, tables.PRICE_SINCE, position, asset, fiat, source, 0)
+    own = t.price.cells
+    own[row, tables.PRICE_PPM] = cells[at + 3]
+    own[row, tables.PRICE_PPM + 1] = cells[at + 4]
+    own[row, tables.PRICE_PRODUCER] = producer
+    own[row, tables.PRICE_EVENT] = event
+    own[row, tables.PRICE_SAID] = m.bases[1] + cells[at + 7]
+    return True
+
+
+@inner
 def _observe(producer: Integer, event: Integer, task: Integer, position: Integer, p: Params, t: TaskTables) -> Integer:
-    """Enter an observation of a task, of which the caller says the value; return its row."""
+    """Enter an observation, of a task or of ``NONE``, of which the caller says the value; return its row."""
     row = enter(t.observation, 2, tables.OBSERVATION_SINCE + 1, producer, event, 0, 0)
     own = t.observation.cells
     for cell in range(tables.OBSERVATION_NAME, tables.OBSERVATION_SINCE):

@@ -134,6 +134,13 @@ CELLS: Final[Mapping[int, tuple[Cell, ...]]] = MappingProxyType(
         ops.RETRIED: (*_all(Of.ID, "task"), _ATTEMPT, replace(_ATTEMPT, name="next_attempt")),
         ops.REJECTED: (*_all(Of.ID, "task"), _ATTEMPT),
         ops.EXPIRED: (*_all(Of.ID, "task"), _ATTEMPT),
+        ops.PRICED: (
+            *_all(Of.ID, "asset"),
+            *_all(Of.NAME, "fiat source"),
+            *_all(Of.AMOUNT, "price_ppm"),
+            *_FOUND_SOURCE,
+            *_all(Of.EVENT, "time"),
+        ),
     }
 )
 """The cells of every operation, in their order."""

@@ -60,3 +60,6 @@ REJECTED: Final = 20
 
 EXPIRED: Final = 21
 """TaskExpired: task (id), attempt."""
+
+PRICED: Final = 22
+"""PriceObserved of a token: asset (id), fiat, source (names), price (amount), producer, event (names), time (event)."""

@@ -22,7 +22,7 @@ from deepnode_projections.registers.state import Lines, MemoryState
 from deepnode_projections.rules.collateral import Collateral
 from deepnode_projections.rules.comparisons import Checked
 from deepnode_projections.rules.economics import Revenue
-from deepnode_projections.rules.observations import Feedback, Observation, Settlement
+from deepnode_projections.rules.observations import Feedback, Observation, Price, Settlement
 from deepnode_projections.rules.registry import Model, Node
 from deepnode_projections.rules.revenue import Receipt
 from deepnode_projections.rules.splits import Carry, SplitTotal
@@ -36,7 +36,7 @@ R = TypeVar("R", bound=Record)
 HOT: Final[tuple[type[Record], ...]] = (
     *(Task, Slot, Validation, Trust, Work, ValidatorWork, ModelUse, ModelSales),
     *(Receipt, Carry, SplitTotal, Revenue, Checked, Node, Collateral, Model),
-    *(Observation, Feedback, Settlement, Report),
+    *(Observation, Feedback, Settlement, Report, Price),
 )
 """The kinds that the kernel reads or writes."""
 

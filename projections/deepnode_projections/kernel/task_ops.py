@@ -16,7 +16,7 @@ from deepnode_projections.kernel.maps import Maps
 from deepnode_projections.kernel.table import Cells, View, enter, find, keep
 from deepnode_projections.kernel.task_credit import add_work, books_hold, credit
 from deepnode_projections.kernel.task_params import Params
-from deepnode_projections.kernel.task_rows import add, changing, learn, may_work, rows_of, task_in
+from deepnode_projections.kernel.task_rows import add, changing, is_token, learn, may_work, rows_of, task_in
 from deepnode_projections.kernel.task_tables import TaskTables
 from deepnode_projections.rules.registry import MINER, PPM, VALIDATOR
 
@@ -28,10 +28,7 @@ def created(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t:
     asset = m.ids[cells[at + 7]]
     if find(t.task, 1, task, 0, 0, 0) >= 0:
         return False
-    token = params.TOKENS + p[params.TOKENS_COUNT] - 1
-    while token >= params.TOKENS and p[token] != asset:
-        token -= 1
-    if token < params.TOKENS:
+    if not is_token(asset, p):
         return False
     known = find(t.model, 1, model, 0, 0, 0)
     if known >= 0 and t.model.cells[known, tables.MODEL_DOMAIN] != domain:

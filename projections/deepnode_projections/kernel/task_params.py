@@ -14,7 +14,7 @@ import numpy.typing as npt
 from deepnode_projections.kernel.state import ColumnState
 from deepnode_projections.maths.trust import step_of
 from deepnode_projections.rules.epochs import current
-from deepnode_projections.rules.observations import AMOUNT, RATING
+from deepnode_projections.rules.observations import AMOUNT, PRICE, RATING
 from deepnode_projections.rules.parameters import ruleset_at
 from deepnode_projections.rules.tasks import (
     APPROVED,
@@ -75,9 +75,10 @@ CHECKED_SETTLED: Final = 20
 
 OF_RATING: Final = 21
 OF_AMOUNT: Final = 22
+OF_PRICE: Final = 23
 """Texts: what an observation's value is."""
 
-STEPS: Final = 23
+STEPS: Final = 24
 """The steps of trust by outcome, ``STEP_WIDTH`` cells each: alpha, target, and the outcome's text."""
 
 STEP_WIDTH: Final = 3
@@ -124,7 +125,7 @@ def task_params(state: ColumnState, tokens: Iterable[bytes]) -> npt.NDArray[np.i
         *(epoch, work.slots, work.quorum, work.majority_ppm, _CREDIT[work.credit], int(work.late_events == "dropped")),
         ruleset.trust.start_ppm,
         *(number(text) for text in (*_STAGES, *_VERDICTS, "TaskAssigned", "trust", "collateral")),
-        *(number(text) for text in (REJECTED, EXPIRED, "PaymentProcessorSettled", RATING, AMOUNT)),
+        *(number(text) for text in (REJECTED, EXPIRED, "PaymentProcessorSettled", RATING, AMOUNT, PRICE)),
     ]
     assert len(cells) == STEPS, cells
     outcomes: list[tuple[Outcome, int]] = [(OUTCOME[verdict], 1) for verdict in _VERDICTS]

@@ -5,7 +5,7 @@ import numpy as np
 from deepnode_ledger.compiled import Integer, inlined, inner
 from deepnode_projections.kernel.layout import NONE
 from deepnode_projections.kernel.table import Cells, View, enter, find, keep, newest_under
-from deepnode_projections.kernel.task_params import START, STEP_WIDTH, STEPS, Params
+from deepnode_projections.kernel.task_params import START, STEP_WIDTH, STEPS, TOKENS, TOKENS_COUNT, Params
 from deepnode_projections.kernel.task_tables import (
     MANY,
     NODE_DOMAIN,
@@ -28,6 +28,15 @@ def task_in(tasks: View, task: Integer, attempt: Integer) -> Integer:
     if row >= 0 and tasks.cells[row, TASK_ATTEMPT] != attempt:
         return -1
     return row
+
+
+@inner
+def is_token(asset: Integer, p: Params) -> bool:
+    """Say whether an asset is one of the tokens that the parameters name."""
+    token = TOKENS + p[TOKENS_COUNT] - 1
+    while token >= TOKENS and p[token] != asset:
+        token -= 1
+    return bool(token >= TOKENS)
 
 
 @inner

@@ -12,7 +12,7 @@ from deepnode_projections.kernel.state import ColumnState
 from deepnode_projections.kernel.table import Cells, View
 from deepnode_projections.rules.collateral import Collateral
 from deepnode_projections.rules.comparisons import Checked
-from deepnode_projections.rules.observations import Feedback, Observation, Settlement
+from deepnode_projections.rules.observations import Feedback, Observation, Price, Settlement
 from deepnode_projections.rules.registry import Model, Node
 from deepnode_projections.rules.tasks import Slot, Task
 from deepnode_projections.rules.trust import Trust
@@ -42,6 +42,7 @@ class TaskTables(NamedTuple):
     feedback: View
     settlement: View
     report: View
+    price: View
     scratch: Cells
 
 
@@ -51,7 +52,7 @@ def task_tables(state: ColumnState) -> TaskTables:
     return TaskTables(
         *(view[Task], view[Slot], view[Validation], view[Trust], view[Work], view[ValidatorWork], view[ModelUse]),
         *(view[ModelSales], view[Checked], view[Node], view[Collateral], view[Model]),
-        *(view[Observation], view[Feedback], view[Settlement], view[Report]),
+        *(view[Observation], view[Feedback], view[Settlement], view[Report], view[Price]),
         np.zeros((3, MANY), np.int64),
     )
 
@@ -156,6 +157,8 @@ OBSERVATION_EPOCH: Final = _OBSERVATION.at("epoch")
 OBSERVATION_OBSERVED: Final = _OBSERVATION.at("observed_position")
 OBSERVATION_TASK: Final = _OBSERVATION.at("task")
 OBSERVATION_ASSET: Final = _OBSERVATION.at("asset")
+OBSERVATION_FIAT: Final = _OBSERVATION.at("fiat")
+OBSERVATION_SOURCE: Final = _OBSERVATION.at("source")
 OBSERVATION_CORRECTED: Final = _OBSERVATION.at("corrected_value")
 OBSERVATION_SINCE: Final = _OBSERVATION.since
 
@@ -180,6 +183,13 @@ REPORT_SEVERITY: Final = _REPORT.at("severity")
 REPORT_EVIDENCE: Final = _REPORT.at("evidence_hash")
 REPORT_REPORTED: Final = _REPORT.at("reported_position")
 REPORT_SINCE: Final = _REPORT.since
+
+_PRICE: Final = layout_of(Price)
+PRICE_PPM: Final = _PRICE.at("price_ppm")
+PRICE_PRODUCER: Final = _PRICE.at("producer")
+PRICE_EVENT: Final = _PRICE.at("event_id")
+PRICE_SAID: Final = _PRICE.at("said_at")
+PRICE_SINCE: Final = _PRICE.since
 
 COLLATERAL_FREE: Final = layout_of(Collateral).at("free")
 MODEL_DOMAIN: Final = layout_of(Model).at("domain")

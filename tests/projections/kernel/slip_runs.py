@@ -30,7 +30,7 @@ from tests.projections.rules.told import MANIFEST
 ROOM: Final = "deepnode_projections"
 KERNEL: Final = f"{ROOM}.kernel"
 
-SEED: Final = 3
+SEED: Final = 5
 ENTRIES: Final = 1_500
 PROCESSES: Final = 2
 

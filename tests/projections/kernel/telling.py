@@ -10,7 +10,7 @@ from deepnode_ledger.record import TaskEvent
 from deepnode_projections.registers.state import State
 from deepnode_projections.rules import tasks
 from deepnode_projections.rules.collateral import Collateral
-from deepnode_projections.rules.observations import RATING, Observation
+from deepnode_projections.rules.observations import PRICE, RATING, Observation
 from deepnode_projections.rules.registry import MINER, PPM, VALIDATOR, Model, Node
 from deepnode_projections.rules.scene import NoEffect
 from deepnode_projections.rules.tasks import Slot, Task
@@ -70,6 +70,8 @@ class Producer:
 
     def _right(self) -> Said:
         self._tasks = [name for name in self._tasks if self._is_open(name)]
+        if self._random.random() < 0.02:
+            return self._price()
         if (len(self._tasks) < OPEN_TASKS and self._random.random() < 0.3) or not self._tasks:
             return self._new()
         name = self._random.choice(self._tasks)
@@ -78,10 +80,10 @@ class Producer:
             return self._new()
         own = {"task": name, "attempt": task.attempt}
         if task.stage == tasks.APPROVED:
-            return self._seen(task) if self._random.random() < 0.2 else self._credit(task, own)
+            return self._seen(task) if self._random.random() < 0.3 else self._credit(task, own)
         if task.stage == tasks.FAILED:
             again = ("TaskReassigned", {**own, "next_attempt": task.attempt + 1})
-            return again if task.attempt < tasks.ATTEMPTS_MAX else ("TaskRejected", own)
+            return again if task.attempt < tasks.ATTEMPTS_MAX and self._random.random() < 0.8 else ("TaskRejected", own)
         if task.stage == tasks.CREDITED:
             return self._seen(task) if self._random.random() < 0.5 else self._correct(task, own)
         slots = self._state.every(Slot, task.task, task.attempt)
@@ -93,7 +95,7 @@ class Producer:
         task = self._state.get(Task, word(name))
         if task is None or task.stage in (tasks.REJECTED, tasks.EXPIRED):
             return False
-        return task.stage != tasks.CREDITED or self._random.random() < 0.2
+        return task.stage != tasks.CREDITED or self._random.random() < 0.4
 
     def _new(self) -> Said:
         self._begun += 1
@@ -137,6 +139,8 @@ class Producer:
                 return self._answer(slot, own)
         rules = ruleset_of(self._state).work
         answered = [slot for slot in slots if slot.output_hash is not None]
+        if not answered:
+            return self._answer(slots[0], own)
         given = {slot.slot: self._state.every(Validation, task.task, task.attempt, slot.slot) for slot in answered}
         if all(len(each) >= rules.quorum for each in given.values()) and self._random.random() < 0.5:
             votes = {slot: [each.verdict == "correct" for each in given[slot]] for slot in given}
@@ -168,7 +172,7 @@ class Producer:
     def _credit(self, task: Task, own: dict[str, Any]) -> Said:
         left = [s for s in self._state.every(Slot, task.task, task.attempt) if s.verdict == "correct" and s.vwu is None]
         slot = self._random.choice(left)
-        vwu = self._random.choice((1, 3, 1000, 10**12, self._random.randrange(1, 10**12)))
+        vwu = self._random.choice((1, 1, 1, 3, 10**12, self._random.randrange(1, 10**12)))
         about = {"slot": slot.slot, "node": _name(slot.node), "vwu": vwu, "difficulty_ppm": task.difficulty_ppm}
         return "VWUAssigned", {**own, **about}
 
@@ -182,6 +186,15 @@ class Producer:
         )
         return "Correction", self._random.choice(choices)
 
+    def _price(self) -> Said:
+        """A price, or a correction of one."""
+        seen = [each.event_id for each in self._state.every(Observation) if each.value_name == PRICE]
+        price = {"price_ppm": str(self._random.choice((1, 400_000, 2**64, 10**38 - 1)))}
+        if seen and self._random.random() < 0.3:
+            return "Correction", {"corrects": self._random.choice(seen), **self._random.choice(({}, price))}
+        told = {"asset": to_hex(self._random.choice((DN, USDC))), "fiat": self._random.choice(("USD", "EUR")), **price}
+        return "PriceObserved", {**told, "source": self._random.choice(("urn:price", "Börse \u20ac"))}
+
     def _seen(self, task: Task) -> Said:
         """What is told of a task beside its way, or of what was: a rating, a settlement, a correction of one."""
         own, name = task.task, _name(task.task)
@@ -193,7 +206,7 @@ class Producer:
         if self._random.random() < 0.5:
             comment = {"comment_hash": "nice"} if self._random.random() < 0.5 else {}
             return "UserFeedback", {"task": name, "rating": self._random.randint(1, 5), **comment}
-        amount = self._random.choice((task.price, task.price, task.price, task.price + 2**64))
+        amount = self._random.choice((task.price, task.price, task.price + 2**64))
         reference = {"reference_hash": "paid"} if self._random.random() < 0.5 else {}
         told = {"asset": to_hex(task.asset), "amount": str(min(amount, 10**38 - 1)), **reference}
         return "PaymentProcessorSettled", {"task": name, **told}
@@ -220,8 +233,13 @@ class Producer:
             "rating": (1, 5),
             "next_attempt": (1, 2, 3, 4),
             "severity": (1, 3),
+            "fiat": ("CHF",),
+            "source": ("urn:other",),
         }
-        name = self._random.choice([each for each in sorted(changes) if each in members])
+        names = [each for each in sorted(changes) if each in members]
+        if not names:
+            return kind, members
+        name = self._random.choice(names)
         return kind, {**members, name: self._random.choice(changes[name])}
 
 

@@ -18,7 +18,7 @@ from deepnode_ledger.posting import AMOUNT_LIMIT
 from deepnode_ledger.record import Finality, LogEntry, TaskEvent
 from deepnode_ledger.roster import Roster
 from deepnode_ledger.statement import Statement, read
-from deepnode_ledger.statement_data import PaymentProcessorSettled, TaskCreated
+from deepnode_ledger.statement_data import PRICE_OBSERVED, PriceObserved
 from deepnode_ledger.statement_layout import Amount, Choice, Octets, Slots, Whole, layout_of
 from deepnode_projections.kernel import cache_form, ops
 from deepnode_projections.kernel.decoded import DecodedBatch
@@ -49,11 +49,15 @@ def expected(entry: LogEntry, roster: Roster, uncertain: Collection[bytes]) -> l
     """All that may be said of an entry: the operation and its values. Words have zeros behind them."""
     if isinstance(entry.record, TaskEvent):
         said = read(entry.record)
-        if not isinstance(said, Statement) or said.type not in OP_OF:
+        if not isinstance(said, Statement) or said.type not in (*OP_OF, PRICE_OBSERVED):
             return [(ops.RULES, {})]
-        asset = said.data.asset if isinstance(said.data, TaskCreated | PaymentProcessorSettled) else None
+        asset = getattr(said.data, "asset", None)
         if asset is not None and not is_token(asset, entry, roster, uncertain):
             return [(ops.RULES, {})]
+        if isinstance(said.data, PriceObserved):
+            source = {"producer": said.producer, "event_id": said.event_id, "time": said.time}
+            about: dict[str, Any] = msgspec.structs.asdict(said.data)
+            return [(ops.PRICED, about | source | {"asset": wide(said.data.asset)})]
         return [(OP_OF[said.type], told(said))]
     event = decode(entry, roster)
     if isinstance(event, Unknown):
@@ -120,7 +124,8 @@ def check(manifest: Manifest, records: list[Record], run_entries: int) -> list[D
         logged = list(entries(batch, Finality.PENDING))
         left = set(decode_statements(batch)[1].tolist())
         for number, (entry, row) in enumerate(zip(logged, rows_of(decoded), strict=True)):
-            assert row in ([(ops.RULES, {})] if number in left else expected(entry, roster, uncertain)), entry
+            is_left = number in left and row[0] != ops.PRICED
+            assert row in ([(ops.RULES, {})] if is_left else expected(entry, roster, uncertain)), entry
         check_the_rest(decoded, logged, roster)
         assert_same(cache_form.read(np.frombuffer(bytearray(cache_form.written(decoded, KEY)), np.uint8), KEY), decoded)
         found.append(decoded)
@@ -165,6 +170,8 @@ def statements(draw: st.DrawFn, number: int) -> TaskEvent:
         "amount": st.sampled_from(["0", str(2**64), str(AMOUNT_LIMIT - 1), str(AMOUNT_LIMIT)]),
         "rating": st.sampled_from([0, 1, 5, 6]),
         "severity": st.sampled_from([0, 1, 3, 4]),
+        "price_ppm": st.sampled_from(["0", "1", str(2**64), str(AMOUNT_LIMIT - 1), str(AMOUNT_LIMIT)]),
+        "source": st.sampled_from(["urn:price", '\u20ac "', ""]),
         "usage": st.sampled_from([{}, {"input_tokens": 5}, {"input_tokens": None, "output_tokens": 0}, None]),
         "verdict": st.sampled_from(["correct", "incorrect", "approved", "rejected"]),
         "slot": st.sampled_from([1, 2, 64, 65]),
@@ -226,12 +233,12 @@ def test_a_batch_has_every_operation(manifest: Manifest) -> None:
     ]
     kinds = ("TaskCreated", "TaskAssigned", "OutputSubmitted", "ValidationSubmitted", "ConsensusReached", "VWUAssigned")
     others = ("UserFeedback", "PaymentProcessorSettled", "BadBehaviourReported", "TaskReassigned", "TaskRejected")
-    for number, kind in enumerate((*kinds, *others, "TaskExpired", "Correction"), 1):
-        members = {"asset": to_hex(USDC)} if kind in ("TaskCreated", "PaymentProcessorSettled") else {}
+    for number, kind in enumerate((*kinds, *others, "TaskExpired", "PriceObserved", "Correction"), 1):
+        members = {"asset": to_hex(USDC)} if "asset" in spoken.ORDINARY[kind] else {}
         records.append((CHAIN_ID, ref(5), spoken.event(kind, number, spoken.data_of(kind, **members))))
     [decoded] = check(manifest, records, 1000)
-    assert decoded.ops.tolist() == [2, 2, 1, 1, 3, 4, 0, *range(10, 22), 0]
-    assert decoded.names == (spoken.PRODUCER, "e7", "e8")
+    assert decoded.ops.tolist() == [2, 2, 1, 1, 3, 4, 0, *range(10, 23), 0]
+    assert decoded.names == (spoken.PRODUCER, "e7", "e8", "USD", "urn:price", "e13")
 
 
 def test_the_bounds_of_cells_are_those_of_the_statements_members() -> None:

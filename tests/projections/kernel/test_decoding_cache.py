@@ -57,8 +57,8 @@ def decoded(manifest: Manifest) -> DecodedBatch:
     records.append((CHAIN_ID, ref(6), replace(logs[0], topics=(word("unknown"),))))
     kinds = ("TaskCreated", "TaskAssigned", "OutputSubmitted", "ValidationSubmitted", "ConsensusReached", "VWUAssigned")
     others = ("UserFeedback", "PaymentProcessorSettled", "BadBehaviourReported", "TaskReassigned", "TaskRejected")
-    for number, kind in enumerate((*kinds, *others, "TaskExpired", "Correction"), 1):
-        members = {"asset": to_hex(USDC)} if kind in ("TaskCreated", "PaymentProcessorSettled") else {}
+    for number, kind in enumerate((*kinds, *others, "TaskExpired", "PriceObserved", "Correction"), 1):
+        members = {"asset": to_hex(USDC)} if "asset" in spoken.ORDINARY[kind] else {}
         records.append((CHAIN_ID, ref(7), spoken.event(kind, number, spoken.data_of(kind, **members))))
     batch = from_rows([row_of(position, *record) for position, record in enumerate(records, 11)])
     return decode_batch(batch, Roster(manifest), set())
@@ -85,7 +85,7 @@ def test_another_decoding_asks_for_another_version(decoded: DecodedBatch) -> Non
     digest here.
     """
     digest = hashlib.sha256(b"".join(list(sections_of(decoded))[:PLACES])).hexdigest()
-    assert (cache.VERSION, digest) == (3, "ae94da680c2b3f1cf8e1955675c5b2d9a12eadfac58135d3dcf9fc3239062131")
+    assert (cache.VERSION, digest) == (4, "e009c93ed93d4a8cc6ef4208fc4b657ca7cf10a25cdd39c6b428d8844da7825b")
 
 
 def test_a_file_that_changed_is_not_there_and_is_replaced(folder: DecodedCache, decoded: DecodedBatch) -> None:
@@ -210,14 +210,14 @@ FORGED: Final[dict[str, Callable[[list[bytes]], None]]] = {
     "an amount that is too large": cell(TRANSFER_AT + 4, 2**63 - 1),
     "an amount below zero": cell(TRANSFER_AT + 4, -1),
     "a hash that there is not": cell(CREATED_AT + 4, 99),
-    "a name that there is not": cell(CREATED_AT + 10, 3),
-    "an event that there is not": cell(CREATED_AT + 11, 2),
+    "a name that there is not": cell(CREATED_AT + 10, 6),
+    "an event that there is not": cell(CREATED_AT + 11, 3),
     "attempt 0": cell(ASSIGNED_AT + 1, 0),
     "slot 65": cell(ASSIGNED_AT + 2, 65),
     "no slot": cell(ASSIGNED_AT + 2, NONE),
     "a rating of 6": cell(RATED_AT + 1, 6),
     "a comment that there is not": cell(RATED_AT + 2, 99),
-    "an event that is no name": cell(RATED_AT + 4, 3),
+    "an event that is no name": cell(RATED_AT + 4, 6),
     "half an id": section(IDS, lambda data: data[:-16]),
     "fewer ids": section(IDS, lambda data: data[:32]),
     "fewer hashes": section(HASHES, lambda data: data[32:]),
@@ -236,7 +236,7 @@ FORGED: Final[dict[str, Callable[[list[bytes]], None]]] = {
     "another position": said(first=12),
     "a member too many": said(more=1),
     "a log without a meaning before the first": said(quarantined=[[10, "0d3R0dHR0dHR0dHR0dHR0dHR0dE=", None, "why"]]),
-    "a log without a meaning behind the last": said(quarantined=[[32, "0d3R0dHR0dHR0dHR0dHR0dHR0dE=", None, "why"]]),
+    "a log without a meaning behind the last": said(quarantined=[[33, "0d3R0dHR0dHR0dHR0dHR0dHR0dE=", None, "why"]]),
     "a transfer without a meaning": said(quarantined=[[11, "0d3R0dHR0dHR0dHR0dHR0dHR0dE=", None, "why"]]),
     "half an address": said(quarantined=[[18, "0d3R", None, "why"]]),
     "half a topic": said(quarantined=[[18, "0d3R0dHR0dHR0dHR0dHR0dHR0dE=", "0d3R", "why"]]),
@@ -302,4 +302,4 @@ def test_whatever_is_read_back_is_within_its_bounds(
         found = cache_form.read(np.frombuffer(joined(sections, KEY), np.uint8), KEY)
     except Damaged:
         return
-    assert len(rows_of(found)) == 21
+    assert len(rows_of(found)) == 22

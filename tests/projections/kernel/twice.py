@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from deepnode_ledger.compiled import Integer, compiled
+from deepnode_ledger.compiled import Integer, compiled, inner
 from deepnode_ledger.record import TaskEvent
 from deepnode_ledger.statement import Statement, read
 from deepnode_ledger.statement_data import (
@@ -19,6 +19,7 @@ from deepnode_ledger.statement_data import (
     ConsensusReached,
     OutputSubmitted,
     PaymentProcessorSettled,
+    PriceObserved,
     TaskAssigned,
     TaskCreated,
     TaskExpired,
@@ -60,7 +61,27 @@ _OPS: Final = {
     TaskReassigned: ops.RETRIED,
     TaskRejected: ops.REJECTED,
     TaskExpired: ops.EXPIRED,
+    PriceObserved: ops.PRICED,
 }
+
+
+@inner
+def _beside_the_way(
+    op: Integer, cells: Numbers, at: Integer, position: Integer, m: Maps, p: Numbers, t: TaskTables
+) -> Integer:
+    if op == ops.RATED:
+        return observation_ops.rated(cells, at, position, m, p, t)
+    if op == ops.SETTLED:
+        return observation_ops.settled(cells, at, position, m, p, t)
+    if op == ops.PRICED:
+        return observation_ops.priced(cells, at, position, m, p, t)
+    if op == ops.REPORTED:
+        return task_ends.reported(cells, at, position, m, p, t)
+    if op == ops.RETRIED:
+        return task_ends.retried(cells, at, position, m, p, t)
+    if op == ops.REJECTED:
+        return task_ends.rejected(cells, at, position, m, p, t)
+    return task_ends.expired(cells, at, position, m, p, t)
 
 
 @compiled
@@ -77,17 +98,7 @@ def _do(op: Integer, cells: Numbers, at: Integer, position: Integer, m: Maps, p:
         return task_ops.agreed(cells, at, position, m, p, t)
     if op == ops.CREDITED:
         return task_ops.credited(cells, at, position, m, p, t)
-    if op == ops.RATED:
-        return observation_ops.rated(cells, at, position, m, p, t)
-    if op == ops.SETTLED:
-        return observation_ops.settled(cells, at, position, m, p, t)
-    if op == ops.REPORTED:
-        return task_ends.reported(cells, at, position, m, p, t)
-    if op == ops.RETRIED:
-        return task_ends.retried(cells, at, position, m, p, t)
-    if op == ops.REJECTED:
-        return task_ends.rejected(cells, at, position, m, p, t)
-    return task_ends.expired(cells, at, position, m, p, t)
+    return _beside_the_way(op, cells, at, position, m, p, t)
 
 
 class Noting(MemoryState):
@@ -254,6 +265,10 @@ class Cells:
                 return [self._id(d.task), d.attempt, int(d.verdict == "approved"), mask - ((mask >> 63) << 64)]
             case VWUAssigned() as d:
                 return [*self._own(d), self._id(d.node), d.vwu, d.difficulty_ppm, *self._told(statement)]
+        return self._beside_the_way(statement)
+
+    def _beside_the_way(self, statement: Statement) -> list[int]:
+        match statement.data:
             case UserFeedback() as d:
                 return [self._id(d.task), d.rating, self._hash(d.comment_hash), *self._named(statement)]
             case PaymentProcessorSettled() as d:
@@ -266,6 +281,11 @@ class Cells:
                 return [self._id(d.task), d.attempt, d.next_attempt]
             case TaskRejected() | TaskExpired() as d:
                 return [self._id(d.task), d.attempt]
+            case PriceObserved() as d:
+                self._events.append(statement.time)
+                self._names += [d.fiat, d.source]
+                what = (self._id(d.asset), len(self._names) - 2, len(self._names) - 1, *_amount(d.price_ppm))
+                return [*what, *self._named(statement), len(self._events) - 1]
         raise AssertionError(statement)
 
     def _own(
