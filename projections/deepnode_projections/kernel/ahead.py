@@ -5,17 +5,13 @@ some operations ahead the place in the index is fetched, and a few operations la
 is changed by that, whatever is fetched; a wrong guess costs what it would have cost to wait.
 """
 
-from typing import Any, Final
+from typing import Final
 
-from llvmlite import ir  # type: ignore[import-untyped] # it has no types
-from numba import types as numba_types
-from numba.extending import intrinsic
-from numba.np import arrayobj
-
-from deepnode_ledger.compiled import Integer, inlined, is_plain
+from deepnode_ledger.compiled import Integer, inlined
 from deepnode_projections.kernel.decoded import Cells
 from deepnode_projections.kernel.maps import Maps
 from deepnode_projections.kernel.money_views import MoneyTables, MoneyViews
+from deepnode_projections.kernel.octets import ask
 from deepnode_projections.kernel.ops import AGREED, ASSIGNED, CREATED, CREDITED, RECEIVED, SPLIT, TRANSFER, VALIDATED
 from deepnode_projections.kernel.sides import BOTH, MONEY, TASKS
 from deepnode_projections.kernel.table import View, place_of
@@ -93,13 +89,13 @@ def _fetch_key(table: View, a: Integer, b: Integer, c: Integer, d: Integer, midd
     """Fetch the row of a key: where it begins, and a cell in its middle, which a wide one has in another line."""
     place = place_of(a, b, c, d, len(table.slots) - 1)
     if is_far:
-        _from_memory(table.slots, place)
+        ask(table.slots, place, 0)
     else:
         row = table.slots[place] - 1
         if row >= 0:
-            _from_memory(table.cells, row * table.cells.shape[1])
+            ask(table.cells, row, 0)
             if middle > 0:
-                _from_memory(table.cells, row * table.cells.shape[1] + middle)
+                ask(table.cells, row, middle)
 
 
 @inlined
@@ -107,34 +103,8 @@ def _fetch_newest(table: View, first: Integer, is_far: Integer) -> None:
     """Fetch the row that was entered last with a key that begins with a cell."""
     place = place_of(first, 0, 0, 0, len(table.firsts) - 1)
     if is_far:
-        _from_memory(table.firsts, place)
+        ask(table.firsts, place, 0)
     else:
         row = table.firsts[place] - 1
         if row >= 0:
-            _from_memory(table.cells, row * table.cells.shape[1])
-
-
-def _from_memory_compiled(_typing: Any, array: Any, place: Any) -> Any:
-    """Ask for a cell of an array, counted from its first, without waiting for it."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = _COMPILER.make_array(array)(context, builder, arguments[0]).data
-        octet = _IR.IntType(8).as_pointer()
-        pointer = builder.bitcast(builder.gep(data, [arguments[1]]), octet)
-        number = _IR.IntType(32)
-        kind = _IR.FunctionType(_IR.VoidType(), [octet, number, number, number])
-        fetch = builder.module.declare_intrinsic("llvm.prefetch", [octet], kind)
-        builder.call(fetch, [pointer, number(0), number(3), number(1)])
-        return context.get_dummy_value()
-
-    return numba_types.none(array, place), generate
-
-
-def _do_nothing(_array: Any, _place: Any) -> None:
-    pass
-
-
-# The compiler's own functions say nothing of their types.
-_COMPILER: Final[Any] = arrayobj
-_IR: Final[Any] = ir
-_from_memory: Final[Any] = _do_nothing if is_plain() else intrinsic(_from_memory_compiled)
+            ask(table.cells, row, 0)

@@ -44,10 +44,9 @@ CREATE UNLOGGED TABLE correction (
     producer text, corrects text, sequence bigint, value_name text, value numeric, in_time boolean,
     PRIMARY KEY (producer, corrects, sequence)
 );
-CREATE UNLOGGED TABLE sales (
-    epoch bigint, domain bytea, model bytea, asset bytea, tasks bigint, amount numeric,
-    PRIMARY KEY (epoch, domain, model, asset)
-);
+-- What was sold, and by how much a correction changed it. Rows are added and never changed: of a row that is changed
+-- thousands of times in one transaction each version is read again.
+CREATE UNLOGGED TABLE sale (epoch bigint, domain bytea, model bytea, asset bytea, tasks int, amount numeric);
 
 -- Whether a node may work in a domain in a role, as far as the registry knows it.
 CREATE FUNCTION may_work(place bigint, of_node bytea, in_role bigint, in_domain bytea) RETURNS boolean
@@ -102,6 +101,14 @@ CREATE FUNCTION credit(policy text, assigned numeric[]) RETURNS TABLE (n bigint,
         WHEN 'split' THEN floor + (rank <= left_over)::int END FROM floors
 $$;
 
+-- Whether a model's sales of an epoch in an asset can be held with an amount more. No sum of sales is above what all
+-- sales together have brought, which is enough to know but for amounts that nobody ever saw.
+CREATE FUNCTION can_hold(brought numeric, in_epoch bigint, t task, more numeric) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN brought + more < 10::numeric ^ 38 THEN true ELSE more + coalesce((SELECT sum(s.amount) FROM sale s
+        WHERE s.epoch = in_epoch AND s.domain = t.domain AND s.model = t.model AND s.asset = t.asset), 0)
+        < 10::numeric ^ 38 END
+$$;
+
 -- Count a task's work, whose correct outputs all have VWU, in place of what was counted of it before.
 CREATE PROCEDURE credit_task(place bigint, t task, now_epoch bigint, policy text, is_late boolean) LANGUAGE plpgsql AS $$
 DECLARE
@@ -141,6 +148,7 @@ DECLARE
     stands rating_of;
     correcting text;
     counted bigint;
+    brought numeric := 0;
 BEGIN
     FOR e IN SELECT * FROM statement ORDER BY position LOOP
         SELECT * INTO t FROM task WHERE task.task = e.task;
@@ -202,10 +210,9 @@ BEGIN
                     UPDATE task o SET difficulty = e.difficulty WHERE o.task = e.task;
                 ELSE
                     IF t.credited_epoch IS NOT NULL AND NOT is_dropped THEN
-                        UPDATE sales o SET amount = o.amount - t.price + e.price
-                        WHERE o.epoch = now_epoch AND o.domain = t.domain AND o.model = t.model AND o.asset = t.asset
-                            AND o.amount - t.price + e.price < 10::numeric ^ 38;
-                        CONTINUE WHEN NOT FOUND;
+                        CONTINUE WHEN NOT can_hold(brought, now_epoch, t, e.price - t.price);
+                        INSERT INTO sale VALUES (now_epoch, t.domain, t.model, t.asset, 0, e.price - t.price);
+                        brought := brought + greatest(e.price - t.price, 0);
                     END IF;
                     UPDATE task o SET price = e.price WHERE o.task = e.task;
                 END IF;
@@ -300,18 +307,15 @@ BEGIN
             wanting := (SELECT count(*) FROM task_slot o WHERE o.task = e.task AND o.attempt = e.attempt
                 AND o.verdict = 'correct' AND o.vwu IS NULL AND o.slot <> e.slot);
             late := now_epoch > t.epoch AND rules #>> '{work,late_events}' = 'dropped';
-            CONTINUE WHEN wanting = 0 AND NOT late AND t.price + coalesce((SELECT o.amount FROM sales o
-                WHERE o.epoch = now_epoch AND o.domain = t.domain AND o.model = t.model AND o.asset = t.asset), 0)
-                >= 10::numeric ^ 38;
+            CONTINUE WHEN wanting = 0 AND NOT late AND NOT can_hold(brought, now_epoch, t, t.price);
             UPDATE task_slot o SET vwu = e.vwu, vwu_producer = e.producer, vwu_event = e.event_id
             WHERE o.task = e.task AND o.attempt = e.attempt AND o.slot = e.slot;
             CONTINUE WHEN wanting > 0;
             CALL credit_task(e.position, t, now_epoch, rules #>> '{work,credit}', late);
             UPDATE task o SET stage = 'credited', credited_epoch = now_epoch WHERE o.task = e.task;
             IF NOT late THEN
-                INSERT INTO sales AS o VALUES (now_epoch, t.domain, t.model, t.asset, 1, t.price)
-                ON CONFLICT (epoch, domain, model, asset) DO UPDATE
-                SET tasks = o.tasks + 1, amount = o.amount + t.price;
+                INSERT INTO sale VALUES (now_epoch, t.domain, t.model, t.asset, 1, t.price);
+                brought := brought + t.price;
             END IF;
         WHEN 'task.reassigned' THEN
             CONTINUE WHEN t.stage NOT IN ('assigned', 'failed') OR e.next_attempt <> e.attempt + 1 OR e.next_attempt > 3;
@@ -330,3 +334,7 @@ BEGIN
         END CASE;
     END LOOP;
 END $$;
+
+CREATE UNLOGGED TABLE sales AS
+SELECT epoch, domain, model, asset, sum(tasks) AS tasks, sum(amount) AS amount FROM sale
+GROUP BY epoch, domain, model, asset;
