@@ -24,7 +24,7 @@ from deepnode_projections.kernel.layout import layout_of
 from deepnode_projections.kernel.money_views import LEGS_COUNT, MOVES_CARRIED, MoneyViews
 from deepnode_projections.kernel.order import by_octets
 from deepnode_projections.kernel.room import grown
-from deepnode_projections.kernel.table import Cells, Table
+from deepnode_projections.kernel.table import ROWS_MAX, Cells, Table
 from deepnode_projections.kernel.texts import Texts
 from deepnode_projections.kernel.touching import Touched
 from deepnode_projections.kernel.wide import amount_of_cells, cells_of_amount
@@ -241,6 +241,7 @@ class ColumnHoldings:
     def _enrol(self, who: Cells) -> int:
         """Give accounts the next numbers; return the first."""
         first, count = self._count, self._count + len(who)
+        assert count <= ROWS_MAX, count
         if count > len(self._who):
             self._who = grown(self._who, first, count)
         self._who[first:count] = who

@@ -33,7 +33,11 @@ _COUNTED: Final = "2"
 
 
 def zeros(rows: int, like: Array) -> Array:
-    """Make an array of zeros that will be written to all over; it has the columns and the type of another one."""
+    """Make an array of zeros that will be written to all over; it has the columns and the type of another one.
+
+    Raises:
+        MemoryError: there is no room.
+    """
     return _zeros(rows, like, 0)
 
 
@@ -49,7 +53,7 @@ def grown(held: Array, used: int, rows: int) -> Array:
     if rows * width >= LARGE and _are_addresses_free():
         given.insert(0, max(8 * rows, RESERVED // width))
     for each in given:
-        with suppress(MemoryError, OSError):
+        with suppress(MemoryError):
             larger = _zeros(each, held, LARGE_PAGE)
             larger[:used] = held[:used]
             return larger
@@ -61,7 +65,10 @@ def _zeros(rows: int, like: Array, small: int) -> Array:
     shape, size = (rows, *like.shape[1:]), rows * row_bytes(like)
     if size < LARGE:
         return np.zeros(shape, like.dtype)
-    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    try:
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(f"{size} bytes") from error
     if size >= small + LARGE_PAGE and hasattr(mmap, "MADV_HUGEPAGE"):
         # The system may know of no large pages.
         with suppress(OSError):
