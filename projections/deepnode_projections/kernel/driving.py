@@ -1,6 +1,8 @@
 """Driving: batch after batch through the loop, and through the rules what the loop leaves to them."""
 
+import gc
 from collections.abc import Callable, Iterator
+from functools import cache
 from operator import is_not
 from typing import Any, Final
 
@@ -47,6 +49,7 @@ class Kernel:
             state: what is known; the rules and the loop both change it.
             holdings: the balances, likewise.
         """
+        _leave_what_is_loaded()
         self._roster = roster
         self._state = state
         self._holdings = holdings
@@ -182,3 +185,13 @@ class Pass:
     def _put(self, row: int, logged: LogEntry, page: Page) -> list[Beyond]:
         assert logged.position == self._decoded.first + row, (logged.position, row)
         return self._kernel.put(logged, page)
+
+
+@cache
+def _leave_what_is_loaded() -> None:
+    """Let the collector of garbage pass over all that is there, once a process.
+
+    The compiler alone has some hundred thousand objects, which live as long as the process; to walk them takes as long
+    as to fold some hundred thousand entries, and a replay makes just enough objects for one such walk.
+    """
+    gc.freeze()

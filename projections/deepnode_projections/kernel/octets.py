@@ -88,11 +88,19 @@ def _write_word(_typing: Any, words: Any, number: Any, out: Any, at: Any) -> Any
 
 
 def _ask(_typing: Any, array: Any, row: Any, column: Any) -> Any:
+    # By steps from the array's own pointer: made of a number, a pointer might be to any array, and the compiler would
+    # read all it knows of them again.
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+        held = _COMPILER.make_array(kinds[0])(context, builder, arguments[0])
+        at = context.cast(builder, arguments[1], kinds[1], types.intp)
+        if kinds[0].ndim > 1:
+            width = builder.extract_value(held.shape, 1)
+            at = builder.add(builder.mul(at, width), context.cast(builder, arguments[2], kinds[2], types.intp))
         flag, octets = _LANGUAGE.IntType(32), _LANGUAGE.IntType(8).as_pointer()
         kind = _LANGUAGE.FunctionType(_LANGUAGE.VoidType(), [octets, flag, flag, flag])
         hint = builder.module.declare_intrinsic("llvm.prefetch", [octets], kind)
-        where = builder.inttoptr(_place(context, builder, signature.args, arguments), octets)
+        where = builder.bitcast(builder.gep(held.data, [at]), octets)
         builder.call(hint, [where, *map(flag, (_READ, _SOON, _DATA))])
         return context.get_dummy_value()
 
@@ -125,4 +133,6 @@ write_word: Final[Any] = _plain_write_word if is_plain() else intrinsic(_write_w
 """``write_word(words, number, out, at)``: all 64 hexadecimal digits of a word, without ``0x``."""
 
 ask: Final[Any] = _plain_ask if is_plain() else intrinsic(_ask)
-"""``ask(array, row, column)``: this element will be read soon; of an array with one axis, the column says nothing."""
+"""``ask(array, row, column)``: this element will be read soon; of an array with one axis, the column says nothing.
+
+The array's elements stand side by side."""
