@@ -15,11 +15,14 @@ CREATE UNLOGGED TABLE split (
     position bigint PRIMARY KEY, receipt bytea, model bytea, domain bytea, asset bytea, gross numeric, legs numeric[],
     ruleset bytea, paid numeric
 );
-CREATE UNLOGGED TABLE split_total (
-    model bytea, asset bytea, gross numeric, legs numeric[], PRIMARY KEY (model, asset)
+-- Running sums: a row is added for each split, and none is changed. Of a row that is changed thousands of times in one
+-- transaction each version is read again.
+CREATE UNLOGGED TABLE split_sum (
+    model bytea, asset bytea, position bigint, gross numeric, legs numeric[], PRIMARY KEY (model, asset, position)
 );
-CREATE UNLOGGED TABLE epoch_gross (
-    epoch bigint, domain bytea, asset bytea, gross numeric, PRIMARY KEY (epoch, domain, asset)
+CREATE UNLOGGED TABLE epoch_sum (
+    epoch bigint, domain bytea, asset bytea, position bigint, gross numeric,
+    PRIMARY KEY (epoch, domain, asset, position)
 );
 CREATE UNLOGGED TABLE released_total (
     leg text, beneficiary bytea, asset bytea, amount numeric, PRIMARY KEY (leg, beneficiary, asset)
@@ -38,7 +41,8 @@ DECLARE
     e record;
     known receipt;
     m model;
-    total split_total;
+    total split_sum;
+    earned numeric;
     rest numeric;
     of_leg text;
     n int;
@@ -73,7 +77,8 @@ BEGIN
             rest := e.amount - (SELECT sum(part) FROM unnest(e.legs) AS part);
             CONTINUE WHEN m.model IS NULL OR known.stage <> 'received' OR limit_units <= ANY (e.legs)
                 OR abs(rest) >= limit_units;
-            SELECT * INTO total FROM split_total t WHERE t.model = e.who AND t.asset = e.asset;
+            SELECT * INTO total FROM split_sum t WHERE t.model = e.who AND t.asset = e.asset
+            ORDER BY t.position DESC LIMIT 1;
             total.gross := coalesce(total.gross, 0) + e.amount;
             total.legs := (SELECT array_agg(part + coalesce(total.legs[o], 0) ORDER BY o)
                            FROM unnest(e.legs) WITH ORDINALITY AS each(part, o));
@@ -82,12 +87,12 @@ BEGIN
             CONTINUE WHEN abs(total.gross - (SELECT sum(part) FROM unnest(total.legs) AS part)) >= limit_units
                 AND EXISTS (SELECT FROM route o WHERE o.domain = m.domain AND o.asset = e.asset
                             AND o.position < e.position);
-            CONTINUE WHEN e.amount + coalesce((SELECT g.gross FROM epoch_gross g WHERE g.epoch = epoch_at(e.position)
-                AND g.domain = m.domain AND g.asset = e.asset), 0) >= limit_units;
-            INSERT INTO epoch_gross AS g VALUES (epoch_at(e.position), m.domain, e.asset, e.amount)
-            ON CONFLICT ON CONSTRAINT epoch_gross_pkey DO UPDATE SET gross = g.gross + e.amount;
-            INSERT INTO split_total VALUES (e.who, e.asset, total.gross, total.legs)
-            ON CONFLICT (model, asset) DO UPDATE SET gross = total.gross, legs = total.legs;
+            SELECT g.gross INTO earned FROM epoch_sum g WHERE g.epoch = epoch_at(e.position) AND g.domain = m.domain
+            AND g.asset = e.asset ORDER BY g.position DESC LIMIT 1;
+            earned := e.amount + coalesce(earned, 0);
+            CONTINUE WHEN earned >= limit_units;
+            INSERT INTO epoch_sum VALUES (epoch_at(e.position), m.domain, e.asset, e.position, earned);
+            INSERT INTO split_sum VALUES (e.who, e.asset, e.position, total.gross, total.legs);
             INSERT INTO split VALUES (e.position, e.id, e.who, m.domain, e.asset, e.amount, e.legs, e.ruleset,
                 known.amount);
             UPDATE receipt r SET stage = 'settled' WHERE r.receipt = e.id AND r.contract = e.contract;
@@ -108,6 +113,9 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
+
+CREATE UNLOGGED TABLE split_total AS
+SELECT DISTINCT ON (model, asset) model, asset, gross, legs FROM split_sum ORDER BY model, asset, position DESC;
 
 -- The nine rates, or NULL where model, route and ruleset do not go together.
 CREATE FUNCTION nine_rates(rules jsonb, a numeric, b numeric, route numeric[]) RETURNS numeric[]
