@@ -53,8 +53,8 @@ def rates(url: str, history: Kept, blocks: int = BLOCKS) -> list[Result]:
     gap = history.entries // BULK_SHARE + FEW
     large = history.entries - gap - (WARM + blocks) * RESERVED
     assert large > FEW, f"a history of {history.entries} entries is too short"
-    small_delays, _ = _followed(url, history, FEW, blocks, 0)
-    delays, caught = _followed(url, history, large, blocks, gap)
+    small_delays, _ = followed(url, history, FEW, blocks, 0)
+    delays, caught = followed(url, history, large, blocks, gap)
     beside, results = f"behind {FEW:,} entries", []
     for name, share in (("median", 0.5), ("p99", 0.99)):
         case = f"tail behind {large:,} entries: {name}"
@@ -67,7 +67,7 @@ def rates(url: str, history: Kept, blocks: int = BLOCKS) -> list[Result]:
     return results
 
 
-def _followed(url: str, history: Kept, before: int, blocks: int, gap: int) -> tuple[list[float], float]:
+def followed(url: str, history: Kept, before: int, blocks: int, gap: int) -> tuple[list[float], float]:
     """Return the delay of each block in milliseconds, behind so many entries, and the seconds in which a gap closed."""
     with database(url) as own, closing(open_datastore(own)) as datastore:
         fill(own, history, before)

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from benchmarks import asof_balances
+from benchmarks import asof_balances, replay_tail
 from benchmarks.bench_replay import PARTS, check, with_others
 from benchmarks.replay.deployment import SMALL
 from benchmarks.replay.stored import kept
@@ -44,6 +44,17 @@ def test_every_way_to_a_balance_at_a_position_gives_the_sum_of_the_postings(
             assert [ask(each) for each in questions] == [each.balance for each in questions], name
     assert len(questions) == 60
     assert len({each.balance for each in questions}) > 30
+
+
+def test_the_tail_is_followed_to_the_last_block(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Puts three blocks behind a gap behind some thousand entries: each has its delay, and the gap its seconds."""
+    monkeypatch.setattr(replay_tail, "BLOCK_SECONDS", 0.0)
+    delays, caught = replay_tail.followed(postgres_url, kept(SMALL, tmp_path), SHARE, 3, 500)
+    assert len(delays) == 3
+    assert min(delays) > 0
+    assert caught > 0
 
 
 def test_a_part_that_is_measured_alone_leaves_the_others_as_they_were(
