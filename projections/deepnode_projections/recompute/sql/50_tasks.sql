@@ -35,6 +35,7 @@ CREATE UNLOGGED TABLE judged (
 CREATE UNLOGGED TABLE credited (
     position bigint, epoch bigint, task bytea, node bytea, vwu numeric
 );
+CREATE INDEX ON credited (task);
 CREATE UNLOGGED TABLE rated (position bigint, epoch bigint, task bytea, ratings int, stars bigint);
 CREATE UNLOGGED TABLE rating_told (
     producer text, event_id text, task bytea, value bigint, epoch bigint, PRIMARY KEY (producer, event_id)
