@@ -76,6 +76,27 @@ def test_two_chains_with_factories(
         assert whole(url) == whole(url, "plain")
 
 
+def test_what_only_rules_write_goes_on_from_where_it_stands(database_url: str, manifest: Manifest) -> None:
+    """Takes on books in which collateral, a case and a model stand, whose next figures follow from these."""
+    model, receipt = bytes([0x41]) * 32, bytes([0x51]) * 32
+    story = [
+        *(s.deposited(s.NODE_1, 1_000), s.withdrawn(s.NODE_1, 746), s.flagged(s.CASE_1, s.NODE_1)),
+        s.model_registered(model, bytes([0x42]) * 32),
+    ]
+    more = [
+        *(s.withdrawn(s.NODE_1, 4), s.review_opened(s.CASE_1, 100), s.review_decided(s.CASE_1, 10, 20, 30, 40)),
+        *(s.model_registered(model, bytes([0x43]) * 32), s.revenue_received(receipt, model, 9)),
+    ]
+    with opened(database_url) as log:
+        log.extend(None, [said_in(manifest, 5, story)])
+        for schema in ("plain", "books"):
+            stepped(database_url, manifest, 100, schema)
+        log.extend(ref(5), [said_in(manifest, 6, more)])
+    stepped(database_url, manifest, 100, "plain")
+    caught_up(database_url, manifest, restarts=False)
+    assert whole(database_url) == whole(database_url, "plain")
+
+
 def test_tasks_and_money_through_a_reorg(database_url: str, tmp_path: Path) -> None:
     """Lives a task to its credit and its correction, in steps of 3 entries by one projector; a reorg cuts in."""
     with month_scribe(database_url, tmp_path) as books:

@@ -16,6 +16,7 @@ from deepnode_ledger.hexadecimal import WORD_BYTES
 from deepnode_projections.kernel.history import HistoryState
 from deepnode_projections.kernel.holding import ColumnHoldings
 from deepnode_projections.kernel.layout import ADDRESS, AMOUNT, NONE, TEXT, WORD, Place
+from deepnode_projections.kernel.state import RULED
 from deepnode_projections.kernel.table import Cells, Table, View, enter
 from deepnode_projections.kernel.wide import cells_of_amount
 from deepnode_projections.registers.record import Record, fields_of, of_row
@@ -32,7 +33,7 @@ def load_state(cursor: Cursor[DictRow]) -> HistoryState:
     for kind in RECORDS:
         table = state.tables.get(kind)
         for rows in _standing(cursor, kind):
-            if table is not None:
+            if table is not None and kind not in RULED:
                 _enter_rows(state, table, rows)
                 continue
             for row in rows:
