@@ -17,10 +17,10 @@ from deepnode_projections.kernel.sides import BOTH, MONEY, TASKS
 from deepnode_projections.kernel.table import View, place_of
 from deepnode_projections.kernel.task_tables import TaskTables
 
-FAR: Final = 12
+FAR: Final = 8
 """Operations ahead of which the place in the index is fetched; twice as many rows, where only one side's are done."""
 
-NEAR: Final = 6
+NEAR: Final = 4
 """Operations ahead of which the row is fetched, likewise."""
 
 _TASK_MIDDLE: Final = 12

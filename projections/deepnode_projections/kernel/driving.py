@@ -28,7 +28,7 @@ from deepnode_projections.kernel.task_params import task_params
 from deepnode_projections.kernel.task_tables import TaskTables, task_tables
 from deepnode_projections.replay.holding import Beyond
 
-WINDOW_ROWS: Final = 8_192
+WINDOW_ROWS: Final = 32_768
 """Operations for which room is made at a time, so that memory has a bound."""
 
 FEWEST_ROWS: Final = 1_024
