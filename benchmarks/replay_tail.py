@@ -53,22 +53,24 @@ def rates(url: str, history: Kept, blocks: int = BLOCKS) -> list[Result]:
     gap = history.entries // BULK_SHARE + FEW
     large = history.entries - gap - (WARM + blocks) * RESERVED
     assert large > FEW, f"a history of {history.entries} entries is too short"
-    small_delays, _ = followed(url, history, FEW, blocks, 0)
-    delays, caught = followed(url, history, large, blocks, gap)
+    small_delays, _, _ = followed(url, history, FEW, blocks, 0)
+    delays, rate, caught = followed(url, history, large, blocks, gap)
     beside, results = f"behind {FEW:,} entries", []
     for name, share in (("median", 0.5), ("p99", 0.99)):
         case = f"tail behind {large:,} entries: {name}"
         mine, theirs = percentile(delays, share), percentile(small_delays, share)
         results.append(result(case, "ms", mine, beside, theirs, bound=None, goal=GOAL, runs=1))
     case = f"tail, books that stand {gap:,} entries behind: until they do not"
-    per_block = len(delays) / sum(delays) * 1000
-    name = "block after block, blocks/s"
-    results.append(result(case, "entries/s", gap / caught, name, per_block, bound=None, goal="", runs=1))
+    results.append(result(case, "entries/s", gap / caught, "block after block", rate, bound=None, goal="", runs=1))
     return results
 
 
-def followed(url: str, history: Kept, before: int, blocks: int, gap: int) -> tuple[list[float], float]:
-    """Return the delay of each block in milliseconds, behind so many entries, and the seconds in which a gap closed."""
+def followed(url: str, history: Kept, before: int, blocks: int, gap: int) -> tuple[list[float], float, float]:
+    """Follow blocks behind so many entries.
+
+    Returns:
+        The delay of each in milliseconds, the entries a second of these delays, and the seconds in which a gap closed.
+    """
     with database(url) as own, closing(open_datastore(own)) as datastore:
         fill(own, history, before)
         rebuild(own, history.manifest)
@@ -84,14 +86,16 @@ def followed(url: str, history: Kept, before: int, blocks: int, gap: int) -> tup
         with _following(own, history.manifest):
             _wait(own, before + gap)
             [run] = _behind(history, before + gap, (WARM + blocks) * RESERVED)
-            for block in _blocks(run, WARM + blocks):
+            coming = _blocks(run, WARM + blocks)
+            for block in coming:
                 append(datastore, [block])
                 began = time.perf_counter()
                 _wait(own, int(block.column("position")[-1].as_py()))
                 took = time.perf_counter() - began
                 delays.append(1_000 * took)
                 time.sleep(max(0.0, BLOCK_SECONDS - took))
-        return delays[WARM:], caught
+        entries = sum(block.num_rows for block in coming[WARM:])
+        return delays[WARM:], 1_000 * entries / sum(delays[WARM:]), caught
 
 
 def _behind(history: Kept, before: int, entries: int) -> Iterator[pa.RecordBatch]:

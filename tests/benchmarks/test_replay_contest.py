@@ -51,9 +51,10 @@ def test_the_tail_is_followed_to_the_last_block(
 ) -> None:
     """Puts three blocks behind a gap behind some thousand entries: each has its delay, and the gap its seconds."""
     monkeypatch.setattr(replay_tail, "BLOCK_SECONDS", 0.0)
-    delays, caught = replay_tail.followed(postgres_url, kept(SMALL, tmp_path), SHARE, 3, 500)
+    delays, rate, caught = replay_tail.followed(postgres_url, kept(SMALL, tmp_path), SHARE, 3, 500)
     assert len(delays) == 3
     assert min(delays) > 0
+    assert rate > 0
     assert caught > 0
 
 
