@@ -111,16 +111,16 @@ class Kernel:
                     continue
                 elif batch.ops[left] in (AGREED, CREDITED, SPLIT) and left not in roomy:
                     # It may have stopped for want of room only.
-                    self._make_room()
                     roomy.add(left)
+                    self._make_room(stop - min(at.values()))
                 else:
                     yield left
-                    self._make_room()
                     at[side] = left + 1
+                    self._make_room(stop - min(at.values()))
 
     def put(self, logged: LogEntry, page: Page) -> list[Beyond]:
         """Put an entry to the rules; what they refuse comes on the page, and what would go too far is returned."""
-        self._room = max(0, self._room - ROWS_BY_RULES)
+        self._room -= ROWS_BY_RULES
         self._state.changed.clear()
         put(page, logged, self._roster, self._state)
         if not self._state.changed.isdisjoint(SETTLED_BY):
@@ -130,12 +130,15 @@ class Kernel:
         page.entries.clear()
         return self._holdings.post(moved)
 
-    def _make_room(self) -> None:
-        """Have room for what a window of operations may enter or replace, and for one of those that touch many rows."""
+    def _make_room(self, begun: int = 0) -> None:
+        """Have room for what a window of operations may enter or replace, and for one of those that touch many rows.
+
+        So many of these operations belong to a window that is not at its end: their room is no other one's.
+        """
         for table in self._state.tables.values():
             table.make_room(NEW_ROWS * WINDOW_ROWS + 2 * MANY_ROWS, OLD_ROWS * WINDOW_ROWS + 2 * MANY_ROWS)
         self._holdings.make_room(WINDOW_ROWS)
-        self._room = WINDOW_ROWS
+        self._room = WINDOW_ROWS - begun
 
     def _where(self) -> Any:
         """Return the addresses of the arrays as they are now."""

@@ -1,5 +1,6 @@
 """Room: whatever comes, nothing is written behind the end of an array, and nothing is looked for in a long walk."""
 
+from collections.abc import Iterator
 from itertools import cycle
 
 import numpy as np
@@ -10,7 +11,11 @@ from hypothesis import strategies as st
 from deepnode_ledger.vocabulary import LEGS
 from deepnode_projections import rulesets
 from deepnode_projections.kernel import driving
+from deepnode_projections.kernel.decoded import DecodedBatch
 from deepnode_projections.kernel.holding import POSTINGS_MAX, ColumnHoldings
+from deepnode_projections.kernel.loop import MANY_ROWS, NEW_ROWS
+from deepnode_projections.kernel.maps import Maps
+from deepnode_projections.kernel.table import Table
 from deepnode_projections.kernel.words import Words
 from deepnode_projections.maths.carry import split
 from deepnode_projections.registers.state import MemoryState
@@ -19,6 +24,8 @@ from deepnode_projections.rules import book
 from deepnode_projections.rules.domains import Route
 from deepnode_projections.rules.registry import Model
 from deepnode_projections.rules.splits import rates_of
+from deepnode_projections.rules.tasks import Slot, Task
+from deepnode_projections.rules.verdicts import Validation
 from tests.ledger.histories import WITHOUT_SHRINKING
 from tests.projections.kernel.mixed_history import Event, MixedHistory, batch_of
 from tests.projections.kernel.test_edges import market, moved
@@ -26,7 +33,9 @@ from tests.projections.kernel.test_mixed_histories import check_both_ways, mixed
 from tests.projections.rules.told import MANIFEST, USDC, address, scene, told, word
 
 WINDOW = 64
-"""Operations for which room is made at a time, in one test."""
+"""Operations for which room is made at a time, in some tests."""
+
+make_room = Table.make_room
 
 
 @settings(max_examples=2, deadline=None, phases=WITHOUT_SHRINKING)
@@ -37,6 +46,39 @@ def test_rooms_are_made_as_often_as_is_needed(seed: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(driving, "WINDOW_ROWS", 4)
         check_both_ways([batch], [(cycle([300]), 1), (mixed_sizes(seed), 1)])
+
+
+def _grow_to_just_the_room(table: Table, more: int, old_rows: int = 0) -> None:
+    """Have room for so many rows, where there is less: for as many, and not for one more."""
+    before, rows = table.cells, table.rows + more
+    make_room(table, more, old_rows)
+    if rows > len(before):
+        table.cells = np.zeros((rows, table.layout.width), np.int64)
+        table.cells[: table.rows] = before[: table.rows]
+        table._view = None
+
+
+@pytest.mark.parametrize("rows_of_two", [2, 10_000])
+def test_no_more_room_is_counted_on_than_there_is(rows_of_two: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A history in which rules are often asked unforeseen, by two threads and by one, in tables without a reserve."""
+    counted: list[int] = []
+    fold = driving.Kernel.fold
+
+    def checked(self: driving.Kernel, batch: DecodedBatch, m: Maps, row: int, stop: int) -> Iterator[int]:
+        yield from fold(self, batch, m, row, stop)
+        counted.append(self._room)
+        for kind in (Task, Slot, Validation):
+            table = self._state.tables[kind]
+            wanted = NEW_ROWS * self._room + 2 * MANY_ROWS
+            assert table.rows + wanted <= len(table.cells), (kind, stop)
+
+    monkeypatch.setattr(driving, "WINDOW_ROWS", WINDOW)
+    monkeypatch.setattr("deepnode_projections.kernel.sides.FEWEST_ROWS", rows_of_two)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(driving.Kernel, "fold", checked)
+    monkeypatch.setattr(Table, "make_room", _grow_to_just_the_room)
+    Replay(MANIFEST, kernel_entries=1).feed(batch_of(MixedHistory(5, errs=0.3).events(600)))
+    assert len(set(counted)) > 10
 
 
 def _make_just_the_room(holdings: ColumnHoldings, entries: int) -> None:
