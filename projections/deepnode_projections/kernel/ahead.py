@@ -87,24 +87,23 @@ def _fetch(
 @inlined
 def _fetch_key(table: View, a: Integer, b: Integer, c: Integer, d: Integer, middle: Integer, is_far: Integer) -> None:
     """Fetch the row of a key: where it begins, and a cell in its middle, which a wide one has in another line."""
-    place = place_of(a, b, c, d, len(table.slots) - 1)
-    if is_far:
-        ask(table.slots, place, 0)
-    else:
-        row = table.slots[place] - 1
-        if row >= 0:
-            ask(table.cells, row, 0)
-            if middle > 0:
-                ask(table.cells, row, middle)
+    _fetch_row(table.slots, place_of(a, b, c, d, len(table.slots) - 1), table.cells, middle, is_far)
 
 
 @inlined
 def _fetch_newest(table: View, first: Integer, is_far: Integer) -> None:
     """Fetch the row that was entered last with a key that begins with a cell."""
-    place = place_of(first, 0, 0, 0, len(table.firsts) - 1)
+    _fetch_row(table.firsts, place_of(first, 0, 0, 0, len(table.firsts) - 1), table.cells, 0, is_far)
+
+
+@inlined
+def _fetch_row(index: Cells, place: Integer, cells: Cells, middle: Integer, is_far: Integer) -> None:
+    """Fetch a place in an index, or the row that stands there."""
     if is_far:
-        ask(table.firsts, place, 0)
+        ask(index, place, 0)
     else:
-        row = table.firsts[place] - 1
+        row = index[place] - 1
         if row >= 0:
-            ask(table.cells, row, 0)
+            ask(cells, row, 0)
+            if middle > 0:
+                ask(cells, row, middle)

@@ -32,10 +32,7 @@ def rated(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: T
     use = changing(t.model_use, 3, tables.USE_SINCE, position, p[params.EPOCH], domain, model, 0)
     t.model_use.cells[use, tables.USE_RATINGS] += 1
     t.model_use.cells[use, tables.USE_STARS] += rating
-    seen = _observe(producer, event, task, position, p, t)
-    t.observation.cells[seen, tables.OBSERVATION_NAME] = p[params.OF_RATING]
-    t.observation.cells[seen, tables.OBSERVATION_VALUE] = rating
-    t.observation.cells[seen, tables.OBSERVATION_VALUE + 1] = 0
+    _observe(producer, event, task, p[params.OF_RATING], rating, 0, position, p, t)
     row = enter(t.feedback, 1, tables.FEEDBACK_SINCE + 1, task, 0, 0, 0)
     own = t.feedback.cells
     own[row, tables.FEEDBACK_RATING] = rating
@@ -62,10 +59,7 @@ def settled(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t:
     checked = find(t.checked, 2, p[params.CHECKED_SETTLED], p[params.OF_AMOUNT], 0, 0)
     if checked < 0:
         return False
-    seen = _observe(producer, event, task, position, p, t)
-    t.observation.cells[seen, tables.OBSERVATION_NAME] = p[params.OF_AMOUNT]
-    t.observation.cells[seen, tables.OBSERVATION_VALUE] = low
-    t.observation.cells[seen, tables.OBSERVATION_VALUE + 1] = high
+    seen = _observe(producer, event, task, p[params.OF_AMOUNT], low, high, position, p, t)
     t.observation.cells[seen, tables.OBSERVATION_ASSET] = asset
     row = enter(t.settlement, 1, tables.SETTLEMENT_SINCE + 1, task, 0, 0, 0)
     own = t.settlement.cells
@@ -89,10 +83,7 @@ def priced(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: 
     producer, event = m.names[cells[at + 5]], m.names[cells[at + 6]]
     if not is_token(asset, p) or find(t.observation, 2, producer, event, 0, 0) >= 0:
         return False
-    seen = _observe(producer, event, NONE, position, p, t)
-    t.observation.cells[seen, tables.OBSERVATION_NAME] = p[params.OF_PRICE]
-    t.observation.cells[seen, tables.OBSERVATION_VALUE] = cells[at + 3]
-    t.observation.cells[seen, tables.OBSERVATION_VALUE + 1] = cells[at + 4]
+    seen = _observe(producer, event, NONE, p[params.OF_PRICE], cells[at + 3], cells[at + 4], position, p, t)
     t.observation.cells[seen, tables.OBSERVATION_ASSET] = asset
     t.observation.cells[seen, tables.OBSERVATION_FIAT] = fiat
     t.observation.cells[seen, tables.OBSERVATION_SOURCE] = source
@@ -107,12 +98,25 @@ def priced(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: 
 
 
 @inner
-def _observe(producer: Integer, event: Integer, task: Integer, position: Integer, p: Params, t: TaskTables) -> Integer:
-    """Enter an observation, of a task or of ``NONE``, of which the caller says the value; return its row."""
+def _observe(
+    producer: Integer,
+    event: Integer,
+    task: Integer,
+    name: Integer,
+    low: Integer,
+    high: Integer,
+    position: Integer,
+    p: Params,
+    t: TaskTables,
+) -> Integer:
+    """Enter an observation of a value, of a task or of ``NONE``; return its row."""
     row = enter(t.observation, 2, tables.OBSERVATION_SINCE + 1, producer, event, 0, 0)
     own = t.observation.cells
     for cell in range(tables.OBSERVATION_NAME, tables.OBSERVATION_SINCE):
         own[row, cell] = NONE
+    own[row, tables.OBSERVATION_NAME] = name
+    own[row, tables.OBSERVATION_VALUE] = low
+    own[row, tables.OBSERVATION_VALUE + 1] = high
     own[row, tables.OBSERVATION_EPOCH] = p[params.EPOCH]
     own[row, tables.OBSERVATION_OBSERVED] = position
     own[row, tables.OBSERVATION_TASK] = task

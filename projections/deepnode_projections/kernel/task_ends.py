@@ -13,7 +13,7 @@ from deepnode_projections.kernel.layout import NONE
 from deepnode_projections.kernel.maps import Maps
 from deepnode_projections.kernel.table import Cells, enter, find, keep
 from deepnode_projections.kernel.task_params import Params
-from deepnode_projections.kernel.task_rows import learn, rows_of, task_in
+from deepnode_projections.kernel.task_rows import learn, rows_of, task_at, task_in
 from deepnode_projections.kernel.task_tables import TaskTables
 from deepnode_projections.rules.registry import MINER
 from deepnode_projections.rules.tasks import ATTEMPTS_MAX
@@ -26,8 +26,8 @@ SLOTS_MAX: Final = 8
 def reported(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: TaskTables) -> bool:
     """BadBehaviourReported."""
     task, attempt, slot, validator = m.ids[cells[at]], cells[at + 1], cells[at + 2], m.ids[cells[at + 4]]
-    task_row = task_in(t.task, task, attempt)
-    if task_row < 0 or t.task.cells[task_row, tables.TASK_STAGE] != p[params.STAGE_ASSIGNED]:
+    task_row = task_at(t.task, task, attempt, p[params.STAGE_ASSIGNED])
+    if task_row < 0:
         return False
     row = find(t.slot, 3, task, attempt, slot, 0)
     if row < 0 or t.slot.cells[row, tables.SLOT_NODE] != m.ids[cells[at + 3]]:
@@ -72,8 +72,8 @@ def retried(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t:
 @inner
 def rejected(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: TaskTables) -> bool:
     """TaskRejected."""
-    row = task_in(t.task, m.ids[cells[at]], cells[at + 1])
-    if row < 0 or t.task.cells[row, tables.TASK_STAGE] != p[params.STAGE_FAILED]:
+    row = task_at(t.task, m.ids[cells[at]], cells[at + 1], p[params.STAGE_FAILED])
+    if row < 0:
         return False
     keep(t.task, tables.TASK_SINCE, row, position)
     t.task.cells[row, tables.TASK_STAGE] = p[params.STAGE_REJECTED]

@@ -16,7 +16,7 @@ from deepnode_projections.kernel.maps import Maps
 from deepnode_projections.kernel.table import Cells, View, enter, find, keep
 from deepnode_projections.kernel.task_credit import add_work, books_hold, credit
 from deepnode_projections.kernel.task_params import Params
-from deepnode_projections.kernel.task_rows import add, changing, is_token, learn, may_work, rows_of, task_in
+from deepnode_projections.kernel.task_rows import add, changing, is_token, learn, may_work, rows_of, task_at, task_in
 from deepnode_projections.kernel.task_tables import TaskTables
 from deepnode_projections.rules.registry import MINER, PPM, VALIDATOR
 
@@ -142,8 +142,8 @@ def _agrees(checked: View, p: Params, position: Integer, what: Integer) -> None:
 def answered(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: TaskTables) -> bool:
     """OutputSubmitted."""
     task, attempt = m.ids[cells[at]], cells[at + 1]
-    task_row = task_in(t.task, task, attempt)
-    if task_row < 0 or t.task.cells[task_row, tables.TASK_STAGE] != p[params.STAGE_ASSIGNED]:
+    task_row = task_at(t.task, task, attempt, p[params.STAGE_ASSIGNED])
+    if task_row < 0:
         return False
     row = find(t.slot, 3, task, attempt, cells[at + 2], 0)
     own = t.slot.cells
@@ -162,8 +162,8 @@ def answered(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t
 def validated(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: TaskTables) -> bool:
     """ValidationSubmitted."""
     task, attempt, slot, validator = m.ids[cells[at]], cells[at + 1], cells[at + 2], m.ids[cells[at + 3]]
-    task_row = task_in(t.task, task, attempt)
-    if task_row < 0 or t.task.cells[task_row, tables.TASK_STAGE] != p[params.STAGE_ASSIGNED]:
+    task_row = task_at(t.task, task, attempt, p[params.STAGE_ASSIGNED])
+    if task_row < 0:
         return False
     slot_row = find(t.slot, 3, task, attempt, slot, 0)
     if slot_row < 0 or t.slot.cells[slot_row, tables.SLOT_OUTPUT] == NONE:
@@ -189,8 +189,8 @@ def validated(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, 
 def agreed(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t: TaskTables) -> bool:
     """ConsensusReached: what it comes to, and what everybody's trust and work learn from it."""
     task, attempt, accepted = m.ids[cells[at]], cells[at + 1], cells[at + 3]
-    task_row = task_in(t.task, task, attempt)
-    if task_row < 0 or t.task.cells[task_row, tables.TASK_STAGE] != p[params.STAGE_ASSIGNED]:
+    task_row = task_at(t.task, task, attempt, p[params.STAGE_ASSIGNED])
+    if task_row < 0:
         return False
     slots = rows_of(t.slot, tables.SLOT_SINCE, task, attempt, tables.SLOT_SLOT, t.scratch, 0)
     given = rows_of(t.validation, tables.VALIDATION_SINCE, task, attempt, tables.VALIDATION_SLOT, t.scratch, 1)
@@ -283,8 +283,8 @@ def credited(cells: Cells, at: Integer, position: Integer, m: Maps, p: Params, t
     """VWUAssigned; with the last of a task's correct outputs, its credit."""
     task, attempt, slot = m.ids[cells[at]], cells[at + 1], cells[at + 2]
     tasks, own, scratch = t.task.cells, t.slot.cells, t.scratch
-    task_row = task_in(t.task, task, attempt)
-    if task_row < 0 or tasks[task_row, tables.TASK_STAGE] != p[params.STAGE_APPROVED]:
+    task_row = task_at(t.task, task, attempt, p[params.STAGE_APPROVED])
+    if task_row < 0:
         return False
     row = find(t.slot, 3, task, attempt, slot, 0)
     correct = p[params.VERDICTS + params.IS_CORRECT]

@@ -12,6 +12,7 @@ from deepnode_projections.kernel.task_tables import (
     NODE_LEFT,
     NODE_ROLE,
     TASK_ATTEMPT,
+    TASK_STAGE,
     TRUST_REASON,
     TRUST_SCORE,
     TRUST_SINCE,
@@ -37,6 +38,15 @@ def is_token(asset: Integer, p: Params) -> bool:
     while token >= TOKENS and p[token] != asset:
         token -= 1
     return bool(token >= TOKENS)
+
+
+@inner
+def task_at(tasks: View, task: Integer, attempt: Integer, stage: Integer) -> Integer:
+    """Return the row of a task that is in this attempt and at this stage, or -1."""
+    row = task_in(tasks, task, attempt)
+    if row >= 0 and tasks.cells[row, TASK_STAGE] != stage:
+        return -1
+    return row
 
 
 @inner
