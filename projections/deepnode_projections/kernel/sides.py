@@ -8,6 +8,7 @@ each of its rows is of one side, and neither side enters a row while the other i
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Final, TypeAlias
 
 from deepnode_ledger.compiled import is_plain
@@ -24,7 +25,6 @@ TASKS: Final = 2
 FEWEST_ROWS: Final = 512
 """Rows that are done sooner by one thread than two come together."""
 
-
 Does: TypeAlias = Callable[[int, int], int]
 """Does the operations of a side from a row on; returns the row at which it stopped."""
 
@@ -35,7 +35,11 @@ class Sides:
     def __init__(self, *, may_part: bool) -> None:
         """``may_part`` says whether two threads may work on the state: none of its tables keeps an order of changes."""
         self._may_part = may_part and not is_plain() and (os.cpu_count() or 1) > 1
-        self._threads: ThreadPoolExecutor | None = None
+
+    @cached_property
+    def _other(self) -> ThreadPoolExecutor:
+        """The thread beside the caller's, which is begun when it is first needed."""
+        return ThreadPoolExecutor(1, "money")
 
     def of(self, rows: int) -> tuple[int, ...]:
         """Return the sides that so many rows are done as."""
@@ -44,9 +48,7 @@ class Sides:
     def run(self, do: Does, rows: dict[int, int]) -> None:
         """Let ``do(side, row)`` do the operations of each side from its row on; put the row it returns in its place."""
         [first, *others] = rows
-        if others and self._threads is None:
-            self._threads = ThreadPoolExecutor(1, "money")
-        coming = [(side, self._threads.submit(do, side, rows[side])) for side in others if self._threads is not None]
+        coming = [(side, self._other.submit(do, side, rows[side])) for side in others]
         rows[first] = do(first, rows[first])
         for side, end in coming:
             rows[side] = end.result()
